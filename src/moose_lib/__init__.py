@@ -1,0 +1,1 @@
+"""Typed workflows in plain Python that run durably on Temporal."""

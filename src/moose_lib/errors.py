@@ -1,0 +1,295 @@
+"""Every exception a user of Moose can meet.
+
+    MooseError
+    ├── InvalidDefinition      faults in declared workflows and tasks, all of a project together
+    ├── InvalidDuration        a text that is not a duration
+    ├── InvalidSchedule        a text that is not a schedule
+    ├── InvalidInput           the input of a run or a task does not fit its model
+    ├── InvalidOutput          what a handler returned does not fit the declared output
+    ├── ValueTooLarge          an input or output over the hard limit
+    ├── NonRetryableError      raised by users' handlers: this attempt was the last one
+    ├── SettingsError          a value in moose.config.toml, the environment or a flag
+    ├── ProjectNotFound        no project where one was looked for
+    ├── ImportFailed           the user's own code does not import
+    ├── EngineUnreachable      no Temporal server at the address
+    ├── NotFound
+    │   ├── WorkflowNotFound
+    │   ├── TaskNotFound
+    │   └── RunNotFound
+    ├── AmbiguousRun           several runs fit and the verb needs one
+    ├── RunAlreadyStarted      a run with this id is open
+    ├── RunNotOpen             the verb needs an open run and this one has ended
+    ├── RunFailed              the run ended, but not well
+    ├── GaveUpWaiting          the run goes on, the wait does not
+    ├── PortBusy               another process listens where we have to
+    └── AlreadyRunning         a second `moose-cli dev` in one project
+
+`exit_code` is what the command line ends with when the error reaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "AlreadyRunning",
+    "AmbiguousRun",
+    "EngineUnreachable",
+    "Fault",
+    "FieldFault",
+    "GaveUpWaiting",
+    "ImportFailed",
+    "InvalidDefinition",
+    "InvalidDuration",
+    "InvalidInput",
+    "InvalidOutput",
+    "InvalidSchedule",
+    "Location",
+    "MooseError",
+    "NonRetryableError",
+    "NotFound",
+    "PortBusy",
+    "ProjectNotFound",
+    "RunAlreadyStarted",
+    "RunFailed",
+    "RunNotFound",
+    "RunNotOpen",
+    "SettingsError",
+    "TaskNotFound",
+    "ValueTooLarge",
+    "WorkflowNotFound",
+]
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in the user's code: absolute file path and 1-based line."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        """`file:line`, which editors and terminals make clickable."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One mistake in a definition.
+
+    `code` is a stable word for programs (`cycle`, `duplicate-task`, `ambiguous-input` …), `message` says what is
+    wrong with the offending value in it, `hint` what to change.
+    """
+
+    code: str
+    message: str
+    location: Location | None = None
+    hint: str | None = None
+    workflow: str | None = None
+    task: str | None = None
+
+    def __str__(self) -> str:
+        """`file:line: message`, without the hint."""
+        return self.message if self.location is None else f"{self.location}: {self.message}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldFault:
+    """One field of a value that does not fit its model: dotted path (`items.0.price`; empty = the value), reason."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        """`path: reason`, or the reason alone for the value as a whole."""
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class MooseError(Exception):
+    """The root: one line that says what happened, and a hint that can be pasted."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidDefinition(MooseError, ValueError):
+    """Workflows or tasks are declared wrongly; `faults` has every mistake found, in the order of the code."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = [str(fault) + (f" ({fault.hint})" if fault.hint is not None else "") for fault in self.faults]
+        super().__init__("\n".join(lines))
+
+
+class InvalidDuration(MooseError, ValueError):
+    """A text that is not a duration; `value` is what was given."""
+
+    exit_code = 2
+
+    def __init__(self, value: object, reason: str) -> None:
+        self.value = value
+        super().__init__(f"{value!r} is not a duration: {reason}", hint='write "30s", "5m", "1h30m", "1d" or "never"')
+
+
+class InvalidSchedule(MooseError, ValueError):
+    """A text that is not a schedule; `value` is what was given."""
+
+    exit_code = 2
+
+    def __init__(self, value: object, reason: str) -> None:
+        self.value = value
+        super().__init__(
+            f"{value!r} is not a schedule: {reason}", hint='write "0 0 * * *" (cron), "@daily", "@every 36h" or "5m"'
+        )
+
+
+class InvalidInput(MooseError, ValueError):
+    """The input of a run or of a task does not fit its model; `faults` has a path and a reason per field."""
+
+    exit_code = 2
+
+    def __init__(self, owner: str, model: str, faults: Iterable[FieldFault], *, hint: str | None = None) -> None:
+        self.owner = owner
+        self.model = model
+        self.faults = tuple(faults)
+        super().__init__(f"input of {owner} is not a valid {model}: {'; '.join(map(str, self.faults))}", hint=hint)
+
+
+class InvalidOutput(MooseError):
+    """What a handler returned does not fit the declared output; never retried, the handler has run."""
+
+    def __init__(self, task: str, model: str, faults: Iterable[FieldFault]) -> None:
+        self.task = task
+        self.model = model
+        self.faults = tuple(faults)
+        super().__init__(f"output of task {task!r} is not a valid {model}: {'; '.join(map(str, self.faults))}")
+
+
+class ValueTooLarge(MooseError):
+    """An input or output over the hard limit; `size` and `limit` are bytes of JSON, `field` is the largest one."""
+
+    def __init__(self, owner: str, *, field: str | None, size: int, limit: int) -> None:
+        self.owner = owner
+        self.field = field
+        self.size = size
+        self.limit = limit
+        largest = "" if field is None else f", most of it in field {field!r}"
+        super().__init__(
+            f"{owner} is {size:,} bytes{largest}; the limit is {limit:,} bytes",
+            hint="store the data in a file or table and pass its path between tasks",
+        )
+
+
+class NonRetryableError(MooseError):
+    """Raise it in a handler when another attempt cannot help; the task fails at once.
+
+    Example:
+        raise NonRetryableError("card was declined")
+    """
+
+
+class SettingsError(MooseError):
+    """A setting has a wrong name or value; the text names the file, variable or flag it came from."""
+
+    exit_code = 2
+
+
+class ProjectNotFound(MooseError):
+    """No `moose.config.toml`, entry module or file where the project was looked for."""
+
+    exit_code = 2
+
+
+class ImportFailed(MooseError):
+    """The user's code raised at import; `traceback` is theirs, whole, starting at their file."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, traceback: str) -> None:
+        self.file = file
+        self.traceback = traceback
+        super().__init__(f"{file} does not import", hint=f"python {file}")
+
+
+class EngineUnreachable(MooseError):
+    """No Temporal server answers at `address`."""
+
+    exit_code = 3
+
+    def __init__(self, address: str, reason: str, *, hint: str | None = None) -> None:
+        self.address = address
+        super().__init__(f"no Temporal server at {address}: {reason}", hint=hint or "moose-cli dev")
+
+
+class NotFound(MooseError):
+    """The named thing does not exist."""
+
+    exit_code = 4
+
+
+class WorkflowNotFound(NotFound):
+    """No workflow of this name is declared."""
+
+
+class TaskNotFound(NotFound):
+    """The workflow has no task of this name."""
+
+
+class RunNotFound(NotFound):
+    """No run has this workflow name, workflow id or run id."""
+
+
+class AmbiguousRun(MooseError):
+    """Several runs are open and the verb would hit one of them; `runs` are their workflow ids, newest first."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, runs: Iterable[str], *, hint: str | None = None) -> None:
+        self.runs = tuple(runs)
+        super().__init__(f"{len(self.runs)} runs of {name!r} are open: {', '.join(self.runs)}", hint=hint)
+
+
+class RunAlreadyStarted(MooseError):
+    """A run with this workflow id is open."""
+
+
+class RunNotOpen(MooseError):
+    """The verb needs an open run, and this one has ended."""
+
+
+class RunFailed(MooseError):
+    """The run failed, was canceled or terminated, or timed out."""
+
+
+class GaveUpWaiting(MooseError):
+    """The time to wait is over; the run goes on."""
+
+    exit_code = 124
+
+
+class PortBusy(MooseError):
+    """Another process listens on `port`; `holder` says which, if it can be known."""
+
+    def __init__(self, port: int, *, holder: str | None, setting: str) -> None:
+        self.port = port
+        self.holder = holder
+        self.setting = setting
+        by = "" if holder is None else f" by {holder}"
+        super().__init__(f"port {port} is in use{by}", hint=setting)
+
+
+class AlreadyRunning(MooseError):
+    """A second `moose-cli dev` in one project; `pid` is the first one's, if it can be known."""
+
+    def __init__(self, project: str, pid: int | None) -> None:
+        self.pid = pid
+        by = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"moose-cli dev is already running in {project} ({by})", hint="stop it with Ctrl-C first")
