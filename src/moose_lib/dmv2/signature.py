@@ -1,0 +1,187 @@
+"""What a handler takes and returns, read from its signature and annotations once, when its task is declared."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+#: How the handler is called: `run()`, `run(input)` or `run(context)`.
+Kind = Literal["nothing", "input", "context"]
+
+_CONTEXT_NAMES = ("ctx", "context")
+_UNKNOWN = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """How to call a handler, and what its annotations say.
+
+    `input_annotation` and `output_annotation` are `None` for "nothing", and `inspect.Parameter.empty` where the handler
+    does not say. `is_async` is true for `async def`; a `def` may still return an awaitable.
+    """
+
+    kind: Kind
+    is_async: bool
+    input_annotation: object
+    output_annotation: object
+
+
+class UnusableHandler(TypeError):
+    """The handler cannot be called with nothing, one input or one context."""
+
+
+def read_signature(run: object, context_type: type) -> Signature:
+    """Read how `run` is to be called.
+
+    Raises:
+        UnusableHandler: not callable, or it needs other arguments than none, the input or the context.
+    """
+    if not callable(run):
+        raise UnusableHandler(f"handler {run!r} is not a function")
+    try:
+        parameters = list(inspect.signature(run).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise UnusableHandler(f"the signature of handler {run!r} cannot be read: {error}") from None
+    hints = _hints(run)
+    parameter = _only_parameter(run, parameters, hints, context_type)
+    output = _awaited(hints.get("return", inspect.Parameter.empty))
+    is_async = inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(getattr(run, "__call__", None))  # noqa: B004  # an instance with an async __call__
+    if parameter is None:
+        return Signature(kind="nothing", is_async=is_async, input_annotation=None, output_annotation=output)
+    annotation = hints.get(parameter.name, parameter.annotation)
+    kind, model = _parameter_kind(parameter.name, annotation, context_type)
+    return Signature(kind=kind, is_async=is_async, input_annotation=model, output_annotation=output)
+
+
+def contradictions(
+    signature: Signature, input_type: type[BaseModel] | None, output_type: type[BaseModel] | None
+) -> list[str]:
+    """Where the handler's annotations disagree with `Task[In, Out]`, one sentence each."""
+    found = list[str]()
+    takes = signature.input_annotation
+    if signature.kind != "nothing" and not _accepts(takes, input_type):
+        found.append(f"the handler takes {_name(takes)}, but the task's input is {_name(input_type)}")
+    gives = signature.output_annotation
+    if not _fits(gives, output_type):
+        found.append(f"the handler returns {_name(gives)}, but the task's output is {_name(output_type)}")
+    return found
+
+
+def _only_parameter(
+    run: object, parameters: list[inspect.Parameter], hints: dict[str, Any], context_type: type
+) -> inspect.Parameter | None:
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    keyword_only = [p.name for p in required if p.kind is p.KEYWORD_ONLY]
+    if keyword_only:
+        raise UnusableHandler(
+            f"{handler_name(run)} needs the keyword argument {keyword_only[0]!r}; a handler is called with positions"
+        )
+    if len(required) > 1:
+        names = ", ".join(p.name for p in required)
+        raise UnusableHandler(
+            f"{handler_name(run)} needs {len(required)} arguments ({names}); a handler takes nothing, its input or a TaskContext"
+        )
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if required:
+        return required[0]
+    if positional and _is_input(positional[0].name, hints.get(positional[0].name), context_type):
+        return positional[0]
+    return None
+
+
+def _is_input(name: str, annotation: object, context_type: type) -> bool:
+    """An optional parameter is the input only if it says so; else it is the handler's own business."""
+    if name == "input" or name in _CONTEXT_NAMES:
+        return True
+    origins = [typing.get_origin(member) or member for member in _members(annotation) or ()]
+    return any(isinstance(origin, type) and issubclass(origin, (BaseModel, context_type)) for origin in origins)
+
+
+def _hints(run: object) -> dict[str, Any]:  # Any: annotations are arbitrary objects
+    function = inspect.unwrap(getattr(run, "func", run)) if callable(run) else run
+    for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004  # instances with __call__
+        try:
+            return typing.get_type_hints(candidate)  # type: ignore[arg-type]  # None and instances raise TypeError
+        except NameError:
+            return dict(getattr(candidate, "__annotations__", {}))
+        except TypeError:
+            continue
+    return {}
+
+
+def _parameter_kind(name: str, annotation: object, context_type: type) -> tuple[Kind, object]:
+    if isinstance(annotation, str):  # a name that only exists inside a function: compare by text
+        head, _, rest = annotation.partition("[")
+        if head.split(".")[-1] == context_type.__name__:
+            return "context", rest.rstrip("]") or inspect.Parameter.empty
+        return "input", annotation
+    origin = typing.get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, context_type):
+        arguments = typing.get_args(annotation)
+        return "context", arguments[0] if arguments else inspect.Parameter.empty
+    if annotation is inspect.Parameter.empty and name in _CONTEXT_NAMES:
+        return "context", annotation
+    return "input", annotation
+
+
+def _awaited(annotation: object) -> object:
+    """`Awaitable[T]` and `Coroutine[…, T]` count as `T`."""
+    if typing.get_origin(annotation) in (Awaitable, Coroutine):
+        return typing.get_args(annotation)[-1]
+    return annotation
+
+
+def _accepts(annotation: object, declared: type | None) -> bool:
+    """Whether a parameter annotated so can be given a `declared`."""
+    known = _members(annotation)
+    if known is None:
+        return True
+    return any(_same_or_sub(declared, member) for member in known)
+
+
+def _fits(annotation: object, declared: type | None) -> bool:
+    """Whether everything annotated as returned is a `declared`."""
+    known = _members(annotation)
+    if known is None:
+        return True
+    return all(_same_or_sub(member, declared) for member in known)
+
+
+def _members(annotation: object) -> tuple[object, ...] | None:
+    """The types a union is made of; `None` where the annotation does not say anything checkable."""
+    if annotation in (inspect.Parameter.empty, Any, object) or isinstance(annotation, typing.TypeVar):
+        return None
+    if annotation in (typing.NoReturn, typing.Never):
+        return ()
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return typing.get_args(annotation)[:1] if origin is typing.Annotated else (annotation,)
+
+
+def _same_or_sub(kind: object, of: object) -> bool:
+    if isinstance(kind, str) or isinstance(of, str):
+        return _name(kind).split(".")[-1] == _name(of).split(".")[-1]
+    kind, of = (None if t is type(None) else t for t in (kind, of))
+    if kind is None or of is None:
+        return kind is of
+    return isinstance(kind, type) and isinstance(of, type) and issubclass(kind, of)
+
+
+def _name(annotation: object) -> str:
+    if annotation is None or annotation is type(None):
+        return "None"
+    if annotation is inspect.Parameter.empty:
+        return "an unannotated value"
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", repr(annotation))
+
+
+def handler_name(run: object) -> str:
+    """The name a user knows the handler by."""
+    return str(getattr(run, "__qualname__", None) or getattr(run, "__name__", None) or repr(run))

@@ -1,0 +1,143 @@
+"""Texts for recurring times: cron, `@daily`, `@every 36h`, `5m`.
+
+The grammar is the part of Temporal's that means the same everywhere; what Temporal would accept and mean something else
+by (`1#2`, a sixth field, day-of-month with day-of-week) is refused or translated, never rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from moose_lib.durations import parse_duration
+from moose_lib.errors import InvalidDuration, InvalidSchedule
+
+_WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_DAYS = "sun mon tue wed thu fri sat".split()
+_LONGEST_MONTH = {month: 30 if month in (4, 6, 9, 11) else 29 if month == 2 else 31 for month in range(1, 13)}  # noqa: PLR2004  # February
+_ITEM = re.compile(r"(?P<start>\*|\w+)(?:-(?P<end>\w+))?(?:/(?P<step>\d+))?")
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+
+    def number(self, text: str) -> int | None:
+        """The value of one word or number, `None` if it is neither."""
+        if text.lower() in self.names:
+            return self.names.index(text.lower()) + self.low
+        return int(text) if text.isdigit() else None
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field("month", 1, 12, tuple(_MONTHS)),
+    _Field("day of week", 0, 7, tuple(_DAYS)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """When a workflow runs: at any of `crons` (5 fields, UTC), or each `every`. One of the two is set.
+
+    Two expressions stand for a day of month together with a day of week: either fires, as in Unix. Temporal would
+    wait for both.
+    """
+
+    crons: tuple[str, ...] = ()
+    every: timedelta | None = None
+
+
+def check_schedule(value: object) -> ScheduleSpec:
+    """Read a schedule.
+
+    Raises:
+        InvalidSchedule: not a schedule, one that never fires, or one that Temporal reads differently than it looks.
+
+    Example:
+        >>> check_schedule("@every 36h").every
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidSchedule(value, "not a text" if not isinstance(value, str) else "empty")
+    text = value.strip()
+    if text.startswith("@every"):
+        return ScheduleSpec(every=_interval(value, text.removeprefix("@every").strip()))
+    if text.startswith("@"):
+        if text not in _WORDS:
+            raise InvalidSchedule(value, f"unknown word; known are {', '.join(_WORDS)} and @every")
+        return ScheduleSpec(crons=(_WORDS[text],))
+    if " " not in text and "*" not in text:
+        return ScheduleSpec(every=_interval(value, text))
+    return ScheduleSpec(crons=_crons(value, text))
+
+
+def _interval(value: str, text: str) -> timedelta:
+    try:
+        interval = parse_duration(text)
+    except InvalidDuration as error:
+        raise InvalidSchedule(value, error.message) from None
+    if interval is None or interval < timedelta(seconds=1):
+        raise InvalidSchedule(value, "an interval is one second or more")
+    return interval
+
+
+def _crons(value: str, text: str) -> tuple[str, ...]:
+    parts = text.split()
+    if len(parts) != len(_FIELDS):
+        extra = "; seconds and years are not read" if len(parts) > len(_FIELDS) else ""
+        raise InvalidSchedule(value, f"cron has 5 fields, this has {len(parts)}{extra}")
+    numbers = [_numbers(value, field, part) for field, part in zip(_FIELDS, parts, strict=True)]
+    _refuse_impossible(value, parts, days=numbers[2], months=numbers[3])
+    minute, hour, day, month, weekday = parts
+    if not day.startswith("*") and not weekday.startswith("*"):
+        return f"{minute} {hour} {day} {month} *", f"{minute} {hour} * {month} {weekday}"
+    return (" ".join(parts),)
+
+
+def _numbers(value: str, field: _Field, text: str) -> set[int]:
+    found = set[int]()
+    for item in text.split(","):
+        match = _ITEM.fullmatch(item)
+        if match is None:
+            raise InvalidSchedule(value, f"cannot read {item!r} as {field.name}")
+        found |= _range(value, field, item, match)
+    return found
+
+
+def _range(value: str, field: _Field, item: str, match: re.Match[str]) -> set[int]:
+    step = 1 if match["step"] is None else int(match["step"])
+    if match["start"] == "*":
+        low, high = (field.low, field.high) if match["end"] is None else (None, None)
+    else:
+        low = field.number(match["start"])
+        open_end = field.high if match["step"] is not None else low
+        high = open_end if match["end"] is None else field.number(match["end"])
+    if low is None or high is None or step == 0:
+        raise InvalidSchedule(value, f"cannot read {item!r} as {field.name}")
+    if not field.low <= low <= high <= field.high:
+        raise InvalidSchedule(value, f"{item!r} is not a {field.name} from {field.low} to {field.high}")
+    if step > field.high - field.low + 1:
+        raise InvalidSchedule(value, f"the step of {item!r} is longer than the {field.name}s there are")
+    return set(range(low, high + 1, step))
+
+
+def _refuse_impossible(value: str, parts: list[str], *, days: set[int], months: set[int]) -> None:
+    """`0 0 31 2 *` never fires; Temporal accepts it and keeps silent."""
+    if parts[4].startswith("*") and not any(min(days) <= _LONGEST_MONTH[month] for month in months):
+        raise InvalidSchedule(value, "it never fires: no such day in these months")
