@@ -1,0 +1,49 @@
+"""The record a running `moose-cli dev` leaves in `.moose/dev.lock`, so that other commands of the project find it.
+
+The record counts only while the file is locked: a dev that was killed leaves the file, but the kernel drops its lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+STATE_DIRECTORY = ".moose"
+LOCK_FILE = "dev.lock"
+
+
+class RunningDev(BaseModel):
+    """Who runs `moose-cli dev` here and where its Temporal answers (`None`: it uses somebody else's)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    address: str | None = None
+    ui_port: int | None = None
+
+
+def find_running(root: Path) -> RunningDev | None:
+    """Return the record of the `dev` that runs in this project now, or `None`."""
+    try:
+        with (root / STATE_DIRECTORY / LOCK_FILE).open("rb") as file:
+            return None if _is_free(file.fileno()) else read_record(file.read())
+    except OSError:
+        return None
+
+
+def read_record(data: bytes) -> RunningDev | None:
+    """Read the lock file; `None` while its owner is still writing it."""
+    try:
+        return RunningDev.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,225 @@
+"""The project's settings, read once at the edge and frozen: flags > `MOOSE_*` > `moose.config.toml` > defaults.
+
+What nobody set stays `None` where Temporal's own settings (`TEMPORAL_*`, `temporal.toml`) may fill it. This is the only
+module that reads the process environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from moose_lib.errors import SettingsError
+from moose_lib.project import layers
+from moose_lib.project.env_files import read_env_files
+from moose_lib.project.layers import Found, Layer, Names
+from moose_lib.project.running import STATE_DIRECTORY
+from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
+
+_SECRETS = frozenset({"api_key"})
+_OPTIONAL_TEXTS = frozenset(
+    {
+        "namespace",
+        "address",
+        "temporal_host",
+        "temporal_scheme",
+        "temporal_region",
+        "client_cert",
+        "client_key",
+        "ca_cert",
+        "api_key",
+    }
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
+class TemporalSettings(_Section):
+    """`[temporal_config]`: where Temporal is and how to talk to it; `None` where nobody said."""
+
+    namespace: Text | None = None
+    host: Annotated[Text | None, Field(alias="temporal_host")] = None
+    port: Annotated[Port | None, Field(alias="temporal_port")] = None
+    scheme: Annotated[Literal["http", "https"] | None, Field(alias="temporal_scheme")] = None
+    region: Annotated[Text | None, Field(alias="temporal_region")] = None
+    ui_port: Port = 8080
+    client_cert: ProjectFile | None = None
+    client_key: ProjectFile | None = None
+    ca_cert: ProjectFile | None = None
+    api_key: Secret | None = None
+    task_queue: Text = "moose"
+
+    @property
+    def address(self) -> str | None:
+        """`host:port`, or `None` if neither is set; an API key with a region alone means Temporal Cloud's endpoint."""
+        if self.host is None and self.port is None and self._cloud_host is None:
+            return None
+        host = self.host or self._cloud_host or "127.0.0.1"
+        return f"{f'[{host}]' if ':' in host else host}:{self.port or 7233}"
+
+    @property
+    def tls(self) -> bool | None:
+        """Whether to use TLS: the scheme says; else certificates or another machine mean yes; `None` if unknown."""
+        if self.scheme is not None:
+            return self.scheme == "https"
+        if self.client_cert is not None or self.client_key is not None or self.ca_cert is not None:
+            return True
+        host = self.host or self._cloud_host
+        if host is None:
+            return None if self.port is None else False
+        return not is_loopback(host)
+
+    @property
+    def _cloud_host(self) -> str | None:
+        if self.api_key is None or self.region is None or self.host is not None:
+            return None
+        cloud = "aws" if self.region[:-1].endswith("-") else "gcp"
+        return f"{self.region}.{cloud}.api.temporal.io"
+
+
+class WorkerSettings(_Section):
+    """`[worker]`: `grace_period` is how long running tasks may go on after the worker was told to stop."""
+
+    grace_period: Duration = timedelta(seconds=30)
+
+
+class DevSettings(_Section):
+    """`[dev]`: the development session.
+
+    `temporal` "external" works against the Temporal of `[temporal_config]` instead of starting one. `durability` "full"
+    lets the embedded Temporal survive a power cut, "normal" any crash of a process. `stop_grace_period` is how long
+    Ctrl-C waits for running tasks; the runs go on at the next start.
+    """
+
+    temporal: Literal["embedded", "external"] = "embedded"
+    durability: Literal["normal", "full"] = "normal"
+    stop_grace_period: Duration = timedelta(seconds=5)
+
+
+class LoggerSettings(_Section):
+    """`[logger]`: what the worker logs, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Settings(_Section):
+    """Everything a project sets, and where each value came from (`sources`, by `section.key`)."""
+
+    root: Path
+    language: Literal["python"] = "python"
+    source_dir: Text = "app"
+    temporal: TemporalSettings = Field(default=TemporalSettings(), alias="temporal_config")
+    worker: WorkerSettings = WorkerSettings()
+    dev: DevSettings = DevSettings()
+    logger: LoggerSettings = LoggerSettings()
+    sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
+    temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    @property
+    def state_directory(self) -> Path:
+        """`.moose/` of the project: all that Moose writes there itself."""
+        return self.root / STATE_DIRECTORY
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "temporal_config": TemporalSettings,
+    "worker": WorkerSettings,
+    "dev": DevSettings,
+    "logger": LoggerSettings,
+}
+_NAMES = Names(
+    top=frozenset({"language", "source_dir"}),
+    sections={
+        name: frozenset(field.alias or key for key, field in section.model_fields.items())
+        | (frozenset({"address"}) if section is TemporalSettings else frozenset())
+        for name, section in _SECTIONS.items()
+    },
+)
+
+
+def load_settings(root: Path, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings of the project in `root`.
+
+    `overrides` are the command line's, by `section.key` of the file (`{"temporal_config.temporal_port": 7300}`); `None`
+    values count as not given.
+
+    Raises:
+        SettingsError: an unknown key, or values that do not fit; all wrong values are told together.
+    """
+    root = root.resolve()
+    environment = _environment(root)
+    merged: dict[str, Found] = {}
+    for layer in (
+        layers.toml_layer(root, _NAMES),
+        layers.running_layer(root),
+        layers.environment_layer(environment, _NAMES),
+        layers.flag_layer(overrides or {}, _NAMES),
+    ):
+        merged.update(layers.split_address(layer))
+    temporal = {name: found.source for name, found in environment.items() if name.startswith("TEMPORAL_")}
+    return _build(root, merged, {name: str(environment[name].value) for name in temporal}, temporal)
+
+
+def process_environment(root: Path) -> dict[str, str]:
+    """Return the environment for a process of the project: that of this process over the project's `.env` files."""
+    return {name: value for name, (value, _) in read_env_files(root).items()} | dict(os.environ)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _environment(root: Path) -> dict[str, Found]:
+    files = read_env_files(root)
+    found = {name: Found(value, f"{name} in {file}") for name, (value, file) in files.items()}
+    return found | {name: Found(value, name) for name, value in os.environ.items()}
+
+
+def _build(root: Path, merged: Layer, temporal: Mapping[str, str], temporal_sources: Mapping[str, str]) -> Settings:
+    given = {key: found for key, found in merged.items() if not _is_blank(key, found.value)}
+    data: dict[str, object] = {key: found.value for key, found in given.items() if "." not in key}
+    for name in _SECTIONS:
+        data[name] = {key.partition(".")[2]: found.value for key, found in given.items() if key.startswith(f"{name}.")}
+    data["root"] = root
+    data["temporal_environment"] = temporal
+    data["sources"] = {key: found.source for key, found in given.items()} | dict(temporal_sources)
+    try:
+        return Settings.model_validate(data, context=root)
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False), given) from None
+
+
+def _is_blank(key: str, value: object) -> bool:
+    """Existing projects write `client_cert = ""` for "none"."""
+    return value == "" and key.rpartition(".")[2] in _OPTIONAL_TEXTS
+
+
+def _refusal(errors: Iterable[ErrorDetails], given: Layer) -> SettingsError:
+    lines = [_sentence(error, given) for error in errors]
+    if len(lines) == 1:
+        return SettingsError(lines[0])
+    return SettingsError("\n".join([f"{len(lines)} settings are wrong:", *(f"  {line}" for line in lines)]))
+
+
+def _sentence(error: ErrorDetails, given: Layer) -> str:
+    key = ".".join(str(part) for part in error["loc"][:2])
+    name = key.rpartition(".")[2]
+    value = "…" if name in _SECRETS else repr(error["input"])
+    context = error.get("ctx", {})
+    reason = str(context["error"]) if "error" in context else f"is not {context.get('expected', error['msg'])}"
+    return f"{name} = {value} (from {given[key].source}) {reason}"
