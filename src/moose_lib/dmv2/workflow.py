@@ -102,6 +102,7 @@ class Task(Generic[In, Out]):
     output_type: type[BaseModel] | None
     signature: Signature
     location: Location
+    is_sound: bool  # the models are known; else wiring has nothing to go by
 
     if not TYPE_CHECKING:
 
@@ -121,6 +122,7 @@ class Task(Generic[In, Out]):
         self.location = _registry.caller_location()
         faults = [self._fault(code, text, hint) for code, text, hint in _rules.name_faults("task", name)]
         model_faults = self._read_models(t)
+        self.is_sound = not model_faults
         faults += model_faults + self._read_handler(check_models=not model_faults)
         faults += self.config_faults()
         _registry.report(faults)

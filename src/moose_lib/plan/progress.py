@@ -104,8 +104,8 @@ class Progress:
 
     @property
     def is_finished(self) -> bool:
-        """Nothing runs and nothing more can start."""
-        return not self._running and not any(self._can_start(name) for name in self._states)
+        """Nothing runs, so nothing more can start; ask only after `start()`."""
+        return not self._running
 
     @property
     def needed_outputs(self) -> frozenset[str]:

@@ -1,0 +1,75 @@
+"""The one place that puts a task's input together, calls a user's function and takes its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from moose_lib.dmv2.workflow import Task, TaskContext
+from moose_lib.errors import InvalidInput, InvalidOutput, NonRetryableError, ValueTooLarge
+from moose_lib.plan.model import Source
+from moose_lib.plan.result import json_list, json_object
+from moose_lib.values import read_run_input, read_value, write_output
+
+AnyTask = Task[Any, Any]  # Any: the caller holds tasks of all models
+
+
+def decode_run_input(input_type: type[BaseModel] | None, data: bytes | None) -> BaseModel | None:
+    """The run's input from JSON; raises InvalidInput with each field's fault."""
+    return read_run_input(input_type, data)
+
+
+def decode_input(task: AnyTask, source: Source, values: Sequence[bytes]) -> BaseModel | None:
+    """The input of `task` from the JSON of the values that `source` names, in its order.
+
+    Raises:
+        InvalidInput: the values do not make a valid input.
+    """
+    if task.input_type is None or source.kind == "nothing":
+        return None
+    if source.kind == "run":
+        try:
+            return read_run_input(task.input_type, values[0])
+        except InvalidInput as error:
+            raise InvalidInput(f"task {task.name!r}", error.model, error.faults) from None
+    data = _assembled(source, values) if source.kind == "assembled" else values[0]
+    return read_value(task.name, task.input_type, data)
+
+
+def invoke(task: AnyTask, context: TaskContext[Any]) -> object:  # Any: the input model is the task's own
+    """Call the handler; what it returns may have to be awaited, also if it is a `def`."""
+    run = cast("Callable[..., object]", task.config.run)  # the union's members differ in what they take
+    match task.signature.kind:
+        case "nothing":
+            return run()
+        case "input":
+            return run(context.input)
+        case "context":
+            return run(context)
+
+
+def invoke_on_cancel(task: AnyTask, context: TaskContext[Any]) -> object:  # Any: as above
+    """Call `on_cancel` with the context of the attempt, if there is one; the result may have to be awaited."""
+    return None if task.config.on_cancel is None else task.config.on_cancel(context)
+
+
+def encode_output(task: AnyTask, value: object) -> bytes:
+    """JSON of what the handler returned; raises InvalidOutput if it is not what the task declares."""
+    return write_output(task.name, task.output_type, value)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether another attempt may help: not after bad input, bad output, or where the user says so."""
+    return not isinstance(error, InvalidInput | InvalidOutput | NonRetryableError | ValueTooLarge)
+
+
+def _assembled(source: Source, values: Sequence[bytes]) -> bytes:
+    members: dict[str, bytes] = {}
+    position = 0
+    for field in source.fields:
+        taken = tuple(values[position : position + len(field.values)])
+        position += len(field.values)
+        members[field.field] = json_list(taken) if field.is_list else taken[0]
+    return json_object(members)

@@ -1,0 +1,166 @@
+"""From a folder or a file to the workflows it declares, compiled, or to every fault that prevents it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from moose_lib.dmv2 import _registry
+from moose_lib.dmv2.workflow import Workflow
+from moose_lib.errors import Fault, ImportFailed, InvalidDefinition, ProjectNotFound
+from moose_lib.plan.build import try_compile
+from moose_lib.plan.model import Plan
+from moose_lib.project.settings import Settings, load_settings
+
+CONFIG_FILE = "moose.config.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """Where the user's code is: `entry` is the file that declares the workflows, `root` the folder it belongs to."""
+
+    root: Path
+    entry: Path
+    settings: Settings
+    is_single_file: bool
+
+    @property
+    def name(self) -> str:
+        """What people call it: the folder's name, or the single file's."""
+        return self.entry.name if self.is_single_file else self.root.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedProject:
+    """A project whose code has been imported: its workflows and their plans, both by name."""
+
+    project: Project
+    workflows: Mapping[str, Workflow]
+    plans: Mapping[str, Plan]
+
+
+def find_project(
+    directory: Path, file: Path | None = None, *, overrides: Mapping[str, object] | None = None
+) -> Project:
+    """The project of `file`, or else the one that `directory` is in, looking upward for `moose.config.toml`.
+
+    A single file needs no configuration; one in its folder counts.
+
+    Raises:
+        ProjectNotFound: no configuration up to the root, or the file or the entry module is missing.
+        SettingsError: the configuration is wrong.
+    """
+    if file is not None:
+        return _single_file(directory, file, overrides)
+    for folder in (directory.resolve(), *directory.resolve().parents):
+        if (folder / CONFIG_FILE).is_file():
+            settings = load_settings(folder, overrides)
+            entry = folder / settings.source_dir / "main.py"
+            if not entry.is_file():
+                raise ProjectNotFound(f"{entry} is missing", hint=f"declare workflows there, or set source_dir in {CONFIG_FILE}")
+            return Project(root=folder, entry=entry, settings=settings, is_single_file=False)
+    raise ProjectNotFound(
+        f"no {CONFIG_FILE} in {directory.resolve()} or above it", hint="cd into a project, or name a file: moose-cli dev FILE"
+    )
+
+
+def load_project(project: Project) -> LoadedProject:
+    """Import the project's code and compile what it declares.
+
+    Meant to be called once in the life of a process: modules that are imported already do not run again.
+
+    Raises:
+        ImportFailed: the code raises at import; carries the user's traceback.
+        InvalidDefinition: with all faults of all workflows, in the order of the code.
+    """
+    _registry._workflows.clear()  # noqa: SLF001  # the registry's documented name begins so
+    with _registry.collect_faults() as declared:
+        _import(project)
+    workflows = dict(_registry._workflows)  # noqa: SLF001  # as above
+    plans, compiled = try_compile(workflows.values())
+    faults = list(dict.fromkeys([*declared, *_unwired(workflows, declared, compiled)]))
+    if faults:
+        raise InvalidDefinition(sorted(faults, key=_position))
+    return LoadedProject(project=project, workflows=workflows, plans=plans)
+
+
+def _unwired(workflows: Mapping[str, Workflow], declared: list[Fault], compiled: list[Fault]) -> list[Fault]:
+    """The compiler's faults that are not the same as one found while declaring, told for another workflow."""
+    known = {(fault.message, fault.location) for fault in declared}
+    return [fault for fault in compiled if (fault.message, fault.location) not in known]
+
+
+def _position(fault: Fault) -> tuple[str, int]:
+    return ("", 0) if fault.location is None else (fault.location.file, fault.location.line)
+
+
+def _single_file(directory: Path, file: Path, overrides: Mapping[str, object] | None) -> Project:
+    path = (directory / file).resolve()
+    if not path.is_file():
+        raise ProjectNotFound(f"{file} is not a file", hint="moose-cli dev path/to/file.py")
+    if path.suffix != ".py":
+        raise ProjectNotFound(f"{file} is not a Python file", hint="moose-cli dev path/to/file.py")
+    settings = load_settings(path.parent, overrides)
+    return Project(root=path.parent, entry=path, settings=settings, is_single_file=True)
+
+
+def _import(project: Project) -> None:
+    """Run the user's code; what it prints goes to stderr, as stdout may be read by programs."""
+    if str(project.root) not in sys.path:
+        sys.path.insert(0, str(project.root))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            if project.is_single_file:
+                _run_file(_module_name(project.entry), project.entry)
+            else:
+                _import_package(project)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's code raises is shown as theirs
+        raise ImportFailed(str(project.entry), _their_traceback(error, project.root)) from error
+
+
+def _import_package(project: Project) -> None:
+    """Import `<source_dir>.main` from this folder, whatever else is called so on the path or was imported before."""
+    folder = project.entry.parent
+    package = project.settings.source_dir.replace("/", ".")
+    for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
+        del sys.modules[name]
+    init = folder / "__init__.py"
+    if init.is_file():
+        _run_file(package, init)
+    else:
+        namespace = ModuleType(package)
+        namespace.__path__ = [str(folder)]
+        sys.modules[package] = namespace
+    importlib.import_module(f"{package}.main")
+
+
+def _run_file(name: str, file: Path) -> None:
+    is_package = file.name == "__init__.py"
+    locations = [str(file.parent)] if is_package else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=locations)
+    assert spec is not None, f"{file} is a Python file"
+    assert spec.loader is not None, f"{file} is a Python file"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic looks up a model's module there
+    spec.loader.exec_module(module)
+
+
+def _module_name(file: Path) -> str:
+    """The file's own name, so that tracebacks read well, unless that would hide another module."""
+    is_taken = file.stem in sys.stdlib_module_names or file.stem in sys.modules or not file.stem.isidentifier()
+    return f"moose_file_{file.stem}" if is_taken else file.stem
+
+
+def _their_traceback(error: BaseException, root: Path) -> str:
+    """The traceback as if the user had run the file: from the first frame in their folder on."""
+    shown = traceback.TracebackException.from_exception(error)
+    theirs = next((i for i, frame in enumerate(shown.stack) if Path(frame.filename).is_relative_to(root)), None)
+    shown.stack = traceback.StackSummary.from_list(shown.stack[len(shown.stack) if theirs is None else theirs :])
+    return "".join(shown.format())
