@@ -1,7 +1,7 @@
 """Texts for spans of time: `"30s"`, `"1h30m"`, `"never"`.
 
-One grammar at every level (tasks, workflows, CLI flags). It is Go's, which Temporal uses too, with `d` and `w`, decimals
-and spelled-out units: a text that is right here means the same there.
+One grammar at every level (tasks, workflows, CLI flags). It is Go's, which Temporal uses too, with `d` and `w`,
+decimals and spelled-out units: a text that is right here means the same there.
 """
 
 from __future__ import annotations

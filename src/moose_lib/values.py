@@ -25,7 +25,7 @@ _JSON_NULL = b"null"
 class _Codec:
     """How one model travels between tasks."""
 
-    validator: SchemaValidator
+    validator: Any  # Any: pydantic-core's class, or the wrapper that pydantic puts round it for plug-ins
     serializer: SchemaSerializer
     drops_computed: bool
     extra: Literal["ignore"] | None
@@ -62,9 +62,10 @@ def read_value(task: str, model: type[BaseModel], data: bytes) -> BaseModel:
     """
     codec = _codec(model)
     try:
-        return codec.validator.validate_json(data, by_alias=True, by_name=True, extra=codec.extra)
+        value: BaseModel = codec.validator.validate_json(data, by_alias=True, by_name=True, extra=codec.extra)
     except ValidationError as error:
         raise InvalidInput(f"task {task!r}", model.__name__, field_faults(error)) from None
+    return value
 
 
 def write_output(task: str, model: type[BaseModel] | None, value: object) -> bytes:
@@ -83,9 +84,7 @@ def write_output(task: str, model: type[BaseModel] | None, value: object) -> byt
     codec = _codec(model)
     try:
         checked = value if isinstance(value, model) else model.model_validate(value)
-        return codec.serializer.to_json(
-            checked, by_alias=False, round_trip=codec.drops_computed, warnings="error"
-        )
+        return codec.serializer.to_json(checked, by_alias=False, round_trip=codec.drops_computed, warnings="error")
     except ValidationError as error:
         raise InvalidOutput(task, model.__name__, field_faults(error)) from None
     except PydanticSerializationError as error:
@@ -105,12 +104,14 @@ def write_run_input(model: type[BaseModel] | None, value: BaseModel | None) -> b
     except PydanticSerializationError as error:
         name = type(value).__name__ if model is None else model.__name__
         fault = FieldFault(path="", reason=_one_line(str(error)))
-        hint = 'bytes that are not UTF-8 need model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")'
+        hint = (
+            'bytes that are not UTF-8 need model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")'
+        )
         raise InvalidInput("the run", name, [fault], hint=hint) from None
 
 
 def field_faults(error: ValidationError) -> list[FieldFault]:
-    """pydantic's errors as paths and reasons."""
+    """Pydantic's errors as paths and reasons."""
     return [_field_fault(detail) for detail in error.errors(include_url=False)]
 
 
@@ -144,10 +145,10 @@ def _codec(model: type[BaseModel]) -> _Codec:
     if any(part.get("type") == "bytes" for part in parts):
         schema = _with_base64(schema)
         # pydantic-core would otherwise take the nested models' own validators, which read bytes as UTF-8.
-        validator = SchemaValidator(schema, _use_prebuilt=False)  # type: ignore[call-arg]  # missing in the stub
-        serializer = SchemaSerializer(schema, _use_prebuilt=False)  # type: ignore[call-arg]  # missing in the stub
+        validator: Any = SchemaValidator(schema, _use_prebuilt=False)  # Any: as in _Codec
+        serializer = SchemaSerializer(schema, _use_prebuilt=False)
     else:
-        validator, serializer = model.__pydantic_validator__, model.__pydantic_serializer__  # type: ignore[assignment]  # a plug-in wrapper has the same methods
+        validator, serializer = model.__pydantic_validator__, model.__pydantic_serializer__
     return _Codec(
         validator=validator,
         serializer=serializer,
@@ -160,21 +161,22 @@ def _keeps_extra(part: dict[str, Any]) -> bool:  # Any: core schemas are nested 
     """Whether a computed field that travels would come back as something else: refused, or as an extra field."""
     if part.get("type") == "json":
         return True
-    fields = part.get("schema", {})
-    config = part.get("config", {})
-    is_open = config.get("extra_fields_behavior") in ("allow", "forbid")
-    return part.get("type") == "model" and is_open and bool(isinstance(fields, dict) and fields.get("computed_fields"))
+    if part.get("type") != "model" or not part["schema"].get("computed_fields"):
+        return False
+    return part.get("config", {}).get("extra_fields_behavior") in ("allow", "forbid")
 
 
-def _parts(schema: object) -> Iterator[dict[str, Any]]:  # Any: as above
-    unvisited = [schema]
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # Any: as above
+    unvisited: list[Any] = [schema]  # Any: as above
     while unvisited:
         part = unvisited.pop()
         if isinstance(part, dict):
-            yield part
-            unvisited.extend(value for key, value in part.items() if key not in ("metadata", "cls"))
+            members: dict[str, Any] = part  # Any: as above
+            yield members
+            unvisited += [value for key, value in members.items() if key not in ("metadata", "cls")]
         elif isinstance(part, list | tuple):
-            unvisited.extend(part)
+            items: list[Any] | tuple[Any, ...] = part  # Any: as above
+            unvisited += items
 
 
 def _with_base64(schema: Any) -> Any:  # Any: core schemas are a union of a hundred typed dicts

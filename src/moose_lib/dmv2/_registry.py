@@ -6,8 +6,8 @@ once, unless somebody collects them: loading a project does, to report all of th
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import inspect
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -22,8 +22,13 @@ _workflows: dict[str, Workflow] = {}
 _collected: ContextVar[list[Fault] | None] = ContextVar("_collected", default=None)
 
 
+def registered_workflows() -> dict[str, Workflow]:
+    """The live registry, by workflow name."""
+    return _workflows
+
+
 @contextmanager
-def collect_faults() -> Iterator[list[Fault]]:
+def collect_faults() -> Generator[list[Fault]]:
     """While open, mistakes in definitions are added to the list instead of being raised."""
     faults = list[Fault]()
     token = _collected.set(faults)
@@ -49,7 +54,8 @@ def report(faults: list[Fault]) -> None:
 
 def caller_location() -> Location:
     """The line of the user's code that is declaring something right now."""
-    frame = sys._getframe()  # noqa: SLF001  # the documented way to a caller's line without building a traceback
+    frame = inspect.currentframe()
+    assert frame is not None, "CPython has frames"
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "moose_lib":
         frame = frame.f_back
     return Location(file=frame.f_code.co_filename, line=frame.f_lineno)

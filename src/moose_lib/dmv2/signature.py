@@ -15,7 +15,6 @@ from pydantic import BaseModel
 Kind = Literal["nothing", "input", "context"]
 
 _CONTEXT_NAMES = ("ctx", "context")
-_UNKNOWN = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,8 @@ def _only_parameter(
     if len(required) > 1:
         names = ", ".join(p.name for p in required)
         raise UnusableHandler(
-            f"{handler_name(run)} needs {len(required)} arguments ({names}); a handler takes nothing, its input or a TaskContext"
+            f"{handler_name(run)} needs {len(required)} arguments ({names}); "
+            "a handler takes nothing, its input or a TaskContext"
         )
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if required:
@@ -107,7 +107,7 @@ def _hints(run: object) -> dict[str, Any]:  # Any: annotations are arbitrary obj
     function = inspect.unwrap(getattr(run, "func", run)) if callable(run) else run
     for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004  # instances with __call__
         try:
-            return typing.get_type_hints(candidate)  # type: ignore[arg-type]  # None and instances raise TypeError
+            return typing.get_type_hints(candidate)
         except NameError:
             return dict(getattr(candidate, "__annotations__", {}))
         except TypeError:
@@ -155,14 +155,18 @@ def _fits(annotation: object, declared: type | None) -> bool:
 
 def _members(annotation: object) -> tuple[object, ...] | None:
     """The types a union is made of; `None` where the annotation does not say anything checkable."""
-    if annotation in (inspect.Parameter.empty, Any, object) or isinstance(annotation, typing.TypeVar):
+    if _is_one_of(annotation, inspect.Parameter.empty, Any, object) or isinstance(annotation, typing.TypeVar):
         return None
-    if annotation in (typing.NoReturn, typing.Never):
+    if _is_one_of(annotation, typing.NoReturn, typing.Never):
         return ()
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         return typing.get_args(annotation)
     return typing.get_args(annotation)[:1] if origin is typing.Annotated else (annotation,)
+
+
+def _is_one_of(annotation: object, *others: object) -> bool:
+    return any(annotation is other for other in others)
 
 
 def _same_or_sub(kind: object, of: object) -> bool:

@@ -19,6 +19,10 @@ In = TypeVar("In", bound=BaseModel | None, default=Any)
 Out = TypeVar("Out", bound=BaseModel | None, default=Any)
 
 
+#: `In` and `Out`.
+_MODELS_OF_A_TASK = 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """Which attempt of which task of which run a handler is working for. `attempt` counts from 1."""
@@ -64,7 +68,7 @@ class TaskConfig(Generic[In, Out]):
     """How a task runs.
 
     Attributes:
-        run: the handler, `async def` or `def`; takes nothing, the input or a `TaskContext`, returns the output or `None`.
+        run: the handler, `async def` or `def`; takes nothing, the input or a `TaskContext`; returns the output.
         on_complete: tasks that start, together, when this one has completed.
         timeout: longest time for one attempt, as "30s", "5m", "never"; unset: one hour.
         retries: further attempts after the first failed; 0 means none; unset: 3.
@@ -146,7 +150,7 @@ class Task(Generic[In, Out]):
 
     def _read_models(self, models: tuple[object, ...]) -> list[Fault]:
         self.input_type = self.output_type = None
-        if len(models) != 2:  # noqa: PLR2004  # In and Out
+        if len(models) != _MODELS_OF_A_TASK:
             return [self._fault("untyped", "the input and output types are missing", "write Task[In, Out](name=…)")]
         faults = list[Fault]()
         for role, model in zip(("Input", "Output"), models, strict=True):
@@ -175,7 +179,9 @@ class Task(Generic[In, Out]):
         return faults
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
-        return Fault(code=code, message=f"task {self.name!r}: {text}", hint=hint, location=self.location, task=self.name)
+        return Fault(
+            code=code, message=f"task {self.name!r}: {text}", hint=hint, location=self.location, task=self.name
+        )
 
     def __repr__(self) -> str:
         """`Task[Order, Receipt]('charge')`."""
@@ -184,11 +190,14 @@ class Task(Generic[In, Out]):
 
 
 class _TypedTask(types.GenericAlias):
-    """`Task[In, Out]`: calling it makes the task. A task needs its models while it is made; typing's own alias tells
-    them only afterwards."""
+    """`Task[In, Out]`: calling it makes the task.
+
+    A task needs its models while it is made; typing's own alias tells them only afterwards.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # Any: forwards whatever Task takes
-        return self.__origin__(*args, t=self.__args__, **kwargs)
+        make: Any = self.__origin__  # Any: declared as any type, it is Task
+        return make(*args, t=self.__args__, **kwargs)
 
 
 @dataclass
@@ -229,7 +238,7 @@ class Workflow:
         faults += self.config_faults() + self._duplicate_faults()
         _registry.report(faults)
         if not faults:
-            _registry._workflows[name] = self  # noqa: SLF001  # the registry's documented name begins so
+            _registry.registered_workflows()[name] = self
 
     def get_task_names(self) -> list[str]:
         """Names of all tasks, each once; a task comes after everything it waits for."""
@@ -271,7 +280,7 @@ class Workflow:
         return [self._fault(code, text, hint) for code, text, hint in found]
 
     def _duplicate_faults(self) -> list[Fault]:
-        earlier = _registry._workflows.get(self.name)  # noqa: SLF001  # the registry's documented name begins so
+        earlier = _registry.registered_workflows().get(self.name)
         if earlier is None or earlier.location == self.location:  # the same line again: a reload or a notebook cell
             return []
         text = f"the name is taken by the workflow at {earlier.location}"

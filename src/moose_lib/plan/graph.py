@@ -57,7 +57,9 @@ def _duplicate_tasks(workflow: Workflow) -> list[Fault]:
     for task in workflow.tasks():
         earlier = first.setdefault(task.name, task)
         if earlier is not task:
-            text = f"workflow {workflow.name!r} has two tasks named {task.name!r}; the other one is at {earlier.location}"
+            text = (
+                f"workflow {workflow.name!r} has two tasks named {task.name!r}; the other one is at {earlier.location}"
+            )
             faults.append(_fault("duplicate-task", text, "rename one of them", workflow, task))
     return faults
 
@@ -89,6 +91,4 @@ def _cycle(workflow: Workflow) -> list[Fault]:
 
 
 def _fault(code: str, text: str, hint: str, workflow: Workflow, task: AnyTask) -> Fault:
-    return Fault(
-        code=code, message=text, hint=hint, location=task.location, workflow=workflow.name, task=task.name
-    )
+    return Fault(code=code, message=text, hint=hint, location=task.location, workflow=workflow.name, task=task.name)

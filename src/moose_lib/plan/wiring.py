@@ -144,7 +144,9 @@ def _ambiguous(graph: Graph, task: AnyTask, what: str, candidates: list[str]) ->
 
 
 def _no_value(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Fault:
-    seen = [f"{n!r} → {_type_name(graph.tasks[n].output_type)}" for level in graph.levels_before(task.name) for n in level]
+    seen = [
+        f"{n!r} → {_type_name(graph.tasks[n].output_type)}" for level in graph.levels_before(task.name) for n in level
+    ]
     offered = f"upstream are {', '.join(seen)}; the run's input is {_type_name(graph.start.input_type)}"
     reasons = list[str]()
     parents = graph.parents[task.name]

@@ -64,10 +64,13 @@ def find_project(
             settings = load_settings(folder, overrides)
             entry = folder / settings.source_dir / "main.py"
             if not entry.is_file():
-                raise ProjectNotFound(f"{entry} is missing", hint=f"declare workflows there, or set source_dir in {CONFIG_FILE}")
+                raise ProjectNotFound(
+                    f"{entry} is missing", hint=f"declare workflows there, or set source_dir in {CONFIG_FILE}"
+                )
             return Project(root=folder, entry=entry, settings=settings, is_single_file=False)
     raise ProjectNotFound(
-        f"no {CONFIG_FILE} in {directory.resolve()} or above it", hint="cd into a project, or name a file: moose-cli dev FILE"
+        f"no {CONFIG_FILE} in {directory.resolve()} or above it",
+        hint="cd into a project, or name a file: moose-cli dev FILE",
     )
 
 
@@ -80,18 +83,18 @@ def load_project(project: Project) -> LoadedProject:
         ImportFailed: the code raises at import; carries the user's traceback.
         InvalidDefinition: with all faults of all workflows, in the order of the code.
     """
-    _registry._workflows.clear()  # noqa: SLF001  # the registry's documented name begins so
+    _registry.registered_workflows().clear()
     with _registry.collect_faults() as declared:
         _import(project)
-    workflows = dict(_registry._workflows)  # noqa: SLF001  # as above
+    workflows = dict(_registry.registered_workflows())
     plans, compiled = try_compile(workflows.values())
-    faults = list(dict.fromkeys([*declared, *_unwired(workflows, declared, compiled)]))
+    faults = list(dict.fromkeys([*declared, *_further(declared, compiled)]))
     if faults:
         raise InvalidDefinition(sorted(faults, key=_position))
     return LoadedProject(project=project, workflows=workflows, plans=plans)
 
 
-def _unwired(workflows: Mapping[str, Workflow], declared: list[Fault], compiled: list[Fault]) -> list[Fault]:
+def _further(declared: list[Fault], compiled: list[Fault]) -> list[Fault]:
     """The compiler's faults that are not the same as one found while declaring, told for another workflow."""
     known = {(fault.message, fault.location) for fault in declared}
     return [fault for fault in compiled if (fault.message, fault.location) not in known]
@@ -121,7 +124,7 @@ def _import(project: Project) -> None:
                 _run_file(_module_name(project.entry), project.entry)
             else:
                 _import_package(project)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's code raises is shown as theirs
+    except (Exception, SystemExit) as error:
         raise ImportFailed(str(project.entry), _their_traceback(error, project.root)) from error
 
 
