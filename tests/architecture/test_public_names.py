@@ -1,0 +1,45 @@
+"""What users may import. A name is added here, in `__all__` and in the changelog, in one commit."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+PUBLIC = {
+    "moose_lib": [
+        "InvalidDefinition",
+        "MooseError",
+        "NonRetryableError",
+        "RunInfo",
+        "Task",
+        "TaskConfig",
+        "TaskContext",
+        "Workflow",
+        "WorkflowConfig",
+    ],
+    "moose_lib.dmv2": ["RunInfo", "Task", "TaskConfig", "TaskContext", "Workflow", "WorkflowConfig"],
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_list_is_the_documented_one(name: str) -> None:
+    assert sorted(importlib.import_module(name).__all__) == PUBLIC[name]
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names])
+def test_every_public_name_can_be_imported_and_explains_itself(module: str, name: str) -> None:
+    value = getattr(importlib.import_module(module), name)
+
+    written = value.__dict__.get("__doc__")
+    # A dataclass without a docstring gets its signature as one.
+    assert written
+    assert not written.startswith(f"{name}(")
+
+
+def test_the_spelling_of_the_first_release_of_the_reference_works() -> None:
+    """Users of the existing Moose import from the module, not from the package."""
+    workflow = importlib.import_module("moose_lib.dmv2.workflow")
+
+    assert {"Workflow", "Task", "WorkflowConfig", "TaskConfig", "TaskContext"} <= set(vars(workflow))
+    assert isinstance(importlib.import_module("moose_lib.dmv2._registry")._workflows, dict)
