@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, SchemaSerializer, SchemaValidator
@@ -171,12 +171,11 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # Any: as above
     while unvisited:
         part = unvisited.pop()
         if isinstance(part, dict):
-            members: dict[str, Any] = part  # Any: as above
+            members = cast("dict[str, Any]", part)  # core schemas have names as keys
             yield members
             unvisited += [value for key, value in members.items() if key not in ("metadata", "cls")]
         elif isinstance(part, list | tuple):
-            items: list[Any] | tuple[Any, ...] = part  # Any: as above
-            unvisited += items
+            unvisited += cast("list[Any]", part)  # or a tuple
 
 
 def _with_base64(schema: Any) -> Any:  # Any: core schemas are a union of a hundred typed dicts
