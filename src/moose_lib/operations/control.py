@@ -1,0 +1,67 @@
+"""Stopping runs: cancel asks the running code to end, terminate ends the run at once."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from moose_lib.errors import AmbiguousRun, RunNotOpen
+from moose_lib.operations.listing import find_open_runs, find_run
+from moose_lib.operations.records import RunSummary
+
+__all__ = ["cancel_run", "select_open_runs", "terminate_run"]
+
+
+async def select_open_runs(client: Client, reference: str, *, every: bool = False) -> tuple[RunSummary, ...]:
+    """Return the open run that `reference` names; with `every`, all of them.
+
+    Raises:
+        RunNotFound: no run has this name or id.
+        RunNotOpen: the latest one has ended.
+        AmbiguousRun: several are open and `every` was not asked for.
+    """
+    runs = await find_open_runs(client, reference)
+    if not runs:
+        latest = await find_run(client, reference)
+        if latest.closed is not None:
+            raise RunNotOpen(f"Workflow {reference!r} has already {_ending(latest)}")
+        runs = (latest,)
+    if len(runs) > 1 and not every:
+        raise AmbiguousRun(reference, [run.workflow_id for run in runs])
+    return runs
+
+
+def _ending(run: RunSummary) -> str:
+    return {"canceled": "been canceled", "terminated": "been terminated"}.get(
+        run.state.value, run.state.value.replace("_", " ")
+    )
+
+
+async def cancel_run(client: Client, run: RunSummary) -> None:
+    """Ask the run to stop; its running tasks are canceled and their `on_cancel` runs.
+
+    Raises:
+        RunNotOpen: it ended in the meantime.
+    """
+    try:
+        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).cancel()
+    except RPCError as error:
+        raise _refused(run, error) from error
+
+
+async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
+    """End the run at once; its tasks are not told, `on_cancel` does not run.
+
+    Raises:
+        RunNotOpen: it ended in the meantime.
+    """
+    try:
+        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).terminate(reason=reason)
+    except RPCError as error:
+        raise _refused(run, error) from error
+
+
+def _refused(run: RunSummary, error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return RunNotOpen(f"Workflow {run.workflow_id!r} has already completed")
+    return error

@@ -1,0 +1,136 @@
+"""What can happen to a run, in our words: the alphabet of the status fold.
+
+`reading` translates Temporal's history into these; `fold` turns them into a status. Neither knows the other's world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from moose_lib.operations.records import ParentRun, RunError, RunState, TaskError
+from moose_lib.plan.model import Plan
+
+__all__ = [
+    "CancelRequested",
+    "Outcome",
+    "PendingTask",
+    "PickedUp",
+    "Planned",
+    "RunBegan",
+    "RunClosed",
+    "RunEvent",
+    "TaskEnded",
+    "TaskQueued",
+    "TaskStarted",
+]
+
+
+class Outcome(StrEnum):
+    """How one scheduling of a task ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    RETURNED = "returned"  # a stopping worker handed it back; it is queued again
+    UNKNOWN = "unknown"  # the worker does not know the task; it is asked again later
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBegan:
+    """A life of the run: its start, a continuation (`is_continued`), or a retry of the whole (`attempt` > 1)."""
+
+    time: datetime
+    run_id: str
+    first_run_id: str
+    workflow: str
+    is_continued: bool = False
+    attempt: int = 1
+    plan: Plan | None = None
+    completed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    parent: ParentRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A run that was started without a plan got it from a worker."""
+
+    time: datetime
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickedUp:
+    """A worker took the run up."""
+
+    time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskQueued:
+    """A task can start; `key` identifies this scheduling of it."""
+
+    time: datetime
+    key: int
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStarted:
+    """The last attempt of a scheduling began (Temporal records only that one); `number` as far as it is known."""
+
+    time: datetime
+    key: int
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEnded:
+    """A scheduling ended; `attempts` is how many attempts were used up, where the worker said so."""
+
+    time: datetime
+    key: int
+    outcome: Outcome
+    error: TaskError | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested:
+    """Somebody asked the run to stop."""
+
+    time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunClosed:
+    """This life of the run ended; `next_run_id` is the following one, if any."""
+
+    time: datetime
+    state: RunState
+    result: bytes | None = None
+    result_fault: str | None = None
+    error: RunError | None = None
+    next_run_id: str | None = None
+
+
+RunEvent: TypeAlias = RunBegan | Planned | PickedUp | TaskQueued | TaskStarted | TaskEnded | CancelRequested | RunClosed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingTask:
+    """What the server knows about a task at this moment and has not recorded yet.
+
+    `used` are the attempts that ended. `task` is None for the question for the plan of a run that came without one.
+    """
+
+    task: str | None
+    used: int
+    is_started: bool
+    is_unknown: bool = False
+    started: datetime | None = None
+    next_attempt: datetime | None = None
+    last_error: TaskError | None = None

@@ -1,0 +1,242 @@
+"""Events of a run in, its status out: a pure fold, so that a live view, a closed run and a test all read alike.
+
+Rules worth knowing:
+- The history wins over what the server says is pending: pending facts only colour tasks the history calls queued.
+- A continued run keeps what earlier lives did; a retry of the whole run begins again.
+- Worker hand-backs and workers that do not know a task are not attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import singledispatchmethod
+
+from moose_lib.operations.events import (
+    CancelRequested,
+    Outcome,
+    PendingTask,
+    PickedUp,
+    Planned,
+    RunBegan,
+    RunClosed,
+    RunEvent,
+    TaskEnded,
+    TaskQueued,
+    TaskStarted,
+)
+from moose_lib.operations.records import RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.plan.model import Plan, PlannedTask
+
+__all__ = ["Fold"]
+
+_OUTCOME_PHASES = {
+    Outcome.COMPLETED: TaskPhase.COMPLETED,
+    Outcome.FAILED: TaskPhase.FAILED,
+    Outcome.CANCELED: TaskPhase.CANCELED,
+    Outcome.RETURNED: TaskPhase.QUEUED,
+    Outcome.UNKNOWN: TaskPhase.UNKNOWN,
+}
+
+
+@dataclass
+class _Track:
+    """What is known about one task so far."""
+
+    phase: TaskPhase = TaskPhase.WAITING
+    attempts: int = 0
+    started: datetime | None = None
+    closed: datetime | None = None
+    error: TaskError | None = None
+
+
+class Fold:
+    """Takes the events of one run in order; `status` can be asked at any time.
+
+    Example:
+        fold = Fold("OrderProcessing-1f0c")
+        for event in events:
+            fold.apply(event)
+        fold.status(now)
+    """
+
+    def __init__(self, workflow_id: str) -> None:
+        self._workflow_id = workflow_id
+        self._tracks: dict[str, _Track] = {}
+        self._tasks_by_key: dict[int, str] = {}
+        self._first: RunBegan | None = None
+        self._life: RunBegan | None = None
+        self._plan: Plan | None = None
+        self._closed: RunClosed | None = None
+        self._is_picked_up = False
+        self._is_cancel_requested = False
+
+    @property
+    def has_pending(self) -> bool:
+        """A task is queued or being worked on, so the server may know more than the history."""
+        return self._plan is None or any(track.phase is TaskPhase.QUEUED for track in self._tracks.values())
+
+    @singledispatchmethod
+    def apply(self, event: RunEvent) -> None:
+        """Take the next event."""
+        raise TypeError(event)
+
+    @apply.register
+    def _(self, event: RunBegan) -> None:
+        self._first = self._first or event
+        self._life = event
+        self._closed = None
+        self._tasks_by_key.clear()
+        if not event.is_continued:
+            self._tracks.clear()
+        if event.plan is not None:
+            self._plan = event.plan
+        for track in self._tracks.values():
+            if track.phase in {TaskPhase.QUEUED, TaskPhase.UNKNOWN}:
+                track.phase = TaskPhase.WAITING
+        for names, phase in ((event.completed, TaskPhase.COMPLETED), (event.failed, TaskPhase.FAILED)):
+            for name in names:
+                self._track(name).phase = phase
+
+    @apply.register
+    def _(self, event: Planned) -> None:
+        self._plan = event.plan
+
+    @apply.register
+    def _(self, event: PickedUp) -> None:  # noqa: ARG002  # the event itself is the news
+        self._is_picked_up = True
+
+    @apply.register
+    def _(self, event: CancelRequested) -> None:  # noqa: ARG002  # the event itself is the news
+        self._is_cancel_requested = True
+
+    @apply.register
+    def _(self, event: TaskQueued) -> None:
+        self._tasks_by_key[event.key] = event.task
+        track = self._track(event.task)
+        track.phase = TaskPhase.QUEUED
+        track.started = track.closed = None
+
+    @apply.register
+    def _(self, event: TaskStarted) -> None:
+        track = self._track(self._tasks_by_key[event.key])
+        track.attempts = event.number
+        track.started = event.time
+
+    @apply.register
+    def _(self, event: TaskEnded) -> None:
+        track = self._track(self._tasks_by_key[event.key])
+        track.phase = _OUTCOME_PHASES[event.outcome]
+        if event.attempts is not None:
+            track.attempts = event.attempts
+        if event.outcome in {Outcome.RETURNED, Outcome.UNKNOWN}:
+            track.started = None
+            track.error = event.error if event.outcome is Outcome.UNKNOWN else track.error
+            return
+        track.closed = event.time
+        track.error = event.error
+
+    @apply.register
+    def _(self, event: RunClosed) -> None:
+        if event.next_run_id is None:
+            self._closed = event
+
+    def _track(self, name: str) -> _Track:
+        return self._tracks.setdefault(name, _Track())
+
+    def status(self, now: datetime, pending: Iterable[PendingTask] = ()) -> RunStatus:
+        """Return how the run stands at `now`; `pending` is what the server knows beyond the history."""
+        if self._first is None or self._life is None:
+            raise ValueError("the history of a run starts with its beginning")
+        closed = self._closed
+        pending_by_task = {task.task: task for task in pending}
+        return RunStatus(
+            name=self._life.workflow,
+            workflow_id=self._workflow_id,
+            run_id=self._life.run_id,
+            first_run_id=self._life.first_run_id,
+            state=RunState.RUNNING if closed is None else closed.state,
+            started=self._first.time,
+            closed=None if closed is None else closed.time,
+            duration=(now if closed is None else closed.time) - self._first.time,
+            result=None if closed is None else closed.result,
+            result_fault=None if closed is None else closed.result_fault,
+            error=None if closed is None else closed.error,
+            attempt=self._life.attempt,
+            parent=self._first.parent,
+            tasks=self._task_statuses(now, pending_by_task),
+            plan_hash=None if self._plan is None else self._plan.hash,
+            is_planned=self._plan is not None,
+            is_workflow_unknown=self._plan is None and None in pending_by_task and pending_by_task[None].is_unknown,
+            is_picked_up=self._is_picked_up,
+            is_cancel_requested=self._is_cancel_requested,
+        )
+
+    def _task_statuses(self, now: datetime, pending: dict[str | None, PendingTask]) -> tuple[TaskStatus, ...]:
+        if self._plan is None:
+            return ()
+        phases = dict[str, TaskPhase]()
+        statuses = list[TaskStatus]()
+        for task in self._plan.tasks:
+            track = self._tracks.get(task.name, _Track())
+            status = self._task_status(task, track, phases, now, pending.get(task.name))
+            phases[task.name] = status.state
+            statuses.append(status)
+        return tuple(statuses)
+
+    def _task_status(
+        self,
+        task: PlannedTask,
+        track: _Track,
+        phases: dict[str, TaskPhase],
+        now: datetime,
+        pending: PendingTask | None,
+    ) -> TaskStatus:
+        phase = self._phase(task, track, phases)
+        retries = task.retries + 1
+        if phase is TaskPhase.QUEUED and pending is not None:
+            return _pending_status(task.name, track, pending, now, retries)
+        waiting_for = tuple(name for name in task.after if phases[name] is not TaskPhase.COMPLETED)
+        end = track.closed or (None if self._closed is None else self._closed.time)
+        return TaskStatus(
+            name=task.name,
+            state=phase,
+            attempts=track.attempts,
+            started=track.started,
+            closed=track.closed,
+            duration=None if track.started is None else (end or now) - track.started,
+            error=track.error,
+            waiting_for=waiting_for if phase is TaskPhase.WAITING else (),
+            max_attempts=retries,
+        )
+
+    def _phase(self, task: PlannedTask, track: _Track, phases: dict[str, TaskPhase]) -> TaskPhase:
+        is_dead = any(phases[name] in {TaskPhase.FAILED, TaskPhase.SKIPPED} for name in task.after)
+        if track.phase is TaskPhase.WAITING:
+            return TaskPhase.SKIPPED if is_dead or self._closed is not None else TaskPhase.WAITING
+        if self._closed is not None and not track.phase.is_final:
+            return TaskPhase.CANCELED
+        return track.phase
+
+
+def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetime, max_attempts: int) -> TaskStatus:
+    started = pending.started if pending.is_started else None
+    return TaskStatus(
+        name=name,
+        state=_pending_phase(pending),
+        attempts=pending.used + pending.is_started,
+        started=started,
+        duration=None if started is None else max(now - started, timedelta()),
+        error=pending.last_error or track.error,
+        next_attempt=None if pending.is_started else pending.next_attempt,
+        max_attempts=max_attempts,
+    )
+
+
+def _pending_phase(pending: PendingTask) -> TaskPhase:
+    if pending.is_started:
+        return TaskPhase.RUNNING
+    if pending.is_unknown:
+        return TaskPhase.UNKNOWN
+    return TaskPhase.QUEUED if pending.last_error is None else TaskPhase.RETRYING

@@ -1,0 +1,134 @@
+"""The status of a run: now, and as it changes until the run ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from moose_lib.errors import RunNotFound
+from moose_lib.operations.events import PendingTask
+from moose_lib.operations.fold import Fold
+from moose_lib.operations.reading import read_events, read_pending
+from moose_lib.operations.records import RunStatus
+
+__all__ = ["follow_run", "run_status"]
+
+#: Attempts that fail and come again are not in the history until the last one; the server has to be asked.
+_ASK_EVERY = timedelta(seconds=0.5)
+#: What a long poll answers when the connection or the server is gone for a moment.
+_PASSING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+
+
+async def run_status(client: Client, workflow_id: str, run_id: str) -> RunStatus:
+    """Return how a run stands now. Needs no worker and no code of the user.
+
+    Raises:
+        RunNotFound: the server does not have the run.
+    """
+    fold = Fold(workflow_id)
+    try:
+        pending = await _pending(client, workflow_id)  # before the history, which wins where both know a task
+        async for event in read_events(client, workflow_id, run_id):
+            fold.apply(event)
+    except RPCError as error:
+        raise _not_found(workflow_id, error) from error
+    return fold.status(_now(), pending if fold.has_pending else ())
+
+
+async def follow_run(
+    client: Client, workflow_id: str, run_id: str, on_change: Callable[[RunStatus], None]
+) -> RunStatus:
+    """Call `on_change` with every new status of a run until it ends; return the last one.
+
+    Waits on the history itself (a long poll), and starts over with it if the connection breaks.
+
+    Raises:
+        RunNotFound: the server does not have the run.
+    """
+    follower = _Follower(client, workflow_id, run_id, on_change)
+    try:
+        return await follower.run()
+    except* RPCError as group:
+        error = group.exceptions[0]
+        raise (_not_found(workflow_id, error) if isinstance(error, RPCError) else error) from error
+
+
+class _Follower:
+    def __init__(self, client: Client, workflow_id: str, run_id: str, on_change: Callable[[RunStatus], None]) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        self._run_id = run_id
+        self._on_change = on_change
+        self._fold: Fold | None = None
+        self._pending: tuple[PendingTask, ...] = ()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> RunStatus:
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(self._ask()), tasks.create_task(self._tell())]
+            await self._read()
+            for helper in helpers:
+                helper.cancel()
+        return self._say()
+
+    async def _read(self) -> None:
+        pause = 0.1
+        while True:
+            fold = Fold(self._workflow_id)
+            try:
+                async for event in read_events(self._client, self._workflow_id, self._run_id, wait=True):
+                    fold.apply(event)
+                    self._fold = fold
+                    self._changed.set()
+            except RPCError as error:
+                if error.status not in _PASSING:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+            else:
+                return
+
+    async def _ask(self) -> None:
+        while True:
+            await asyncio.sleep(_ASK_EVERY.total_seconds())
+            if self._fold is None or not self._fold.has_pending:
+                continue
+            with suppress(RPCError):  # the reader knows better what an unreachable server means
+                self._pending = await _pending(self._client, self._workflow_id)
+                self._changed.set()
+
+    async def _tell(self) -> None:
+        """Tell once for all that arrived together: a wide graph brings hundreds of events in one page."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self._say()
+
+    def _say(self) -> RunStatus:
+        assert self._fold is not None  # noqa: S101  # the first event of a history sets it
+        status = self._fold.status(_now(), self._pending)
+        self._on_change(status)
+        return status
+
+
+async def _pending(client: Client, workflow_id: str) -> tuple[PendingTask, ...]:
+    """Return what is pending in the newest run with this id; an older run's history has nothing queued to colour."""
+    description = await client.get_workflow_handle(workflow_id).describe()
+    activities: list[PendingActivityInfo] = list(description.raw_description.pending_activities)
+    return await read_pending(client.data_converter, activities)
+
+
+def _not_found(workflow_id: str, error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return RunNotFound(f"no run named {workflow_id!r}", hint="moose-cli workflow history")
+    return error
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,184 @@
+"""What operations answer with: frozen records about runs and their tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+__all__ = [
+    "ParentRun",
+    "Poller",
+    "RunError",
+    "RunState",
+    "RunStatus",
+    "RunSummary",
+    "StartedRun",
+    "TaskError",
+    "TaskPhase",
+    "TaskStatus",
+]
+
+
+class RunState(StrEnum):
+    """How a run stands; `wire` is Temporal's name for it."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+    CONTINUED_AS_NEW = "continued_as_new"
+
+    @property
+    def wire(self) -> str:
+        """`WORKFLOW_EXECUTION_STATUS_…`, which scripts of Moose's users look for."""
+        return f"WORKFLOW_EXECUTION_STATUS_{self.name}"
+
+
+class TaskPhase(StrEnum):
+    """How a task of a run stands, seen from outside."""
+
+    WAITING = "waiting"  # for other tasks
+    QUEUED = "queued"  # could start, no worker has taken it yet
+    RUNNING = "running"
+    RETRYING = "retrying"  # an attempt failed, the next one comes
+    UNKNOWN = "unknown"  # the workers asked so far do not know the task
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # never started: something before it failed, or the run ended
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more happens to the task in this run."""
+        return self in {TaskPhase.COMPLETED, TaskPhase.FAILED, TaskPhase.SKIPPED, TaskPhase.CANCELED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskError:
+    """Why an attempt failed: the user's exception as it was raised."""
+
+    class_name: str
+    message: str
+    traceback: str | None = None
+    kind: str = "task"
+    attempt: int | None = None
+    is_retryable: bool = True
+
+    @property
+    def type(self) -> str:
+        """The exception's class without its module."""
+        return self.class_name.rpartition(".")[2]
+
+    def __str__(self) -> str:
+        """`ValueError: bad`, as Python writes it."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStatus:
+    """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt."""
+
+    name: str
+    state: TaskPhase
+    attempts: int = 0
+    started: datetime | None = None
+    closed: datetime | None = None
+    duration: timedelta | None = None
+    error: TaskError | None = None
+    waiting_for: tuple[str, ...] = ()
+    next_attempt: datetime | None = None
+    max_attempts: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunError:
+    """Why a run did not complete; `task` is the first task that failed, `tasks` all of them."""
+
+    error: TaskError
+    task: str | None = None
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParentRun:
+    """The run that started this one."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """A run and its tasks, in the order of the plan.
+
+    `run_id` is the newest link of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the
+    one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
+    `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
+    """
+
+    name: str
+    workflow_id: str
+    run_id: str
+    first_run_id: str
+    state: RunState
+    started: datetime
+    closed: datetime | None = None
+    duration: timedelta
+    result: bytes | None = None
+    result_fault: str | None = None
+    error: RunError | None = None
+    attempt: int = 1
+    parent: ParentRun | None = None
+    tasks: tuple[TaskStatus, ...] = ()
+    plan_hash: str | None = None
+    is_planned: bool = False
+    is_workflow_unknown: bool = False
+    is_picked_up: bool = False
+    is_cancel_requested: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """The run goes on."""
+        return self.state is RunState.RUNNING
+
+    def task(self, name: str) -> TaskStatus | None:
+        """Return the task of that name."""
+        return next((task for task in self.tasks if task.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """One row of a list of runs."""
+
+    name: str
+    workflow_id: str
+    run_id: str
+    state: RunState
+    started: datetime
+    closed: datetime | None
+    task_queue: str
+
+    def duration(self, now: datetime) -> timedelta:
+        """How long it took, or has taken until `now`."""
+        return (self.closed or now) - self.started
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedRun:
+    """A run that was just started; `ui_url` is its page in Temporal's UI, if there is one."""
+
+    workflow: str
+    workflow_id: str
+    run_id: str
+    ui_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poller:
+    """A worker seen at a task queue within the last minutes."""
+
+    identity: str
+    last_seen: datetime

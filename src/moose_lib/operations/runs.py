@@ -1,0 +1,100 @@
+"""Starting runs."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from moose_lib.engine import wire
+from moose_lib.engine.starting import start_arguments
+from moose_lib.errors import RunAlreadyStarted
+from moose_lib.operations.identity import new_workflow_id
+from moose_lib.operations.links import run_url
+from moose_lib.operations.records import StartedRun
+from moose_lib.plan.model import Plan
+
+__all__ = ["start_remote_run", "start_run"]
+
+
+async def start_run(
+    client: Client,
+    plan: Plan,
+    data: bytes | None,
+    *,
+    task_queue: str,
+    workflow_id: str | None = None,
+    ui: str | None = None,
+) -> StartedRun:
+    """Start a run of `plan`, now, also if the workflow has a schedule; `data` is its input as JSON.
+
+    `workflow_id` is any name for the run, a fresh one by default; `ui` is the address of Temporal's UI.
+
+    Raises:
+        RunAlreadyStarted: a run with this workflow id is open.
+        ValueTooLarge: the input is over the hard limit.
+    """
+    start = start_arguments(plan, data)
+    identity = workflow_id or new_workflow_id(plan.workflow)
+    try:
+        handle = await client.start_workflow(
+            start.workflow,
+            args=start.args,
+            id=identity,
+            task_queue=task_queue,
+            execution_timeout=start.execution_timeout,
+            retry_policy=start.retry_policy,
+            memo=start.memo,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=" → ".join(task.name for task in plan.tasks)[:200],
+        )
+    except WorkflowAlreadyStartedError as error:
+        raise _already_started(error) from error
+    return _started(client, plan.workflow, identity, handle.result_run_id, ui)
+
+
+async def start_remote_run(
+    client: Client,
+    workflow: str,
+    data: bytes | None,
+    *,
+    task_queue: str,
+    workflow_id: str | None = None,
+    ui: str | None = None,
+) -> StartedRun:
+    """Start a run of a workflow whose code is elsewhere: a worker that knows it brings the plan and checks the input.
+
+    Raises:
+        RunAlreadyStarted: a run with this workflow id is open.
+    """
+    identity = workflow_id or new_workflow_id(workflow)
+    try:
+        handle = await client.start_workflow(
+            workflow,
+            args=[] if data is None else [wire.json_value(data)],
+            id=identity,
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+    except WorkflowAlreadyStartedError as error:
+        raise _already_started(error) from error
+    return _started(client, workflow, identity, handle.result_run_id, ui)
+
+
+def _started(client: Client, workflow: str, workflow_id: str, run_id: str | None, ui: str | None) -> StartedRun:
+    assert run_id is not None, "a started run has an id"
+    return StartedRun(
+        workflow=workflow,
+        workflow_id=workflow_id,
+        run_id=run_id,
+        ui_url=run_url(ui, client.namespace, workflow_id, run_id),
+    )
+
+
+def _already_started(error: WorkflowAlreadyStartedError) -> RunAlreadyStarted:
+    return RunAlreadyStarted(
+        f"a run with the id {error.workflow_id!r} is open",
+        hint=f"moose-cli workflow status {error.workflow_id}",
+    )
