@@ -12,6 +12,7 @@
     ├── ProjectNotFound        no project where one was looked for
     ├── ImportFailed           the user's own code does not import
     ├── EngineUnreachable      no Temporal server at the address
+    ├── EngineFailed           the embedded Temporal is missing or does not start
     ├── NotFound
     │   ├── WorkflowNotFound
     │   ├── TaskNotFound
@@ -36,6 +37,7 @@ from typing import ClassVar
 __all__ = [
     "AlreadyRunning",
     "AmbiguousRun",
+    "EngineFailed",
     "EngineUnreachable",
     "Fault",
     "FieldFault",
@@ -293,3 +295,9 @@ class AlreadyRunning(MooseError):
         self.pid = pid
         by = "another process" if pid is None else f"process {pid}"
         super().__init__(f"moose-cli dev is already running in {project} ({by})", hint="stop it with Ctrl-C first")
+
+
+class EngineFailed(MooseError):
+    """The embedded Temporal is not installed, or ended before it was ready."""
+
+    exit_code = 3
