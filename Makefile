@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # The first interpreter that is new enough and can build environments; say PYTHON=… to choose another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # More words for pytest: make test PYTEST_ARGS="-k chain -x"
 PYTEST_ARGS ?=
 

@@ -1,0 +1,28 @@
+"""What every test gets: a registry of its own, and no settings from the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from moose_lib.dmv2._registry import _workflows
+
+# A loaded machine is slow, not wrong.
+hypothesis.settings.register_profile("moose", deadline=None)
+hypothesis.settings.load_profile("moose")
+
+# Before any fixture or child process reads them; a test sets what it is about.
+for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_")) and name != "MOOSE_CI_RUN"]:
+    del os.environ[variable]
+
+
+@pytest.fixture(autouse=True)
+def _own_registry() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  # pytest calls it
+    """What a test declares is gone after it, so that two tests can use one workflow name."""
+    before = dict(_workflows)
+    yield
+    _workflows.clear()
+    _workflows.update(before)
