@@ -6,10 +6,13 @@ Values are taken as they stand: no interpolation, so a `$` in a password is a `$
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moose_lib.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 #: Later files win; the process environment wins over all of them.
 FILES = (".env", ".env.dev", ".env.local")

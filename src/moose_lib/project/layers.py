@@ -9,11 +9,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from moose_lib.errors import SettingsError
 from moose_lib.project.running import find_running
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG_FILE = "moose.config.toml"
 PREFIX = "MOOSE_"
@@ -125,15 +127,18 @@ def flag_layer(overrides: Mapping[str, object], names: Names) -> Layer:
 
 
 def running_layer(root: Path) -> Layer:
-    """Take the address of the `moose-cli dev` that runs in this project: its ports may come from flags."""
+    """Take what leads to the Temporal of the `moose-cli dev` that runs here: its ports may come from flags."""
     running = find_running(root)
     if running is None or running.address is None:
         return {}
     source = f"the running moose-cli dev, process {running.pid}"
-    return {
-        "temporal_config.address": Found(running.address, source),
-        "temporal_config.ui_port": Found(running.ui_port, source),
+    told = {
+        "address": running.address,
+        "temporal_scheme": "http",
+        "ui_port": running.ui_port,
+        "namespace": running.namespace,
     }
+    return {f"temporal_config.{key}": Found(value, source) for key, value in told.items() if value is not None}
 
 
 def flag_of(key: str) -> str:

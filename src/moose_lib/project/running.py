@@ -6,9 +6,12 @@ The record counts only while the file is locked: a dev that was killed leaves th
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STATE_DIRECTORY = ".moose"
 LOCK_FILE = "dev.lock"
@@ -22,6 +25,7 @@ class RunningDev(BaseModel):
     pid: int
     address: str | None = None
     ui_port: int | None = None
+    namespace: str | None = None
 
 
 def find_running(root: Path) -> RunningDev | None:

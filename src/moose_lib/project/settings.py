@@ -7,21 +7,25 @@ module that reads the process environment.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from moose_lib.errors import SettingsError
 from moose_lib.project import layers
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.running import STATE_DIRECTORY
-from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
 
 _SECRETS = frozenset({"api_key"})
 _OPTIONAL_TEXTS = frozenset(
@@ -125,6 +129,8 @@ class Settings(_Section):
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
     temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    #: What flags said, as the variables that say the same to a child process.
+    flag_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     @property
     def state_directory(self) -> Path:
@@ -159,16 +165,17 @@ def load_settings(root: Path, overrides: Mapping[str, object] | None = None) -> 
     """
     root = root.resolve()
     environment = _environment(root)
+    flags = layers.flag_layer(overrides or {}, _NAMES)
     merged: dict[str, Found] = {}
     for layer in (
         layers.toml_layer(root, _NAMES),
         layers.running_layer(root),
         layers.environment_layer(environment, _NAMES),
-        layers.flag_layer(overrides or {}, _NAMES),
+        flags,
     ):
         merged.update(layers.split_address(layer))
-    temporal = {name: found.source for name, found in environment.items() if name.startswith("TEMPORAL_")}
-    return _build(root, merged, {name: str(environment[name].value) for name in temporal}, temporal)
+    temporal = {name: found for name, found in environment.items() if name.startswith("TEMPORAL_")}
+    return _build(root, merged, temporal, {layers.variable_of(key): str(found.value) for key, found in flags.items()})
 
 
 def process_environment(root: Path) -> dict[str, str]:
@@ -190,14 +197,15 @@ def _environment(root: Path) -> dict[str, Found]:
     return found | {name: Found(value, name) for name, value in os.environ.items()}
 
 
-def _build(root: Path, merged: Layer, temporal: Mapping[str, str], temporal_sources: Mapping[str, str]) -> Settings:
+def _build(root: Path, merged: Layer, temporal: Layer, flag_environment: Mapping[str, str]) -> Settings:
     given = {key: found for key, found in merged.items() if not _is_blank(key, found.value)}
     data: dict[str, object] = {key: found.value for key, found in given.items() if "." not in key}
     for name in _SECTIONS:
         data[name] = {key.partition(".")[2]: found.value for key, found in given.items() if key.startswith(f"{name}.")}
     data["root"] = root
-    data["temporal_environment"] = temporal
-    data["sources"] = {key: found.source for key, found in given.items()} | dict(temporal_sources)
+    data["temporal_environment"] = {name: found.value for name, found in temporal.items()}
+    data["flag_environment"] = flag_environment
+    data["sources"] = {key: found.source for key, found in [*given.items(), *temporal.items()]}
     try:
         return Settings.model_validate(data, context=root)
     except ValidationError as error:

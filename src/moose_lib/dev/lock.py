@@ -1,0 +1,66 @@
+"""One `moose-cli dev` per project: Temporal itself takes no lock on its database.
+
+The kernel drops the lock when the process ends, however it ends. The file says who holds it and where its Temporal is
+(`moose_lib.project.running`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from moose_lib.errors import AlreadyRunning
+from moose_lib.project.running import LOCK_FILE, RunningDev, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from moose_lib.project.settings import Settings
+
+_ATTEMPTS = 10
+_PAUSE = 0.02
+
+
+@asynccontextmanager
+async def dev_lock(settings: Settings, record: RunningDev) -> AsyncGenerator[None, None]:
+    """Hold the project's lock, with the record of this process in it.
+
+    Raises:
+        AlreadyRunning: another `moose-cli dev` holds it.
+    """
+    file = state_directory(settings) / LOCK_FILE
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        await _lock(descriptor, settings.root)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, record.model_dump_json().encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def state_directory(settings: Settings) -> Path:
+    """Return `.moose/` of the project, made if need be, with a `.gitignore` that keeps all of it out of git."""
+    directory = settings.state_directory
+    directory.mkdir(exist_ok=True)
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return directory
+
+
+async def _lock(descriptor: int, root: Path) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_PAUSE)  # a command that looks for a running dev holds it for a moment
+        else:
+            return
+    running = read_record(os.pread(descriptor, 4096, 0))
+    raise AlreadyRunning(str(root), None if running is None else running.pid)

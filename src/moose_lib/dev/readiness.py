@@ -1,0 +1,52 @@
+"""What a worker says to the `dev` that started it, on the descriptor of `--ready-fd`: one line, once it polls.
+
+    ready {"workflows": ["orders"], "files": ["/project/app/main.py"]}
+
+The JSON is optional: a bare `ready` counts.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WORD = "ready"
+
+
+class Ready(BaseModel):
+    """The workflows a worker serves and the project's files it has loaded; `None` where it did not tell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workflows: tuple[str, ...] | None = None
+    files: frozenset[Path] | None = None
+
+
+def ready_line(workflows: Iterable[str], root: Path) -> bytes:
+    """Return the line for a worker that serves these workflows, with the modules it has imported from the project."""
+    ready = Ready(workflows=tuple(workflows), files=loaded_files(root))
+    return f"{_WORD} {ready.model_dump_json()}\n".encode()
+
+
+def read_ready(line: str) -> Ready | None:
+    """Read such a line; `None` for any other text."""
+    word, _, rest = line.partition(" ")
+    if word != _WORD:
+        return None
+    try:
+        return Ready.model_validate_json(rest) if rest else Ready()
+    except ValidationError:
+        return Ready()
+
+
+def loaded_files(root: Path) -> frozenset[Path]:
+    """Return the files under `root` that this process has imported."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    paths = {Path(file) for file in files if isinstance(file, str)}
+    return frozenset(path for path in paths if path.is_relative_to(root))

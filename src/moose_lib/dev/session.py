@@ -1,0 +1,235 @@
+"""A development session: lock, ports, Temporal, worker, saves; and in the end nothing of it is alive.
+
+The order of stopping matters: workers first, so that they can give their tasks back to a Temporal that is still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moose_lib.dev.events import DevFacts, DevReady, OnEvent, Stopping
+from moose_lib.dev.lock import dev_lock, state_directory
+from moose_lib.dev.logfile import LogFile
+from moose_lib.dev.ports import LOCALHOST, require_free
+from moose_lib.dev.process import Command
+from moose_lib.dev.reload import Workers
+from moose_lib.dev.saves import Saves
+from moose_lib.dev.temporal import LOG, TemporalServer
+from moose_lib.dev.waiting import first_of, forever
+from moose_lib.dev.watch import Watcher
+from moose_lib.errors import SettingsError
+from moose_lib.project.layers import variable_of
+from moose_lib.project.running import RunningDev
+from moose_lib.project.settings import is_loopback, process_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from moose_lib.project.loader import Project
+
+_DEFAULT_PORT = 7233
+_PORT_KEY = "temporal_config.temporal_port"
+_UI_PORT_KEY = "temporal_config.ui_port"
+
+
+def serve(project: Project, *, on_event: OnEvent, worker: Sequence[str] | None = None) -> int:
+    """Run a session until SIGINT, SIGTERM or SIGHUP; a second signal makes it hurry. Returns the exit code.
+
+    To be called in the main thread, outside of an event loop. Raises what `run_dev` raises.
+    """
+    return asyncio.run(_serve(project, on_event, worker))
+
+
+async def _serve(project: Project, on_event: OnEvent, worker: Sequence[str] | None) -> int:
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def interrupt() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupt)
+    return await run_dev(project, on_event=on_event, stop=stop, hurry=hurry, worker=worker)
+
+
+async def run_dev(
+    project: Project,
+    *,
+    on_event: OnEvent,
+    stop: asyncio.Event,
+    hurry: asyncio.Event | None = None,
+    worker: Sequence[str] | None = None,
+) -> int:
+    """Run a session until `stop` is set; `hurry` cuts the grace period of running tasks short.
+
+    `on_event` is called in the event loop with every event and must not block. `worker` replaces the worker's command
+    line; `--ready-fd N` is added to it.
+
+    Raises:
+        AlreadyRunning: this project has a session.
+        PortBusy: a port of the embedded Temporal is taken.
+        SettingsError: the settings contradict an embedded Temporal.
+        EngineFailed: the embedded Temporal does not start.
+    """
+    session = _Session(project, on_event=on_event, worker=worker)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(dev_lock(project.settings, session.record()))
+        session.require_ports()
+        log = stack.enter_context(LogFile(state_directory(project.settings) / LOG))
+        try:
+            await session.run(log, stop)
+        finally:
+            await session.close(hurry or asyncio.Event())
+    return 0
+
+
+class _Session:
+    def __init__(self, project: Project, *, on_event: OnEvent, worker: Sequence[str] | None) -> None:
+        self._project = project
+        self._settings = project.settings
+        self._on_event = on_event
+        self._worker_line = worker_command(project) if worker is None else tuple(worker)
+        self._is_embedded = self._settings.dev.temporal == "embedded"
+        self._port = self._settings.temporal.port or _DEFAULT_PORT
+        self._started = asyncio.get_running_loop().time()
+        self._temporal: TemporalServer | None = None
+        self._saves = Saves()
+        single = project.is_single_file
+        self._watcher = Watcher(
+            root=project.root,
+            source=None if single else project.root / self._settings.source_dir,
+            entry=project.entry,
+            saves=self._saves,
+            on_event=on_event,
+        )
+        self._workers = Workers(
+            command=self._worker_command,
+            grace=self._settings.worker.grace_period,
+            saves=self._saves,
+            on_event=on_event,
+            on_loaded=self._watcher.note_loaded,
+        )
+
+    def record(self) -> RunningDev:
+        """Say for other commands where this session's Temporal is."""
+        if not self._is_embedded:
+            return RunningDev(pid=os.getpid())
+        return RunningDev(
+            pid=os.getpid(),
+            address=f"{LOCALHOST}:{self._port}",
+            ui_port=self._settings.temporal.ui_port,
+            namespace=self._namespace,
+        )
+
+    def require_ports(self) -> None:
+        """Refuse settings that an embedded Temporal cannot serve, and ports that are taken."""
+        if not self._is_embedded:
+            return
+        temporal = self._settings.temporal
+        if temporal.host is not None:
+            _require_local(temporal.host, self._settings.sources["temporal_config.temporal_host"])
+        elif "TEMPORAL_ADDRESS" in self._settings.temporal_environment:
+            address = self._settings.temporal_environment["TEMPORAL_ADDRESS"]
+            _require_local(address.rpartition(":")[0], self._settings.sources["TEMPORAL_ADDRESS"])
+        if self._port == temporal.ui_port:
+            raise SettingsError(f"temporal_port and ui_port are both {self._port}", hint="moose-cli dev --ui-port 8080")
+        require_free(self._port, _PORT_KEY)
+        require_free(temporal.ui_port, _UI_PORT_KEY)
+
+    async def run(self, log: LogFile, stop: asyncio.Event) -> None:
+        """Start everything and keep it going until `stop`."""
+        await first_of(stop.wait(), self._watcher.run(), self._work(log))
+
+    async def close(self, hurry: asyncio.Event) -> None:
+        """Stop the workers, then Temporal."""
+        grace = self._settings.dev.stop_grace_period
+        self._on_event(Stopping(grace_period=grace))
+        await self._workers.stop(grace, hurry)
+        if self._temporal is not None:
+            await self._temporal.stop()
+
+    async def _work(self, log: LogFile) -> None:
+        if self._is_embedded:
+            self._temporal = self._embedded(log)
+            await self._temporal.start()
+        keeping = forever() if self._temporal is None else self._temporal.keep()
+        await first_of(keeping, self._workers.run(), self._announce())
+
+    async def _announce(self) -> None:
+        await self._workers.settled.wait()
+        took = timedelta(seconds=asyncio.get_running_loop().time() - self._started)
+        self._on_event(DevReady(facts=self._facts(), took=took))
+        await forever()
+
+    def _embedded(self, log: LogFile) -> TemporalServer:
+        return TemporalServer(
+            directory=self._settings.state_directory,
+            port=self._port,
+            ui_port=self._settings.temporal.ui_port,
+            namespace=self._namespace,
+            durability=self._settings.dev.durability,
+            environment=process_environment(self._settings.root),
+            log=log,
+            on_event=self._on_event,
+        )
+
+    @property
+    def _namespace(self) -> str:
+        outside = self._settings.temporal_environment.get("TEMPORAL_NAMESPACE")
+        return self._settings.temporal.namespace or outside or "default"
+
+    def _worker_command(self) -> Command:
+        """Build the worker's command anew for each start: `.env` files may have changed."""
+        environment = process_environment(self._settings.root) | dict(self._settings.flag_environment)
+        if self._is_embedded:
+            environment.pop(variable_of("temporal_config.address"), None)
+            environment |= self._pinned()
+        environment["PYTHONUNBUFFERED"] = "1"
+        directory = Path.cwd() if self._project.is_single_file else self._project.root
+        return Command(arguments=self._worker_line, directory=directory, environment=environment)
+
+    def _pinned(self) -> Mapping[str, str]:
+        """Settings that lead a worker to this session's Temporal, whatever else is set."""
+        pinned = {"temporal_host": LOCALHOST, "temporal_port": str(self._port), "temporal_scheme": "http"}
+        pinned["namespace"] = self._namespace
+        return {variable_of(f"temporal_config.{key}"): value for key, value in pinned.items()}
+
+    def _facts(self) -> DevFacts:
+        temporal, serving = self._temporal, self._workers.serving
+        ready = None if serving is None else serving.ready
+        outside = self._settings.temporal_environment.get("TEMPORAL_ADDRESS")
+        return DevFacts(
+            root=self._project.root,
+            entry=self._project.entry,
+            temporal_address=self.record().address or self._settings.temporal.address or outside,
+            namespace=self._namespace,
+            task_queue=self._settings.temporal.task_queue,
+            ui_url=None if temporal is None else f"http://localhost:{temporal.ui_port}",
+            db_file=None if temporal is None else temporal.database,
+            temporal_log=None if temporal is None else temporal.log_file,
+            temporal_version=None if temporal is None else temporal.version,
+            temporal_pid=None if temporal is None else temporal.pid,
+            worker_pid=None if serving is None else serving.pid,
+            workflows=None if ready is None else ready.workflows,
+        )
+
+
+def worker_command(project: Project) -> tuple[str, ...]:
+    """Return the command line of a project's worker."""
+    file = (str(project.entry),) if project.is_single_file else ()
+    return (sys.executable, "-m", "moose_lib.cli", "worker", *file)
+
+
+def _require_local(host: str, source: str) -> None:
+    if not is_loopback(host.strip("[]")):
+        raise SettingsError(
+            f"Temporal is at {host!r} (from {source}), but moose-cli dev starts one of its own",
+            hint='to develop against that one: temporal = "external" in [dev] of moose.config.toml',
+        )
