@@ -15,7 +15,7 @@ hypothesis.settings.register_profile("moose", deadline=None)
 hypothesis.settings.load_profile("moose")
 
 # Before any fixture or child process reads them; a test sets what it is about.
-for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_")) and name != "MOOSE_CI_RUN"]:
+for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_"))]:
     del os.environ[variable]
 
 

@@ -57,6 +57,24 @@ def test_the_environment_is_read_only_by_the_settings() -> None:
     assert {place for place in places if not place.startswith("src/moose_lib/project/settings.py:")} == set()
 
 
+def imported_packages(module: Module) -> set[str]:
+    found = set[str]()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_web_framework_stays_in_server_and_dev() -> None:
+    """Here and not in import-linter, which refuses to fence what nobody imports yet."""
+    allowed = ("src/moose_lib/server/", "src/moose_lib/dev/")
+    outside = [module for module in source_modules() if not module.path.startswith(allowed)]
+
+    assert [module.path for module in outside if imported_packages(module) & {"starlette", "uvicorn"}] == []
+
+
 def test_only_the_output_module_prints() -> None:
     places = {
         f"{module.path}:{node.lineno}"
