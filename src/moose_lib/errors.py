@@ -21,6 +21,9 @@
     ├── RunAlreadyStarted      a run with this id is open
     ├── RunNotOpen             the verb needs an open run and this one has ended
     ├── RunFailed              the run ended, but not well
+    ├── TaskTimedOut           an attempt took longer than its task's timeout
+    ├── RunTimedOut            a run took longer than its workflow's timeout
+    ├── InjectedFailure        a test told an attempt to fail
     ├── GaveUpWaiting          the run goes on, the wait does not
     ├── PortBusy               another process listens where we have to
     └── AlreadyRunning         a second `moose-cli dev` in one project
@@ -43,6 +46,7 @@ __all__ = [
     "FieldFault",
     "GaveUpWaiting",
     "ImportFailed",
+    "InjectedFailure",
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidInput",
@@ -58,8 +62,10 @@ __all__ = [
     "RunFailed",
     "RunNotFound",
     "RunNotOpen",
+    "RunTimedOut",
     "SettingsError",
     "TaskNotFound",
+    "TaskTimedOut",
     "ValueTooLarge",
     "WorkflowNotFound",
 ]
@@ -301,3 +307,21 @@ class EngineFailed(MooseError):
     """The embedded Temporal is not installed, or ended before it was ready."""
 
     exit_code = 3
+
+
+class TaskTimedOut(MooseError, TimeoutError):
+    """An attempt took longer than its task's timeout, which the text says (`1m30s`)."""
+
+    def __init__(self, timeout: str) -> None:
+        super().__init__(f"took longer than its timeout of {timeout}")
+
+
+class RunTimedOut(MooseError, TimeoutError):
+    """A run took longer than its workflow's timeout, its retries included; the text says the timeout (`1m30s`)."""
+
+    def __init__(self, timeout: str) -> None:
+        super().__init__(f"took longer than its timeout of {timeout}")
+
+
+class InjectedFailure(MooseError):
+    """A test told this attempt to fail: `run_local(…, fail={"charge": 2})`."""

@@ -1,0 +1,151 @@
+"""`run_local`: a whole workflow in this process, without a server and without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypeAlias
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from moose_lib import calling
+from moose_lib.dmv2.workflow import Workflow
+from moose_lib.durations import parse_duration
+from moose_lib.plan.build import compile_workflow
+from moose_lib.testing.clock import VirtualLoop
+from moose_lib.testing.fakes import Cast, Failures, Fake
+from moose_lib.testing.records import LocalRun
+from moose_lib.testing.runner import Runner
+from moose_lib.values import write_run_input
+
+#: A model, a mapping that is turned into JSON, or JSON as it comes from outside.
+RunInput: TypeAlias = BaseModel | Mapping[str, object] | bytes | None
+
+
+def run_local(
+    workflow: Workflow,
+    input: RunInput = None,
+    *,
+    fakes: Mapping[str, Fake] | None = None,
+    fail: Mapping[str, Failures] | None = None,
+    cancel_at: timedelta | str | None = None,
+) -> LocalRun:
+    """Run a workflow to its end, as on Temporal, in virtual time.
+
+    Args:
+        workflow: compiled first, so a wrong definition is found here.
+        input: the run's input: a model, a dict, or JSON text as bytes.
+        fakes: stand-ins for handlers by task name: an output, a function that is called like a handler, an exception.
+        fail: by task name, how many first attempts fail, or the exceptions with which they fail one after the other.
+        cancel_at: cancel the run this long after its start.
+
+    Raises:
+        InvalidDefinition: the workflow has faults.
+        InvalidInput: `input` does not fit the starting task's model; nothing has run.
+        InvalidOutput: a faked output does not fit its task's model; nothing has run.
+        TaskNotFound: `fakes` or `fail` name a task that the workflow does not have.
+        RuntimeError: an event loop runs in this thread; await `run_local_async` there.
+
+    Example:
+        run = run_local(orders, Order(order_id="7"), fakes={"charge": Receipt(number="r1")}, fail={"ship": 2})
+        assert run.result == Parcel(number="p1")
+    """
+    runner = _prepare(workflow, input, fakes, fail, cancel_at)
+    if _has_running_loop():
+        raise RuntimeError("run_local() blocks the running event loop: write `await run_local_async(…)`")
+    with asyncio.Runner(loop_factory=VirtualLoop) as loop_runner:
+        return loop_runner.run(_run(runner))
+
+
+async def run_local_async(
+    workflow: Workflow,
+    input: RunInput = None,
+    *,
+    fakes: Mapping[str, Fake] | None = None,
+    fail: Mapping[str, Failures] | None = None,
+    cancel_at: timedelta | str | None = None,
+) -> LocalRun:
+    """`run_local` for async tests and notebooks: the workflow has an event loop of its own, in a thread.
+
+    As on Temporal, handlers do not share the caller's event loop: clients and locks that belong to it cannot be used in
+    them. Canceling the caller ends the run at once.
+    """
+    run = _ThreadedRun(_prepare(workflow, input, fakes, fail, cancel_at))
+    ending = asyncio.ensure_future(asyncio.to_thread(run.run))
+    try:
+        finished = await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        run.abort()
+        await asyncio.wait({ending})
+        raise
+    assert finished is not None, "only an aborted run has no ending"
+    return finished
+
+
+class _ThreadedRun:
+    """A run in another thread, which can be ended from this one."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._is_aborted = False
+        self._main: tuple[VirtualLoop, asyncio.Task[LocalRun | None]] | None = None
+
+    def run(self) -> LocalRun | None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as loop_runner:
+            return loop_runner.run(self._run())
+
+    def abort(self) -> None:
+        self._is_aborted = True
+        if self._main is not None:
+            loop, main = self._main
+            with contextlib.suppress(RuntimeError):  # it has ended just now
+                loop.call_soon_threadsafe(main.cancel)
+
+    async def _run(self) -> LocalRun | None:
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+        assert isinstance(loop, VirtualLoop), "made by the loop factory"
+        assert main is not None, "this is a coroutine of it"
+        self._main = loop, main
+        try:
+            return None if self._is_aborted else await self._runner.run(loop)
+        except asyncio.CancelledError:
+            return None
+
+
+def _prepare(
+    workflow: Workflow,
+    given: RunInput,
+    fakes: Mapping[str, Fake] | None,
+    fail: Mapping[str, Failures] | None,
+    cancel_at: timedelta | str | None,
+) -> Runner:
+    plan = compile_workflow(workflow)
+    cast = Cast(workflow, {} if fakes is None else fakes, {} if fail is None else fail)
+    model = workflow.config.starting_task.input_type
+    data = _json(model, given)
+    calling.decode_run_input(model, data)
+    moment = parse_duration(cancel_at) if isinstance(cancel_at, str) else cancel_at
+    return Runner(plan, cast, data, moment)
+
+
+def _json(model: type[BaseModel] | None, given: RunInput) -> bytes:
+    if given is None or isinstance(given, BaseModel):
+        return write_run_input(model, given)
+    return given if isinstance(given, bytes) else to_json(given)
+
+
+async def _run(runner: Runner) -> LocalRun:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop), "made by the loop factory"
+    return await runner.run(loop)
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

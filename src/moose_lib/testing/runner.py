@@ -1,0 +1,244 @@
+"""A run in this process: obeys `plan.progress` as the Temporal interpreter does, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from pathlib import Path
+
+from moose_lib import calling
+from moose_lib.dmv2.workflow import RunInfo
+from moose_lib.durations import format_duration
+from moose_lib.errors import RunTimedOut
+from moose_lib.plan.model import Plan
+from moose_lib.plan.progress import Progress, TaskState
+from moose_lib.plan.result import combine
+from moose_lib.testing.attempt import Assignment, RunningAttempt
+from moose_lib.testing.clock import VirtualLoop
+from moose_lib.testing.fakes import Cast
+from moose_lib.testing.records import Attempt, LocalRun, RunError, RunStatus, TaskRun
+from moose_lib.testing.threads import Outcome
+
+_OUR_CODE = str(Path(__file__).resolve().parents[1])
+
+
+class _Signal(Enum):
+    """What can happen to a run besides the end of one of its tasks."""
+
+    CANCEL = auto()
+    TIMEOUT = auto()
+    RESUME = auto()
+
+
+@dataclass(frozen=True)
+class _TaskEnded:
+    task: str
+    outcome: Outcome
+
+
+_Events = asyncio.Queue[_TaskEnded | _Signal]
+
+
+def delay_after(attempts: int) -> float:
+    """Seconds before the next attempt, or start of the run: 1, 2, 4 … at most 100."""
+    return float(min(2 ** min(attempts - 1, 20), 100))
+
+
+class Runner:
+    """One run of `plan` with the tasks of `cast`; `data` is the JSON of its input."""
+
+    def __init__(self, plan: Plan, cast: Cast, data: bytes, cancel_at: timedelta | None) -> None:
+        self._plan = plan
+        self._cast = cast
+        self._data = data
+        self._cancel_at = cancel_at
+
+    async def run(self, loop: VirtualLoop) -> LocalRun:
+        """Run to the end, with the workflow's retries."""
+        begun, events, starts = loop.time(), _Events(), 0
+        for moment, signal in ((self._cancel_at, _Signal.CANCEL), (self._plan.timeout, _Signal.TIMEOUT)):
+            if moment is not None:
+                loop.call_at(begun + moment.total_seconds(), events.put_nowait, signal)
+        while True:
+            starts += 1
+            start = _Start(loop, self._plan, self._cast, self._data, events, begun, starts)
+            status = await start.run()
+            if status is not RunStatus.FAILED or starts > self._plan.retries or not start.is_worth_retrying:
+                break
+            loop.call_later(delay_after(starts), events.put_nowait, _Signal.RESUME)
+            event = await events.get()
+            if event is not _Signal.RESUME:
+                status = start.interrupted_by(event)
+                break
+        return start.record(status)
+
+
+@dataclass
+class _Log:
+    """What a start has done so far."""
+
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    outputs: dict[str, bytes] = field(default_factory=dict)
+    error: RunError | None = None
+
+
+class _Start:
+    """One start of the run: from the first task to the point where nothing runs any more."""
+
+    def __init__(
+        self, loop: VirtualLoop, plan: Plan, cast: Cast, data: bytes, events: _Events, begun: float, number: int
+    ) -> None:
+        self._loop = loop
+        self._plan = plan
+        self._cast = cast
+        self._data = data
+        self._events = events
+        self._begun = begun
+        self._number = number
+        self._progress = Progress(plan)
+        self._log = _Log()
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._runs_on_cancel = False
+
+    @property
+    def is_worth_retrying(self) -> bool:
+        """The run failed for a reason that may be gone the next time."""
+        return self._log.error is not None and calling.is_retryable(self._log.error.exception)
+
+    async def run(self) -> RunStatus:
+        """Start what `Progress` says, tell it what has ended."""
+        try:
+            self._begin(self._progress.start())
+            while not self._progress.is_finished:
+                event = await self._events.get()
+                if not isinstance(event, _TaskEnded):
+                    status = self.interrupted_by(event)
+                    await self._stop_all()
+                    return status
+                self._take(event)
+        finally:
+            for work in self._working.values():  # nothing is left unless the run itself was interrupted
+                work.cancel()
+        return RunStatus.FAILED if self._progress.failed else RunStatus.COMPLETED
+
+    def interrupted_by(self, event: _TaskEnded | _Signal) -> RunStatus:
+        """Nothing more starts: the run was canceled, or its time is over."""
+        self._progress.cancel()
+        self._runs_on_cancel = event is _Signal.CANCEL
+        if event is _Signal.CANCEL:
+            self._log.error = None
+            return RunStatus.CANCELED
+        self._log.error = describe(RunTimedOut(format_duration(self._plan.timeout)), task=None)
+        return RunStatus.TIMED_OUT
+
+    def record(self, status: RunStatus) -> LocalRun:
+        """What is left behind for the user."""
+        is_completed = status is RunStatus.COMPLETED
+        return LocalRun(
+            workflow=self._plan.workflow,
+            status=status,
+            result_json=combine(self._plan, self._log.outputs) if is_completed else None,
+            error=self._log.error,
+            tasks=tuple(self._task_run(task.name) for task in self._plan.tasks),
+            executed=tuple(self._log.attempts),
+            last_tasks=self._plan.last_tasks,
+            duration=timedelta(seconds=self._loop.time() - self._begun),
+            starts=self._number,
+        )
+
+    def _task_run(self, name: str) -> TaskRun:
+        state = self._progress.state(name)
+        return TaskRun(
+            name=name,
+            state=state,
+            attempts=tuple(self._log.attempts.get(name, ())),
+            output_json=self._log.outputs[name] if state is TaskState.COMPLETED else None,
+            output_type=self._cast.task(name).output_type,
+        )
+
+    def _begin(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._working[name] = self._loop.create_task(self._perform(name), name=name)
+
+    def _take(self, event: _TaskEnded) -> None:
+        del self._working[event.task]
+        if event.outcome.error is None:
+            assert isinstance(event.outcome.value, bytes), "an attempt ends with its encoded output"
+            self._log.outputs[event.task] = event.outcome.value
+            self._begin(self._progress.complete(event.task))
+            return
+        self._progress.fail(event.task)
+        if self._log.error is None:
+            self._log.error = self._log.attempts[event.task][-1].error
+
+    async def _stop_all(self) -> None:
+        """Cancel what runs and wait for it to unwind, as long as `on_cancel` takes."""
+        for work in self._working.values():
+            work.cancel()
+        if self._working:
+            await asyncio.wait(self._working.values())
+        self._working.clear()
+
+    async def _perform(self, name: str) -> None:
+        """All attempts of one task."""
+        retries, attempt = self._plan.task(name).retries, 0
+        while True:
+            attempt += 1
+            outcome = await self._attempt(name, attempt)
+            if outcome.error is None or attempt > retries or not calling.is_retryable(outcome.error):
+                self._events.put_nowait(_TaskEnded(name, outcome))
+                return
+            await asyncio.sleep(delay_after(attempt))
+
+    async def _attempt(self, name: str, number: int) -> Outcome:
+        log = self._log.attempts.setdefault(name, [])
+        started = self._loop.time()
+        running = RunningAttempt(self._loop, self._assignment(name, number), self._cast.injected(name, number))
+        error: RunError | None = None
+        try:
+            outcome = await running.run()
+            error = None if outcome.error is None else describe(outcome.error, task=name)
+        except asyncio.CancelledError:
+            if self._runs_on_cancel:
+                await running.clean_up()
+            raise
+        finally:
+            duration = timedelta(seconds=self._loop.time() - started)
+            since = timedelta(seconds=started - self._begun)
+            log.append(Attempt(number=number, started=since, duration=duration, error=error))
+        return outcome
+
+    def _assignment(self, name: str, number: int) -> Assignment:
+        planned = self._plan.task(name)
+        workflow = self._plan.workflow
+        return Assignment(
+            task=self._cast.task(name),
+            source=planned.source,
+            values=[self._data if ref.task is None else self._log.outputs[ref.task] for ref in planned.source.values],
+            run=RunInfo(
+                workflow=workflow,
+                workflow_id=f"{workflow}-local",
+                run_id=f"local-{self._number}",
+                task=name,
+                attempt=number,
+            ),
+            timeout=planned.timeout,
+        )
+
+
+def describe(error: BaseException, *, task: str | None) -> RunError:
+    """An exception as a record; the traceback begins with the user's first frame."""
+    kind = type(error)
+    kept = error.__traceback__
+    while kept is not None and kept.tb_frame.f_code.co_filename.startswith(_OUR_CODE):
+        kept = kept.tb_next
+    return RunError(
+        task=task,
+        class_name=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+        message=str(error),
+        traceback="".join(traceback.format_exception(kind, error, kept)),
+        exception=error,
+    )
