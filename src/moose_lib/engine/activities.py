@@ -1,0 +1,132 @@
+"""What a worker does when Temporal hands it a task, or asks it for the plan of a run that came without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from temporalio import activity
+from temporalio.common import RawValue
+
+from moose_lib import calling
+from moose_lib.dmv2.workflow import RunInfo, Task
+from moose_lib.engine import wire
+from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
+from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
+from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, failure_of
+from moose_lib.engine.handlers import Handlers
+from moose_lib.engine.packing import from_arguments
+from moose_lib.engine.payloads import check_size
+from moose_lib.errors import InvalidInput
+from moose_lib.project.loader import LoadedProject
+
+#: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
+ATTEMPT_METADATA: Final = "moose-attempt"
+
+
+class Activities:
+    """The activities of a worker for one loaded project."""
+
+    def __init__(self, project: LoadedProject, handlers: Handlers) -> None:
+        self._project = project
+        self._handlers = handlers
+
+    @activity.defn(dynamic=True)
+    async def perform(self, args: Sequence[RawValue]) -> RawValue:
+        """Run a task, or find a plan."""
+        if activity.info().activity_type == wire.PLAN_ACTIVITY:
+            return await self._find_plan(args)
+        call = wire.Call.model_validate_json(args[0].payload.data)
+        values = from_arguments(args[1:], is_packed=call.is_packed)
+        info = activity.info()
+        return await self._attend(call, values, read_attempts(info.attempt, info.heartbeat_details))
+
+    async def _attend(self, call: wire.Call, values: Sequence[bytes], attempts: Attempts) -> RawValue:
+        task = self._task(call.task, attempts)
+        if attempts.losses >= MAX_LOSSES:
+            raise self._failure(WorkerLost(attempts.losses), call, attempts)
+        try:
+            assignment = _assignment(task, call, values, attempts)
+            output = await Attempt(self._handlers, assignment, attempts.notes).run()
+            check_size(output, f"output of task {call.task!r}")
+        except AttemptStopped as stopped:
+            raise _consequence(stopped.reason, call.task, attempts) from None
+        except BaseException as error:  # the boundary: whatever users' code raises is their task's failure
+            if isinstance(error, asyncio.CancelledError) and activity.is_cancelled():
+                raise
+            raise self._failure(error, call, attempts) from None
+        return _output(output, attempts)
+
+    def _task(self, name: str, attempts: Attempts) -> Task[Any, Any]:  # Any: tasks have models of their own
+        workflow, _ = wire.task_of(activity.info().activity_type)
+        declared = self._project.workflows.get(workflow)
+        task = None if declared is None else declared.get_task(name)
+        if task is None:
+            raise _unknown(f"task {name!r} of workflow {workflow!r}", wire.TASK_UNKNOWN, attempts)
+        return task
+
+    def _failure(self, error: BaseException, call: wire.Call, attempts: Attempts) -> TaskFailure:
+        activity.heartbeat(attempts.when_used.model_dump())
+        return failure_of(error, task=call.task, attempts=attempts, retries=call.retries)
+
+    async def _find_plan(self, args: Sequence[RawValue]) -> RawValue:
+        """The envelope of a run that a foreign client started, after checking its input."""
+        info = activity.info()
+        attempts = read_attempts(info.attempt, info.heartbeat_details)
+        name = info.workflow_type or ""
+        plan = self._project.plans.get(name)
+        if plan is None:
+            raise _unknown(f"workflow {name!r}", wire.WORKFLOW_UNKNOWN, attempts)
+        start = self._project.workflows[name].config.starting_task
+        data = args[0].payload.data
+        running = self._handlers.in_thread(lambda: calling.decode_run_input(start.input_type, data))
+        outcome = await running.outcome
+        if outcome.error is not None:
+            detail = describe(outcome.error, task=None)
+            is_theirs = isinstance(outcome.error, InvalidInput)
+            kind = type(outcome.error).__name__ if is_theirs else wire.INVALID_START
+            raise TaskFailure(detail.message, detail, type=kind, is_last=True)
+        return wire.encode(wire.Envelope(plan=plan))
+
+
+def _assignment(
+    task: Task[Any, Any],
+    call: wire.Call,
+    values: Sequence[bytes],
+    attempts: Attempts,  # Any: as above
+) -> Assignment:
+    info = activity.info()
+    run = RunInfo(
+        workflow=info.workflow_type or "",
+        workflow_id=info.workflow_id or "",
+        run_id=info.workflow_run_id or "",
+        task=call.task,
+        attempt=attempts.number,
+    )
+    return Assignment(task=task, source=call.source, values=values, run=run, timeout=call.timeout)
+
+
+def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseException:
+    """What Temporal is told about a stopped attempt. It has used up no attempt, whatever it was stopped for."""
+    activity.heartbeat(attempts.when_excused.model_dump())
+    if reason is not Stopped.WORKER_SHUTDOWN:
+        return asyncio.CancelledError()
+    detail = FailureDetail(class_name=wire.WORKER_SHUTDOWN, message="the worker stopped", task=task, kind="lost")
+    return TaskFailure(
+        "the worker stopped; another one runs the task", detail, type=wire.WORKER_SHUTDOWN, is_last=False
+    )
+
+
+def _unknown(what: str, kind: str, attempts: Attempts) -> TaskFailure:
+    activity.heartbeat(attempts.when_excused.model_dump())
+    message = f"this worker does not know {what}"
+    detail = FailureDetail(class_name=kind, message=message, kind="lost")
+    return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
+
+
+def _output(data: bytes, attempts: Attempts) -> RawValue:
+    value = wire.json_value(data)
+    if attempts.number != attempts.handed_out:
+        value.payload.metadata[ATTEMPT_METADATA] = str(attempts.number).encode()
+    return value

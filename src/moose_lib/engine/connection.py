@@ -1,0 +1,106 @@
+"""From the project's settings to a connected client: ours over Temporal's own (`TEMPORAL_*`, `temporal.toml`)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client, GrpcCompression
+from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+from temporalio.service import RPCError, TLSConfig
+
+from moose_lib.engine.payloads import data_converter
+from moose_lib.errors import EngineUnreachable, SettingsError
+from moose_lib.project.settings import Settings, TemporalSettings, is_loopback
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
+DEFAULT_NAMESPACE: Final = "default"
+
+_QUOTED: Final = re.compile(r'(?:message|error): "([^"]+)"')
+_CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+
+
+async def connect(settings: Settings, *, identity: str | None = None) -> Client:
+    """A client of the project's Temporal, connected.
+
+    Raises:
+        EngineUnreachable: no Temporal answers there within a few seconds, or it refuses us.
+        SettingsError: Temporal's own settings, or a certificate, cannot be read.
+    """
+    target = resolve_target(settings)
+    address = target["target_host"]
+    compression = GrpcCompression.NONE if is_loopback(_host(address)) else GrpcCompression.GZIP
+    try:
+        return await Client.connect(
+            **target,
+            data_converter=data_converter(settings),
+            identity=identity,
+            connect_timeout=_CONNECT_TIMEOUT,
+            grpc_compression=compression,
+        )
+    except (RuntimeError, RPCError) as error:
+        raise EngineUnreachable(address, _reason(error)) from error
+
+
+def resolve_target(settings: Settings) -> ClientConnectConfig:
+    """Where to connect to, and how; every key but `rpc_metadata` and `api_key` is there."""
+    theirs = _temporals_own(settings)
+    ours = settings.temporal
+    api_key = None if ours.api_key is None else ours.api_key.get_secret_value()
+    if api_key is None and ours.tls is not False:  # Temporal's key is not for a local server that we know of
+        api_key = theirs.get("api_key")
+    target = ClientConnectConfig(
+        target_host=ours.address or theirs.get("target_host") or DEFAULT_ADDRESS,
+        namespace=ours.namespace or theirs.get("namespace") or DEFAULT_NAMESPACE,
+        tls=_tls(ours, theirs, has_key=api_key is not None),
+    )
+    if api_key is not None:
+        target["api_key"] = api_key
+    if "rpc_metadata" in theirs:
+        target["rpc_metadata"] = theirs["rpc_metadata"]
+    return target
+
+
+def _tls(ours: TemporalSettings, theirs: ClientConnectConfig, *, has_key: bool) -> bool | TLSConfig:
+    if ours.tls is False:
+        return False
+    if ours.client_cert is not None or ours.client_key is not None or ours.ca_cert is not None:
+        return TLSConfig(
+            server_root_ca_cert=_read(ours.ca_cert),
+            client_cert=_read(ours.client_cert),
+            client_private_key=_read(ours.client_key),
+        )
+    of_theirs = theirs.get("tls")
+    if isinstance(of_theirs, TLSConfig):
+        return of_theirs
+    return bool(ours.tls) or bool(of_theirs) or has_key
+
+
+def _temporals_own(settings: Settings) -> ClientConnectConfig:
+    try:
+        profile = ClientConfigProfile.load(override_env_vars=dict(settings.temporal_environment))
+        return profile.to_client_connect_config()
+    except (RuntimeError, OSError) as error:
+        raise SettingsError(f"Temporal's own settings cannot be read: {_reason(error)}") from error
+
+
+def _read(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, out of the SDK's nested texts where it can be found there."""
+    text = " ".join(str(error).split())
+    quoted = _QUOTED.findall(text)
+    return quoted[-1].lower() if quoted else text

@@ -1,0 +1,216 @@
+"""A user's exception on its way through Temporal: class, message and traceback survive, our own frames do not.
+
+Temporal drops a failure over 4 KiB while a task waits for its next attempt, so an attempt that is not the last one
+carries a shortened traceback.
+"""
+
+from __future__ import annotations
+
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from moose_lib import calling
+from moose_lib.durations import format_duration
+from moose_lib.engine.attempts import Attempts
+from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, ValueTooLarge
+
+#: Why a task failed: its own exception, its time, its input, its output, the size of a value, its workers, or Temporal.
+Kind = Literal["task", "timeout", "input", "output", "size", "lost", "engine"]
+
+_FINAL_TRACEBACK: Final = 16 * 1024
+_FINAL_MESSAGE: Final = 4 * 1024
+_PASSING_TRACEBACK: Final = 2 * 1024
+_PASSING_MESSAGE: Final = 512
+_SHOWN_FAULTS: Final = 100
+
+_OUR_CODE: Final = str(Path(__file__).resolve().parents[1])
+
+
+class FieldDetail(BaseModel):
+    """One field that did not fit its model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    reason: str
+
+
+class FailureDetail(BaseModel):
+    """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    class_name: str = Field(alias="class")
+    message: str
+    traceback: str | None = None
+    task: str | None = None
+    tasks: tuple[str, ...] = ()
+    kind: Kind = "task"
+    faults: tuple[FieldDetail, ...] = ()
+    attempt: int = 1
+    is_retryable: bool = True
+
+    @property
+    def summary(self) -> str:
+        """`ValueError: bad`, as Python writes it."""
+        name = self.class_name.rpartition(".")[2]
+        return f"{name}: {self.message}" if self.message else name
+
+
+class TaskFailure(ApplicationError):
+    """A failure with a detail of ours; `stack_trace` is what Temporal's own tools show."""
+
+    def __init__(
+        self,
+        message: str,
+        detail: FailureDetail,
+        *,
+        type: str,
+        is_last: bool,
+        delay: timedelta | None = None,
+    ) -> None:
+        data = detail.model_dump(mode="json", by_alias=True)
+        super().__init__(message, data, type=type, non_retryable=is_last, next_retry_delay=delay)
+        self.stack_trace = (detail.traceback or "") if is_last else ""
+
+
+class FailureConverter(DefaultFailureConverter):
+    """Temporal's converter, but the stack trace of our failures is the user's."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Fill `failure` from `exception`."""
+        super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception, TaskFailure):
+            failure.stack_trace = exception.stack_trace
+
+
+class TaskTimedOut(Exception):
+    """An attempt took longer than its task's timeout."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        super().__init__(f"took longer than its timeout of {format_duration(timeout)}")
+
+
+class WorkerLost(Exception):
+    """A task was handed out again and again, and no worker survived it."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__(f"{losses} workers went away while they ran this task; does it use up the memory, or exit?")
+
+
+def failure_of(error: BaseException, *, task: str, attempts: Attempts, retries: int) -> TaskFailure:
+    """The failure with which an attempt ends that `error` ended; it says whether it was the last one."""
+    is_retryable = calling.is_retryable(error) and not isinstance(error, WorkerLost)
+    is_last = not is_retryable or attempts.is_last(retries)
+    detail = describe(error, task=task, attempt=attempts.number, is_brief=not is_last)
+    return TaskFailure(
+        detail.message or detail.summary,
+        detail.model_copy(update={"is_retryable": is_retryable}),
+        type=type(error).__name__,
+        is_last=is_last,
+        delay=None if is_last else attempts.delay,
+    )
+
+
+def describe(error: BaseException, *, task: str | None, attempt: int = 1, is_brief: bool = False) -> FailureDetail:
+    """What a user wants to know about an exception of theirs."""
+    kind = type(error)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return FailureDetail(
+        class_name=f"{module}{kind.__qualname__}",
+        message=_shorten(_text(error), _PASSING_MESSAGE if is_brief else _FINAL_MESSAGE),
+        traceback=_shorten(_users_traceback(error), _PASSING_TRACEBACK if is_brief else _FINAL_TRACEBACK) or None,
+        task=task,
+        kind=_kind(error),
+        faults=_faults(error, 3 if is_brief else _SHOWN_FAULTS),
+        attempt=attempt,
+        is_retryable=calling.is_retryable(error),
+    )
+
+
+def read_failure(error: BaseException) -> FailureDetail:
+    """What is known about a failure that came back from Temporal, whoever made it."""
+    if isinstance(error, ActivityError) and error.cause is not None:
+        return read_failure(error.cause)
+    if isinstance(error, ApplicationError) and error.details:
+        try:
+            return FailureDetail.model_validate(error.details[0])
+        except ValidationError:
+            pass
+    if isinstance(error, ApplicationError):
+        return FailureDetail(
+            class_name=error.type or "ApplicationError", message=error.message, is_retryable=not error.non_retryable
+        )
+    message = error.message if isinstance(error, FailureError) else _text(error)
+    return FailureDetail(class_name=type(error).__name__, message=message, kind="engine")
+
+
+def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> TaskFailure:
+    """The failure of a run whose tasks `failed`; `first` is what happened to the one that failed first."""
+    task = first.task if first.task is not None else failed[0]
+    others = [name for name in failed if name != task]
+    more = f" (failed too: {', '.join(map(repr, others[:10]))})" if others else ""
+    detail = first.model_copy(update={"task": task, "tasks": failed})
+    message = f"task {task!r} failed: {first.summary}{more}"
+    return TaskFailure(message, detail, type=type, is_last=not first.is_retryable)
+
+
+def _kind(error: BaseException) -> Kind:
+    match error:
+        case InvalidInput():
+            return "input"
+        case InvalidOutput():
+            return "output"
+        case ValueTooLarge():
+            return "size"
+        case TaskTimedOut():
+            return "timeout"
+        case WorkerLost():
+            return "lost"
+        case _:
+            return "task"
+
+
+def _faults(error: BaseException, shown: int) -> tuple[FieldDetail, ...]:
+    faults: tuple[FieldFault, ...] = error.faults if isinstance(error, InvalidInput | InvalidOutput) else ()
+    return tuple(FieldDetail(path=fault.path[:200], reason=fault.reason[:300]) for fault in faults[:shown])
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001  # a user's __str__ may raise anything, and the failure must still be told
+        return f"<its __str__ raised {type(broken).__name__}>"
+
+
+def _users_traceback(error: BaseException) -> str:
+    """The traceback from the user's first frame on; empty if no frame is theirs."""
+    kept = error.__traceback__
+    while kept is not None and _is_ours(kept):
+        kept = kept.tb_next
+    if kept is None and error.__cause__ is None:
+        return ""
+    return "".join(traceback.format_exception(type(error), error, kept))
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    return frame.tb_frame.f_code.co_filename.startswith(_OUR_CODE)
+
+
+def _shorten(text: str, limit: int) -> str:
+    """At most about `limit` bytes: the begin, and more of the end, which says most."""
+    data = text.encode(errors="backslashreplace")
+    if len(data) <= limit:
+        return data.decode()
+    head, tail = limit // 3, limit - limit // 3
+    left_out = len(data) - limit
+    begin, end = data[:head].decode(errors="ignore"), data[-tail:].decode(errors="ignore")
+    return f"{begin}\n… {left_out:,} bytes left out …\n{end}"

@@ -1,0 +1,68 @@
+"""What a long run hands to its continuation: which tasks are over, the outputs still needed, and the first failure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
+from temporalio.exceptions import FailureError
+
+from moose_lib.engine import wire
+from moose_lib.engine.failures import FailureConverter
+from moose_lib.engine.packing import pack, unpack
+from moose_lib.plan.model import Plan
+from moose_lib.plan.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """Where a run goes on: its progress, the outputs it still needs, and why its first failed task failed."""
+
+    progress: Progress
+    outputs: Mapping[str, RawValue]
+    failure: BaseException | None
+
+
+def fresh(plan: Plan) -> Resumed:
+    """A run at its begin."""
+    return Resumed(progress=Progress(plan), outputs={}, failure=None)
+
+
+def freeze(
+    progress: Progress, outputs: Mapping[str, RawValue], failure: BaseException | None
+) -> tuple[wire.Frontier, RawValue]:
+    """The frontier of a run in which nothing is running, and the outputs in one payload."""
+    needed = sorted(progress.needed_outputs)
+    frontier = wire.Frontier(
+        completed=progress.completed,
+        failed=progress.failed,
+        failure=_encode(failure),
+        outputs=tuple(needed),
+    )
+    return frontier, wire.bytes_value(pack(outputs[name].payload.data for name in needed))
+
+
+def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: PayloadConverter) -> Resumed:
+    """Where the continuation of a run goes on."""
+    values = map(wire.json_value, unpack(outputs.payload.data))
+    return Resumed(
+        progress=Progress(plan, completed=frontier.completed, failed=frontier.failed),
+        outputs=dict(zip(frontier.outputs, values, strict=True)),
+        failure=_decode(frontier.failure, converter),
+    )
+
+
+def _encode(failure: BaseException | None) -> str | None:
+    if not isinstance(failure, FailureError) or failure.failure is None:
+        return None
+    return base64.b64encode(failure.failure.SerializeToString(deterministic=True)).decode()
+
+
+def _decode(text: str | None, converter: PayloadConverter) -> BaseException | None:
+    if text is None:
+        return None
+    return FailureConverter().from_failure(Failure.FromString(base64.b64decode(text)), converter)

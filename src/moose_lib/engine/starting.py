@@ -1,0 +1,62 @@
+"""What a run of a plan is started with: everybody who starts one, or schedules it, uses this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.common import RawValue, RetryPolicy
+
+from moose_lib.engine import wire
+from moose_lib.engine.payloads import check_size
+from moose_lib.plan.model import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartArguments:
+    """The arguments of Temporal's start that follow from a plan and an input.
+
+    Example:
+        start = start_arguments(plan, b'{"order_id": "7"}')
+        await client.start_workflow(
+            start.workflow, args=start.args, id=…, task_queue=…,
+            execution_timeout=start.execution_timeout, retry_policy=start.retry_policy, memo=start.memo,
+        )
+    """
+
+    workflow: str
+    args: tuple[RawValue, RawValue]
+    execution_timeout: timedelta | None
+    retry_policy: RetryPolicy | None
+    memo: Mapping[str, str]
+
+
+def start_arguments(plan: Plan, run_input: bytes | None) -> StartArguments:
+    """How to start a run of `plan`; `run_input` is JSON, `None` for no input.
+
+    The plan's timeout covers the run with its retries and continuations.
+
+    Raises:
+        ValueTooLarge: the input is over the hard limit.
+    """
+    data = check_size(run_input, f"input of workflow {plan.workflow!r}") if run_input is not None else None
+    return StartArguments(
+        workflow=plan.workflow,
+        args=(wire.json_value(data), wire.encode(wire.Envelope(plan=plan))),
+        execution_timeout=plan.timeout,
+        retry_policy=run_retry_policy(plan.retries + 1),
+        memo={wire.MEMO_PLAN: plan.hash, wire.MEMO_WORKFLOW: plan.workflow},
+    )
+
+
+def run_retry_policy(attempts: int) -> RetryPolicy | None:
+    """How a failed run is started again, `attempts` in all: after 1 s, 2 s, 4 s … at most 100 s."""
+    if attempts <= 1:
+        return None
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=100),
+        maximum_attempts=attempts,
+    )

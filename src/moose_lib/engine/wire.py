@@ -1,0 +1,124 @@
+"""What travels between a starter, the interpreter and the workers, and under which names.
+
+A run is started with `[input, envelope]`, a continued one with `[input, envelope, outputs]`. A task is called with
+`[call, value, value, …]`. Inputs, outputs and values are JSON that nobody on the way decodes. Histories outlive
+releases: fields are only added here, with a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+
+from moose_lib.plan.model import Plan, Source
+
+PLAN_ACTIVITY: Final = "moose/plan"
+PLAN_ACTIVITY_ID: Final = "plan"
+
+TASK_FAILED: Final = "TaskFailed"
+INVALID_START: Final = "InvalidStart"
+WORKER_SHUTDOWN: Final = "WorkerShutdown"
+TASK_UNKNOWN: Final = "TaskUnknown"
+WORKFLOW_UNKNOWN: Final = "WorkflowUnknown"
+
+#: Failures that say nothing about the task itself: the server tries again and no attempt is used up.
+EXCUSED: Final = frozenset({WORKER_SHUTDOWN, TASK_UNKNOWN, WORKFLOW_UNKNOWN})
+
+MEMO_PLAN: Final = "moose_plan"
+MEMO_WORKFLOW: Final = "moose_workflow"
+
+#: A worker that is silent for this long is taken for dead and its tasks are run again.
+HEARTBEAT_TIMEOUT: Final = timedelta(seconds=10)
+HEARTBEAT_INTERVAL: Final = timedelta(seconds=1)
+
+_JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Frontier(_Message):
+    """What an earlier part of a long run left behind.
+
+    `outputs` names the packed outputs in the third argument, `failure` is the first failed task's, in Temporal's form.
+    """
+
+    completed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+class Envelope(_Message):
+    """The second argument of a run: its plan, and its frontier if it is the continuation of a longer one."""
+
+    plan: Plan
+    frontier: Frontier | None = None
+
+
+class Call(_Message):
+    """The first argument of a task: which one, what its values are, and how far its attempts may go."""
+
+    task: str
+    source: Source
+    timeout: timedelta | None
+    retries: int
+    is_packed: bool = False
+
+
+class AttemptsUsed(_Message):
+    """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one."""
+
+    used: int = 0
+    excused: int = 0
+
+
+def activity_type(workflow: str, task: str) -> str:
+    """The activity type under which a task runs."""
+    return f"{workflow}/{task}"
+
+
+def task_of(activity: str) -> tuple[str, str]:
+    """The workflow and the task of an activity type; a workflow's name has no slash."""
+    workflow, _, task = activity.partition("/")
+    return workflow, task
+
+
+def json_value(data: bytes | None) -> RawValue:
+    """A payload of JSON that is JSON already; `None` stands for `null`."""
+    return RawValue(Payload(metadata=_JSON_METADATA, data=b"null" if data is None else data))
+
+
+def bytes_value(data: bytes) -> RawValue:
+    """A payload of bytes that only we read."""
+    return RawValue(Payload(metadata={"encoding": b"binary/plain"}, data=data))
+
+
+def encode(message: BaseModel) -> RawValue:
+    """A payload of one of the messages of this module."""
+    return json_value(message.model_dump_json().encode())
+
+
+def read_envelope(data: bytes | None) -> Envelope | None:
+    """The envelope, or `None` where a foreign client passed something else or nothing."""
+    try:
+        return None if data is None else Envelope.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def json_of(value: RawValue) -> bytes | None:
+    """The JSON of a value, from whichever client; `None` where it is no JSON.
+
+    Temporal's SDKs send an absent value as `binary/null`.
+    """
+    encoding = value.payload.metadata.get("encoding", b"")
+    if encoding == b"binary/null":
+        return b"null"
+    return value.payload.data if encoding.startswith(b"json/") else None

@@ -1,0 +1,96 @@
+"""A worker: polls the project's task queue, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+
+from moose_lib.engine.activities import Activities
+from moose_lib.engine.handlers import Handlers
+from moose_lib.engine.wire import HEARTBEAT_INTERVAL
+from moose_lib.engine.workflow import Interpreter
+from moose_lib.errors import EngineUnreachable
+from moose_lib.project.loader import LoadedProject
+from moose_lib.project.settings import Settings
+
+#: Temporal's defaults of 5 leave runs waiting for seconds when 50 are in flight.
+_WORKFLOW_POLLERS: Final = 20
+_ACTIVITY_POLLERS: Final = 20
+_MAX_CONCURRENT_TASKS: Final = 100
+_MAX_CACHED_RUNS: Final = 1000
+#: How long the server waits for a worker that has a run in its cache and was killed.
+_STICKY_TIMEOUT: Final = timedelta(seconds=5)
+
+
+def worker_identity() -> str:
+    """Who this worker is, in Temporal's UI and in histories."""
+    return f"moose-{os.getpid()}@{socket.gethostname()}"
+
+
+async def run_worker(
+    *,
+    client: Client,
+    project: LoadedProject,
+    settings: Settings,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+) -> None:
+    """Work until `stop` is set, then drain and return.
+
+    Draining takes no new tasks and gives the running ones `settings.worker.grace_period`. What still runs then is
+    stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
+
+    Raises:
+        EngineUnreachable: the namespace is not there, or not for us.
+        RuntimeError: Temporal refused the worker, or polling failed for good.
+    """
+    with Handlers() as handlers:
+        worker = _worker(client, Activities(project, handlers), settings)
+        await _check_namespace(client)
+        running = asyncio.create_task(worker.run())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            on_ready()
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await worker.shutdown()
+            await running
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+
+
+async def _check_namespace(client: Client) -> None:
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        address = client.service_client.config.target_host
+        raise EngineUnreachable(address, f"namespace {client.namespace!r}: {error.message}") from error
+
+
+def _worker(client: Client, activities: Activities, settings: Settings) -> Worker:
+    return Worker(
+        client,
+        task_queue=settings.temporal.task_queue,
+        identity=worker_identity(),
+        workflows=[Interpreter],
+        activities=[activities.perform],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_activities=_MAX_CONCURRENT_TASKS,
+        max_concurrent_workflow_tasks=_MAX_CONCURRENT_TASKS,
+        max_cached_workflows=_MAX_CACHED_RUNS,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=_WORKFLOW_POLLERS),
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=_ACTIVITY_POLLERS),
+        sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        graceful_shutdown_timeout=settings.worker.grace_period,
+    )

