@@ -5,6 +5,7 @@
     ├── InvalidDuration        a text that is not a duration
     ├── InvalidSchedule        a text that is not a schedule
     ├── InvalidInput           the input of a run or a task does not fit its model
+    ├── InvalidJson            what was given as input is not JSON at all
     ├── InvalidOutput          what a handler returned does not fit the declared output
     ├── ValueTooLarge          an input or output over the hard limit
     ├── NonRetryableError      raised by users' handlers: this attempt was the last one
@@ -50,6 +51,7 @@ __all__ = [
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidInput",
+    "InvalidJson",
     "InvalidOutput",
     "InvalidSchedule",
     "Location",
@@ -325,3 +327,9 @@ class RunTimedOut(MooseError, TimeoutError):
 
 class InjectedFailure(MooseError):
     """A test told this attempt to fail: `run_local(…, fail={"charge": 2})`."""
+
+
+class InvalidJson(MooseError, ValueError):
+    """What was given as a run's input is not JSON; the text says where."""
+
+    exit_code = 2
