@@ -18,7 +18,7 @@ from moose_lib.plan.build import compile_workflow
 from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import Cast, Failures, Fake
 from moose_lib.testing.records import LocalRun
-from moose_lib.testing.runner import Runner
+from moose_lib.testing.runner import Setup, perform
 from moose_lib.values import write_run_input
 
 #: A model, a mapping that is turned into JSON, or JSON as it comes from outside.
@@ -53,11 +53,11 @@ def run_local(
         run = run_local(orders, Order(order_id="7"), fakes={"charge": Receipt(number="r1")}, fail={"ship": 2})
         assert run.result == Parcel(number="p1")
     """
-    runner = _prepare(workflow, input, fakes, fail, cancel_at)
+    setup = _prepare(workflow, input, fakes, fail, cancel_at)
     if _has_running_loop():
         raise RuntimeError("run_local() blocks the running event loop: write `await run_local_async(…)`")
     with asyncio.Runner(loop_factory=VirtualLoop) as loop_runner:
-        return loop_runner.run(_run(runner))
+        return loop_runner.run(_run(setup))
 
 
 async def run_local_async(
@@ -88,8 +88,8 @@ async def run_local_async(
 class _ThreadedRun:
     """A run in another thread, which can be ended from this one."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._is_aborted = False
         self._main: tuple[VirtualLoop, asyncio.Task[LocalRun | None]] | None = None
 
@@ -110,7 +110,7 @@ class _ThreadedRun:
         assert main is not None, "this is a coroutine of it"
         self._main = loop, main
         try:
-            return None if self._is_aborted else await self._runner.run(loop)
+            return None if self._is_aborted else await perform(self._setup, loop)
         except asyncio.CancelledError:
             return None
 
@@ -121,14 +121,14 @@ def _prepare(
     fakes: Mapping[str, Fake] | None,
     fail: Mapping[str, Failures] | None,
     cancel_at: timedelta | str | None,
-) -> Runner:
+) -> Setup:
     plan = compile_workflow(workflow)
     cast = Cast(workflow, {} if fakes is None else fakes, {} if fail is None else fail)
     model = workflow.config.starting_task.input_type
     data = _json(model, given)
     calling.decode_run_input(model, data)
     moment = parse_duration(cancel_at) if isinstance(cancel_at, str) else cancel_at
-    return Runner(plan, cast, data, moment)
+    return Setup(plan=plan, cast=cast, data=data, cancel_at=moment)
 
 
 def _json(model: type[BaseModel] | None, given: RunInput) -> bytes:
@@ -137,10 +137,10 @@ def _json(model: type[BaseModel] | None, given: RunInput) -> bytes:
     return given if isinstance(given, bytes) else to_json(given)
 
 
-async def _run(runner: Runner) -> LocalRun:
+async def _run(setup: Setup) -> LocalRun:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop), "made by the loop factory"
-    return await runner.run(loop)
+    return await perform(setup, loop)
 
 
 def _has_running_loop() -> bool:

@@ -129,6 +129,7 @@ class LocalRun:
     """
 
     workflow: str
+    workflow_id: str
     status: RunStatus
     result_json: bytes | None
     error: RunError | None

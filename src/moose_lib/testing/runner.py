@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
@@ -47,33 +48,48 @@ def delay_after(attempts: int) -> float:
     return float(min(2 ** min(attempts - 1, 20), 100))
 
 
-class Runner:
-    """One run of `plan` with the tasks of `cast`; `data` is the JSON of its input."""
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is to be run: the tasks of `cast` as `plan` says; `data` is the JSON of the run's input."""
 
-    def __init__(self, plan: Plan, cast: Cast, data: bytes, cancel_at: timedelta | None) -> None:
-        self._plan = plan
-        self._cast = cast
-        self._data = data
-        self._cancel_at = cancel_at
+    plan: Plan
+    cast: Cast
+    data: bytes
+    cancel_at: timedelta | None
 
-    async def run(self, loop: VirtualLoop) -> LocalRun:
-        """Run to the end, with the workflow's retries."""
-        begun, events, starts = loop.time(), _Events(), 0
-        for moment, signal in ((self._cancel_at, _Signal.CANCEL), (self._plan.timeout, _Signal.TIMEOUT)):
-            if moment is not None:
-                loop.call_at(begun + moment.total_seconds(), events.put_nowait, signal)
-        while True:
-            starts += 1
-            start = _Start(loop, self._plan, self._cast, self._data, events, begun, starts)
-            status = await start.run()
-            if status is not RunStatus.FAILED or starts > self._plan.retries or not start.is_worth_retrying:
-                break
-            loop.call_later(delay_after(starts), events.put_nowait, _Signal.RESUME)
-            event = await events.get()
-            if event is not _Signal.RESUME:
-                status = start.interrupted_by(event)
-                break
-        return start.record(status)
+
+async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
+    """Run to the end, with the workflow's retries."""
+    run = _Run(setup=setup, loop=loop, workflow_id=f"{setup.plan.workflow}-{uuid.uuid4().hex[:16]}", begun=loop.time())
+    for moment, signal in ((setup.cancel_at, _Signal.CANCEL), (setup.plan.timeout, _Signal.TIMEOUT)):
+        if moment is not None:
+            loop.call_at(run.begun + moment.total_seconds(), run.events.put_nowait, signal)
+    starts = 0
+    while True:
+        starts += 1
+        start = _Start(run, starts)
+        status = await start.run()
+        if status is not RunStatus.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
+            return start.record(status)
+        loop.call_later(delay_after(starts), run.events.put_nowait, _Signal.RESUME)
+        event = await run.events.get()
+        if event is not _Signal.RESUME:
+            return start.record(start.interrupted_by(event))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What all starts of a run share; `begun` is in the loop's time."""
+
+    setup: Setup
+    loop: VirtualLoop
+    workflow_id: str
+    begun: float
+    events: _Events = field(default_factory=_Events)
+
+    @property
+    def age(self) -> timedelta:
+        return timedelta(seconds=self.loop.time() - self.begun)
 
 
 @dataclass
@@ -88,17 +104,11 @@ class _Log:
 class _Start:
     """One start of the run: from the first task to the point where nothing runs any more."""
 
-    def __init__(
-        self, loop: VirtualLoop, plan: Plan, cast: Cast, data: bytes, events: _Events, begun: float, number: int
-    ) -> None:
-        self._loop = loop
-        self._plan = plan
-        self._cast = cast
-        self._data = data
-        self._events = events
-        self._begun = begun
+    def __init__(self, run: _Run, number: int) -> None:
+        self._run = run
+        self._plan = run.setup.plan
         self._number = number
-        self._progress = Progress(plan)
+        self._progress = Progress(self._plan)
         self._log = _Log()
         self._working: dict[str, asyncio.Task[None]] = {}
         self._runs_on_cancel = False
@@ -113,7 +123,7 @@ class _Start:
         try:
             self._begin(self._progress.start())
             while not self._progress.is_finished:
-                event = await self._events.get()
+                event = await self._run.events.get()
                 if not isinstance(event, _TaskEnded):
                     status = self.interrupted_by(event)
                     await self._stop_all()
@@ -139,13 +149,14 @@ class _Start:
         is_completed = status is RunStatus.COMPLETED
         return LocalRun(
             workflow=self._plan.workflow,
+            workflow_id=self._run.workflow_id,
             status=status,
             result_json=combine(self._plan, self._log.outputs) if is_completed else None,
             error=self._log.error,
             tasks=tuple(self._task_run(task.name) for task in self._plan.tasks),
             executed=tuple(self._log.attempts),
             last_tasks=self._plan.last_tasks,
-            duration=timedelta(seconds=self._loop.time() - self._begun),
+            duration=self._run.age,
             starts=self._number,
         )
 
@@ -156,12 +167,12 @@ class _Start:
             state=state,
             attempts=tuple(self._log.attempts.get(name, ())),
             output_json=self._log.outputs[name] if state is TaskState.COMPLETED else None,
-            output_type=self._cast.task(name).output_type,
+            output_type=self._run.setup.cast.task(name).output_type,
         )
 
     def _begin(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._working[name] = self._loop.create_task(self._perform(name), name=name)
+            self._working[name] = self._run.loop.create_task(self._perform(name), name=name)
 
     def _take(self, event: _TaskEnded) -> None:
         del self._working[event.task]
@@ -189,14 +200,15 @@ class _Start:
             attempt += 1
             outcome = await self._attempt(name, attempt)
             if outcome.error is None or attempt > retries or not calling.is_retryable(outcome.error):
-                self._events.put_nowait(_TaskEnded(name, outcome))
+                self._run.events.put_nowait(_TaskEnded(name, outcome))
                 return
             await asyncio.sleep(delay_after(attempt))
 
     async def _attempt(self, name: str, number: int) -> Outcome:
         log = self._log.attempts.setdefault(name, [])
-        started = self._loop.time()
-        running = RunningAttempt(self._loop, self._assignment(name, number), self._cast.injected(name, number))
+        started = self._run.age
+        injected = self._run.setup.cast.injected(name, number)
+        running = RunningAttempt(self._run.loop, self._assignment(name, number), injected)
         error: RunError | None = None
         try:
             outcome = await running.run()
@@ -206,22 +218,20 @@ class _Start:
                 await running.clean_up()
             raise
         finally:
-            duration = timedelta(seconds=self._loop.time() - started)
-            since = timedelta(seconds=started - self._begun)
-            log.append(Attempt(number=number, started=since, duration=duration, error=error))
+            log.append(Attempt(number=number, started=started, duration=self._run.age - started, error=error))
         return outcome
 
     def _assignment(self, name: str, number: int) -> Assignment:
         planned = self._plan.task(name)
-        workflow = self._plan.workflow
+        data, outputs = self._run.setup.data, self._log.outputs
         return Assignment(
-            task=self._cast.task(name),
+            task=self._run.setup.cast.task(name),
             source=planned.source,
-            values=[self._data if ref.task is None else self._log.outputs[ref.task] for ref in planned.source.values],
+            values=[data if ref.task is None else outputs[ref.task] for ref in planned.source.values],
             run=RunInfo(
-                workflow=workflow,
-                workflow_id=f"{workflow}-local",
-                run_id=f"local-{self._number}",
+                workflow=self._plan.workflow,
+                workflow_id=self._run.workflow_id,
+                run_id=f"{self._run.workflow_id}/{self._number}",
                 task=name,
                 attempt=number,
             ),
