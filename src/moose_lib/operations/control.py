@@ -12,17 +12,20 @@ from moose_lib.operations.records import RunSummary
 __all__ = ["cancel_run", "select_open_runs", "terminate_run"]
 
 
-async def select_open_runs(client: Client, reference: str, *, every: bool = False) -> tuple[RunSummary, ...]:
-    """Return the open run that `reference` names; with `every`, all of them.
+async def select_open_runs(
+    client: Client, reference: str, *, run_id: str | None = None, every: bool = False
+) -> tuple[RunSummary, ...]:
+    """Return the open run that `reference` names, `run_id` if several could be meant; with `every`, all of them.
 
     Raises:
         RunNotFound: no run has this name or id.
         RunNotOpen: the latest one has ended.
         AmbiguousRun: several are open and `every` was not asked for.
     """
-    runs = await find_open_runs(client, reference)
+    wanted = run_id or reference
+    runs = await find_open_runs(client, wanted)
     if not runs:
-        latest = await find_run(client, reference)
+        latest = await find_run(client, wanted, name=reference)
         if latest.closed is not None:
             raise RunNotOpen(f"Workflow {reference!r} has already {_ending(latest)}")
         runs = (latest,)

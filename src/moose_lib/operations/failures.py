@@ -1,4 +1,4 @@
-"""Temporal's failures in, our errors out: the user's exception class, message and traceback, or what happened instead."""
+"""Temporal's failures in, our errors out: the user's class, message and traceback, or what happened instead."""
 
 from __future__ import annotations
 

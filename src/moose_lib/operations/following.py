@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
@@ -111,7 +111,7 @@ class _Follower:
             self._say()
 
     def _say(self) -> RunStatus:
-        assert self._fold is not None  # noqa: S101  # the first event of a history sets it
+        assert self._fold is not None  # the first event of a history sets it
         status = self._fold.status(_now(), self._pending)
         self._on_change(status)
         return status
@@ -131,4 +131,4 @@ def _not_found(workflow_id: str, error: RPCError) -> Exception:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)

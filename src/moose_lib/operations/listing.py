@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timezone
+from datetime import UTC
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -83,7 +83,7 @@ async def find_run(client: Client, reference: str, *, name: str | None = None) -
 
 async def find_open_runs(client: Client, reference: str) -> tuple[RunSummary, ...]:
     """Return the open runs that `reference` names, the newest first."""
-    runs = [run for run in await _named(client, reference, "ExecutionStatus = 'Running'")]
+    runs = await _named(client, reference, "ExecutionStatus = 'Running'")
     return tuple(run for run in runs if run.state is RunState.RUNNING)
 
 
@@ -123,7 +123,7 @@ def _summary(execution: WorkflowExecution) -> RunSummary:
         workflow_id=execution.id,
         run_id=execution.run_id,
         state=RunState.RUNNING if status is None else _STATES.get(status, RunState.RUNNING),
-        started=execution.start_time.astimezone(timezone.utc),
-        closed=None if execution.close_time is None else execution.close_time.astimezone(timezone.utc),
+        started=execution.start_time.astimezone(UTC),
+        closed=None if execution.close_time is None else execution.close_time.astimezone(UTC),
         task_queue=execution.task_queue,
     )

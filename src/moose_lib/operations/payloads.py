@@ -8,17 +8,12 @@ from temporalio.converter import DataConverter
 
 from moose_lib.engine.wire import json_of
 
-__all__ = ["read_json", "read_value"]
-
-
-async def read_value(converter: DataConverter, payload: Payload) -> RawValue:
-    """Return the value of a payload, undecoded."""
-    copy = Payload()
-    copy.CopyFrom(payload)  # a codec may change it in place
-    value: RawValue = (await converter.decode([copy], [RawValue]))[0]
-    return value
+__all__ = ["read_json"]
 
 
 async def read_json(converter: DataConverter, payload: Payload) -> bytes | None:
     """Return the JSON text of a payload; None where it is no JSON."""
-    return json_of(await read_value(converter, payload))
+    copy = Payload()
+    copy.CopyFrom(payload)  # a codec may change it in place
+    value: RawValue = (await converter.decode([copy], [RawValue]))[0]
+    return json_of(value)

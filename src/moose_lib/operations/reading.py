@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
@@ -31,7 +31,7 @@ from moose_lib.operations.events import (
     TaskStarted,
 )
 from moose_lib.operations.failures import read_run_error, read_task_error
-from moose_lib.operations.payloads import read_json, read_value
+from moose_lib.operations.payloads import read_json
 from moose_lib.operations.records import ParentRun, RunError, RunState, TaskError
 
 __all__ = ["read_events", "read_pending"]
@@ -133,7 +133,7 @@ class _Life:
         )
 
     async def _envelope(self, payload: Payload) -> wire.Envelope | None:
-        return wire.decode_envelope(await read_value(self._converter, payload))
+        return wire.read_envelope(await read_json(self._converter, payload))
 
     async def _picked_up(self, event: HistoryEvent) -> PickedUp:
         return PickedUp(time=_time(event.event_time))
@@ -265,4 +265,4 @@ def _task_name(activity_type: str) -> str:
 
 
 def _time(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=timezone.utc)
+    return stamp.ToDatetime(tzinfo=UTC)

@@ -9,6 +9,7 @@ from enum import StrEnum
 __all__ = [
     "ParentRun",
     "Poller",
+    "RecordedEvent",
     "RunError",
     "RunState",
     "RunStatus",
@@ -114,8 +115,8 @@ class ParentRun:
 class RunStatus:
     """A run and its tasks, in the order of the plan.
 
-    `run_id` is the newest link of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the
-    one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
+    `run_id` is the newest of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the one
+    it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
     """
 
@@ -182,3 +183,14 @@ class Poller:
 
     identity: str
     last_seen: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedEvent:
+    """One line of Temporal's own history of a run, for those who want to see everything."""
+
+    time: datetime
+    type: str
+    task: str | None = None
+    result: bytes | None = None
+    error: TaskError | None = None

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timezone
+import asyncio
+from datetime import UTC, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from moose_lib.operations.records import Poller
+from moose_lib.operations.events import PickedUp, RunClosed
+from moose_lib.operations.reading import read_events
+from moose_lib.operations.records import Poller, StartedRun
 
-__all__ = ["list_pollers"]
+__all__ = ["is_taken_up", "list_pollers"]
 
 
 async def list_pollers(client: Client, task_queue: str) -> tuple[Poller, ...]:
     """Return the workers that asked this queue for work within the last minutes, the newest first.
 
-    A worker that was killed stays in the list for up to five minutes: an empty list means nobody, a full one may mean it.
+    A worker that was killed stays in the list for up to five minutes: an empty list means nobody for sure.
     """
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
@@ -27,7 +30,19 @@ async def list_pollers(client: Client, task_queue: str) -> tuple[Poller, ...]:
         )
     )
     pollers = [
-        Poller(identity=poller.identity, last_seen=poller.last_access_time.ToDatetime(tzinfo=timezone.utc))
+        Poller(identity=poller.identity, last_seen=poller.last_access_time.ToDatetime(tzinfo=UTC))
         for poller in answer.pollers
     ]
     return tuple(sorted(pollers, key=lambda poller: poller.last_seen, reverse=True))
+
+
+async def is_taken_up(client: Client, run: StartedRun, *, within: timedelta) -> bool:
+    """Tell whether a worker takes a new run up within a time; the only proof that somebody works for its queue."""
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            async for event in read_events(client, run.workflow_id, run.run_id, wait=True):
+                if isinstance(event, PickedUp | RunClosed):
+                    return True
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""`moose-cli check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, json_option, pass_output
+from moose_lib.cli.output import Output
+
+if TYPE_CHECKING:
+    from moose_lib.plan.model import Plan, PlannedTask
+
+
+@click.command(epilog=examples("moose-cli check", "moose-cli check app.py", "moose-cli check --json"))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@pass_output
+def check(output: Output, file: Path | None) -> None:
+    """Check every workflow of the project without running anything.
+
+    Prints each one as a tree with the value that feeds each task; all mistakes together, with file and line (exit 2).
+    """
+    from moose_lib.cli.session import open_project, open_session
+    from moose_lib.plan.render import tree
+    from moose_lib.project.loader import load_project
+
+    target = Target(file=file)
+    plans = load_project(open_session(target).project or open_project(target)).plans
+    if output.is_json:
+        output.document({"workflows": [_document(plans[name]) for name in sorted(plans)], "faults": []})
+        return
+    for name in sorted(plans):
+        plan = plans[name]
+        output.data(f"{output.paint(name, 'strong')}  {_summary(plan)}", *_indented(tree(plan, _label)), "")
+    output.data(_verdict(len(plans), sum(len(plan.tasks) for plan in plans.values())))
+
+
+def _summary(plan: Plan) -> str:
+    from moose_lib.durations import format_duration
+
+    said = [_count(len(plan.tasks), "task")]
+    said += [f"timeout {format_duration(plan.timeout)}"] if plan.timeout is not None else []
+    said += [_count(plan.retries, "retry", "retries")] if plan.retries else []
+    said += [f"schedule {plan.schedule}"] if plan.schedule is not None else []
+    return ", ".join(said)
+
+
+def _label(task: PlannedTask) -> str:
+    if task.source.kind == "nothing":
+        fed = "takes nothing"
+    else:
+        fed = f"← {task.source}" + (f" ({task.input_type})" if task.input_type is not None else "")
+    after = f"  after {', '.join(task.after)}" if len(task.after) > 1 else ""
+    return f"{task.name}  {fed}{after}"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _verdict(workflows: int, tasks: int) -> str:
+    return f"{_count(workflows, 'workflow')}, {_count(tasks, 'task')}, no mistakes"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _document(plan: Plan) -> dict[str, Any]:  # Any: JSON
+    return {"name": plan.workflow, "schedule": plan.schedule, "plan_hash": plan.hash, **plan.model_dump(mode="json")}

@@ -1,0 +1,44 @@
+"""`moose-cli dev`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import pass_output
+from moose_lib.cli.output import Output
+
+
+@click.command(
+    epilog=examples(
+        "moose-cli dev",
+        "moose-cli dev app.py",
+        "moose-cli dev --temporal-port 7300 --ui-port 8300",
+    )
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal (default: 7233).")
+@click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's UI (default: 8080).")
+@click.option("--namespace", metavar="NAME", help="Temporal's namespace (default: default).")
+@click.option("--task-queue", metavar="NAME", help="The queue the worker works for (default: moose).")
+@pass_output
+def dev(output: Output, file: Path | None, **settings: Any) -> int:  # Any: ports and names
+    """Develop: Temporal with its UI and a worker that reloads on save, for a project folder or a single FILE.
+
+    Ctrl-C stops all of it; runs go on at the next start.
+    """
+    from moose_lib.cli.dev_text import DevText
+    from moose_lib.cli.options import Target
+    from moose_lib.cli.remembering import remembering_file
+    from moose_lib.cli.session import open_project
+    from moose_lib.dev import serve
+
+    overrides = {f"temporal_config.{key}": value for key, value in settings.items() if value is not None}
+    project = open_project(Target(file=file, overrides=overrides))
+    text = DevText(output, project.name)
+    with remembering_file(Path.cwd(), project.entry) if project.is_single_file else nullcontext():
+        return serve(project, on_event=text.tell)

@@ -1,0 +1,73 @@
+"""`moose-cli workflow history`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import RunSummary
+
+_STATES = ("running", "completed", "failed", "canceled", "terminated", "timed_out", "continued_as_new")
+
+
+@click.command(
+    epilog=examples(
+        "moose-cli workflow history",
+        "moose-cli workflow history OrderProcessing --status failed --limit 50",
+        "moose-cli workflow history --json",
+    )
+)
+@click.argument("name", required=False)
+@click.option("-s", "--status", "states", type=click.Choice(_STATES), multiple=True, help="Only runs in this state.")
+@click.option("-l", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many, newest first.")
+@json_option
+@target_options
+@pass_output
+def history(output: Output, target: Target, name: str | None, states: Sequence[str], limit: int) -> None:
+    """List runs, the newest first: all of the project's, or those of one workflow."""
+    from moose_lib.cli.documents import summary_document
+    from moose_lib.cli.session import open_session
+    from moose_lib.operations.listing import list_runs
+    from moose_lib.operations.records import RunState
+
+    session = open_session(target)
+
+    async def work(client: Client) -> Sequence[RunSummary]:
+        wanted = [RunState(state) for state in states]
+        return await list_runs(client, task_queue=session.task_queue, name=name, states=wanted, limit=limit)
+
+    runs, now = session.run(work), datetime.now(UTC)
+    if output.is_json:
+        output.document([summary_document(run, now) for run in runs])
+    elif runs:
+        _show(output, runs, now)
+    else:
+        output.talk("no runs yet" if not states and name is None else "no such runs")
+
+
+def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
+    from moose_lib.cli.status_text import STATE_PAINTS
+    from moose_lib.cli.texts import duration_text, local_text
+
+    rows = [
+        (
+            run.workflow_id,
+            run.run_id,
+            run.state.value.replace("_", " "),
+            local_text(run.started),
+            duration_text(run.duration(now)),
+        )
+        for run in runs
+    ]
+    header = ("WORKFLOW ID", "RUN ID", "STATUS", "STARTED AT", "DURATION")
+    output.table(header, rows, [STATE_PAINTS[run.state] for run in runs])

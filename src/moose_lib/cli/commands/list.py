@@ -1,0 +1,67 @@
+"""`moose-cli workflow list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.output import Output
+
+if TYPE_CHECKING:
+    from moose_lib.dmv2.workflow import Workflow
+    from moose_lib.plan.model import Plan
+
+
+@click.command("list", epilog=examples("moose-cli workflow list", "moose-cli workflow list --json"))
+@json_option
+@target_options
+@pass_output
+def list_workflows(output: Output, target: Target) -> None:
+    """List the workflows that the project declares."""
+    from moose_lib.cli.session import open_project, open_session
+    from moose_lib.project.loader import load_project
+
+    session = open_session(target)
+    loaded = load_project(session.project or open_project(target))
+    found = [(loaded.workflows[name], loaded.plans[name]) for name in sorted(loaded.workflows)]
+    if output.is_json:
+        output.document([_document(workflow, plan) for workflow, plan in found])
+        return
+    rows = [_row(workflow, plan) for workflow, plan in found]
+    if rows:
+        output.table(("NAME", "SCHEDULE", "TASKS", "INPUT", "DECLARED AT"), rows)
+    else:
+        output.talk("no workflows are declared")
+
+
+def _row(workflow: Workflow, plan: Plan) -> tuple[str, ...]:
+    return (
+        plan.workflow,
+        plan.schedule or "None",
+        str(len(plan.tasks)),
+        plan.task(plan.start).input_type or "-",
+        _shown_place(workflow),
+    )
+
+
+def _shown_place(workflow: Workflow) -> str:
+    file, here = Path(workflow.location.file), Path.cwd()
+    return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{workflow.location.line}"
+
+
+def _document(workflow: Workflow, plan: Plan) -> dict[str, Any]:  # Any: JSON
+    return {
+        "name": plan.workflow,
+        "schedule": plan.schedule,
+        "tasks": [task.name for task in plan.tasks],
+        "input": plan.task(plan.start).input_type,
+        "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),
+        "retries": plan.retries,
+        "file": workflow.location.file,
+        "line": workflow.location.line,
+        "plan_hash": plan.hash,
+    }

@@ -1,0 +1,32 @@
+"""`moose-cli worker`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, pass_output, target_options
+from moose_lib.cli.output import Output
+
+
+@click.command(
+    epilog=examples(
+        "moose-cli worker",
+        "moose-cli worker app.py --address temporal.example.com:7233",
+        "MOOSE_TEMPORAL_CONFIG__API_KEY=… moose-cli worker",
+    )
+)
+@click.argument("script", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--ready-fd", type=int, hidden=True, help="Where to write a line once the worker polls.")
+@target_options
+@pass_output
+def worker(output: Output, target: Target, script: Path | None, ready_fd: int | None) -> int:
+    """Work for a Temporal that runs elsewhere: only a worker, for the address in the settings.
+
+    SIGTERM or Ctrl-C drains: running tasks get the grace period, no attempt is used up. A second one ends it at once.
+    """
+    from moose_lib.cli.working import work
+
+    return work(output, Target(file=script or target.file, overrides=target.overrides), ready_fd)

@@ -1,0 +1,139 @@
+"""Records as JSON. Keys of the existing Moose keep their names; ours are added, never in place of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from moose_lib.cli.texts import json_time, reference_time, seconds
+from moose_lib.operations.records import (
+    RecordedEvent,
+    RunError,
+    RunState,
+    RunStatus,
+    RunSummary,
+    StartedRun,
+    TaskError,
+    TaskStatus,
+)
+
+__all__ = ["EMOJI", "event_document", "run_document", "started_document", "summary_document"]
+
+_Document = dict[str, Any]  # Any: JSON
+
+EMOJI = {
+    RunState.RUNNING: "⏳",
+    RunState.COMPLETED: "✅",
+    RunState.FAILED: "❌",
+    RunState.CANCELED: "🚫",
+    RunState.TERMINATED: "🛑",
+    RunState.TIMED_OUT: "⏰",
+    RunState.CONTINUED_AS_NEW: "🔁",
+}
+
+
+def run_document(status: RunStatus, ui_url: str | None, events: Sequence[RecordedEvent] | None = None) -> _Document:
+    """Return a run with its tasks: the document of `run --wait`, `status` and `result`."""
+    document: _Document = {
+        "name": status.name,
+        "workflow_name": status.name,
+        "workflow_id": status.workflow_id,
+        "run_id": status.run_id,
+        "first_run_id": status.first_run_id,
+        "status": status.state.wire,
+        "state": status.state.value,
+        "status_emoji": EMOJI[status.state],
+        "start_time": json_time(status.started),
+        "close_time": json_time(status.closed),
+        "execution_time_seconds": seconds(status.duration),
+        "attempt": status.attempt,
+        "is_cancel_requested": status.is_cancel_requested,
+        "result": None if status.result is None else json.loads(status.result),
+        "error": None if status.error is None else _run_error(status.error),
+        "tasks": [_task(task) for task in status.tasks],
+        "url": ui_url,
+    }
+    if status.error is not None:
+        document["failure_summary"] = _failure_summary(status.error.error)
+    if events is not None:
+        document["events"] = [event_document(event) for event in events]
+    return document
+
+
+def _task(task: TaskStatus) -> _Document:
+    return {
+        "name": task.name,
+        "state": task.state.value,
+        "attempts": task.attempts,
+        "max_attempts": task.max_attempts,
+        "started": json_time(task.started),
+        "closed": json_time(task.closed),
+        "duration": seconds(task.duration),
+        "error": None if task.error is None else _task_error(task.error),
+        "waiting_for": list(task.waiting_for),
+        "next_attempt": json_time(task.next_attempt),
+    }
+
+
+def _run_error(error: RunError) -> _Document:
+    return {"task": error.task, "tasks": list(error.tasks), **_task_error(error.error)}
+
+
+def _task_error(error: TaskError) -> _Document:
+    return {
+        "class": error.class_name,
+        "type": error.type,
+        "message": error.message,
+        "traceback": error.traceback,
+        "kind": error.kind,
+        "attempt": error.attempt,
+        "is_retryable": error.is_retryable,
+    }
+
+
+def _failure_summary(error: TaskError) -> _Document:
+    return {"error": str(error), "details": error.message, "stack": error.traceback, "error_type": error.type}
+
+
+def event_document(event: RecordedEvent) -> _Document:
+    """Return a recorded event; keys that say nothing are left out, as the existing Moose does."""
+    told: _Document = {
+        "activity": event.task,
+        "result": None if event.result is None else json.loads(event.result),
+        "error": None if event.error is None else str(event.error),
+        "details": None if event.error is None else event.error.message,
+        "stack": None if event.error is None else event.error.traceback,
+        "error_type": None if event.error is None else event.error.type,
+    }
+    present = {key: value for key, value in told.items() if value is not None}
+    return {"timestamp": json_time(event.time), "type": event.type, **present}
+
+
+def summary_document(run: RunSummary, now: datetime) -> _Document:
+    """Return one row of `history`. `name` is the workflow id, as scripts of Moose's users expect."""
+    return {
+        "name": run.workflow_id,
+        "workflow_name": run.name,
+        "workflow_id": run.workflow_id,
+        "run_id": run.run_id,
+        "status": run.state.wire,
+        "state": run.state.value,
+        "started_at": reference_time(run.started),
+        "closed_at": None if run.closed is None else reference_time(run.closed),
+        "duration": seconds(run.duration(now)),
+    }
+
+
+def started_document(run: StartedRun, *, has_worker: bool) -> _Document:
+    """Return a run that was just started."""
+    return {
+        "name": run.workflow,
+        "workflow_id": run.workflow_id,
+        "run_id": run.run_id,
+        "status": RunState.RUNNING.wire,
+        "state": RunState.RUNNING.value,
+        "has_worker": has_worker,
+        "url": run.ui_url,
+    }

@@ -1,0 +1,51 @@
+"""Options that several commands share, and what they add up to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from moose_lib.cli.output import Output
+
+__all__ = ["Target", "json_option", "pass_output", "target_options"]
+
+_Command = Callable[..., Any]  # Any: a command's parameters are its options
+
+pass_output = click.make_pass_decorator(Output)
+#: Read by `main` before anything else, so that errors of the call itself are JSON too.
+json_option = click.option("--json", is_flag=True, expose_value=False, help="Print one JSON document, errors too.")
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+#: Parameter of the command line → key of the settings.
+_KEYS = {name: f"temporal_config.{name}" for name in ("address", "namespace", "task_queue")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Which project and which Temporal a command is about, as far as the command line says."""
+
+    file: Path | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def target_options(command: _Command) -> _Command:
+    """Add the options that make a `Target`, and hand it over as `target`."""
+
+    @functools.wraps(command)
+    def with_target(*args: Any, file: Path | None, **options: Any) -> Any:  # Any: as above
+        overrides = {key: value for name, key in _KEYS.items() if (value := options.pop(name)) is not None}
+        return command(*args, target=Target(file=file, overrides=overrides), **options)
+
+    for option in (
+        click.option("--task-queue", metavar="NAME", help="The queue the workers work for (default: moose)."),
+        click.option("--namespace", metavar="NAME", help="Temporal's namespace."),
+        click.option("--address", metavar="HOST:PORT", help="Temporal's address (default: what the settings say)."),
+        click.option("-f", "--file", type=_FILE, help="A file with workflows, instead of a project folder."),
+    ):
+        with_target = option(with_target)
+    return with_target

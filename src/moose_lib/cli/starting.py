@@ -1,0 +1,128 @@
+"""Starting a run from the command line: everything that can be wrong is told before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from moose_lib.calling import decode_run_input
+from moose_lib.cli.inputs import read_input
+from moose_lib.cli.naming import workflow_not_found
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output
+from moose_lib.cli.session import Session, open_session
+from moose_lib.plan.model import Plan
+
+if TYPE_CHECKING:
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import StartedRun
+
+__all__ = ["NO_WORKER", "Wanted", "is_idle", "prepare", "start", "start_wanted", "started_lines"]
+
+#: How long a worker that is there may take to pick a run up; without a known worker there is less to wait for.
+_PATIENCE = timedelta(seconds=4)
+_NO_PATIENCE = timedelta(seconds=1)
+NO_WORKER = "no worker has taken the run yet: nobody works for task queue {queue!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A run that can be started; `plan` is None if only a worker knows the workflow."""
+
+    session: Session
+    name: str
+    plan: Plan | None
+    data: bytes | None
+    workflow_id: str | None
+
+
+def prepare(
+    output: Output,
+    target: Target,
+    name: str,
+    given: str | None,
+    workflow_id: str | None,
+    *,
+    is_once: bool,
+    is_remote: bool,
+) -> Wanted:
+    """Find the workflow and check the input.
+
+    Raises:
+        WorkflowNotFound: the project does not declare it.
+        InvalidJson, InvalidInput: the input cannot be right.
+    """
+    from moose_lib.operations.identity import derived_workflow_id
+
+    data = read_input(given)
+    session = open_session(target)
+    plan = None if is_remote else _local_plan(output, session, name, data)
+    identity = derived_workflow_id(name, data) if is_once else workflow_id
+    return Wanted(session=session, name=name, plan=plan, data=data, workflow_id=identity)
+
+
+def _local_plan(output: Output, session: Session, name: str, data: bytes | None) -> Plan | None:
+    loaded = session.load()
+    if loaded is None:
+        output.note(f"no project here: a worker that knows {name!r} has to bring its plan")
+        return None
+    workflow = loaded.workflows.get(name)
+    if workflow is None:
+        raise workflow_not_found(name, loaded.workflows, "moose-cli workflow run")
+    input_type = workflow.config.starting_task.input_type
+    decode_run_input(input_type, data)
+    if input_type is None and data is not None:
+        output.note(f"{name} takes no input: what was given is not used")
+    return loaded.plans[name]
+
+
+async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:
+    """Start the run."""
+    from moose_lib.operations.connecting import ui_of
+    from moose_lib.operations.runs import start_remote_run, start_run
+
+    queue, identity = wanted.session.task_queue, wanted.workflow_id
+    ui = ui_of(client, wanted.session.settings)
+    if wanted.plan is None:
+        return await start_remote_run(
+            client, wanted.name, wanted.data, task_queue=queue, workflow_id=identity, ui=ui
+        )
+    return await start_run(client, wanted.plan, wanted.data, task_queue=queue, workflow_id=identity, ui=ui)
+
+
+async def is_idle(client: Client, run: StartedRun, task_queue: str) -> bool:
+    """Whether nobody takes the run up, as far as can be known within five seconds."""
+    from moose_lib.operations.workers import is_taken_up, list_pollers
+
+    pollers = await list_pollers(client, task_queue)
+    return not await is_taken_up(client, run, within=_PATIENCE if pollers else _NO_PATIENCE)
+
+
+def start(output: Output, wanted: Wanted) -> int:
+    """Start the run and say where it can be seen."""
+    from moose_lib.cli.documents import started_document
+
+    queue = wanted.session.task_queue
+
+    async def work(client: Client) -> tuple[StartedRun, bool]:
+        run = await start_wanted(client, wanted)
+        output.data(*started_lines(run))
+        return run, await is_idle(client, run, queue)
+
+    run, idle = wanted.session.run(work)
+    if output.is_json:
+        output.document(started_document(run, has_worker=not idle))
+    if idle:
+        output.note(NO_WORKER.format(queue=queue))
+        output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
+    elif not output.is_json:
+        output.hint(f"moose-cli workflow status {run.workflow_id} --watch")
+    return 0
+
+
+def started_lines(run: StartedRun) -> Sequence[str]:
+    """Return what is said of a run that was just started."""
+    lines = [f"'{run.workflow}' started successfully.", f"Workflow ID: {run.workflow_id}", f"Run ID: {run.run_id}"]
+    return lines if run.ui_url is None else [*lines, f"View it in the Temporal dashboard: {run.ui_url}"]

@@ -1,0 +1,160 @@
+"""A run and its tasks as lines of text: the same for `status`, a live view, and the end of `run --wait`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from moose_lib.cli.documents import EMOJI
+from moose_lib.cli.output import Output, Paint
+from moose_lib.cli.texts import clock_text, duration_text, local_text
+from moose_lib.operations.records import RunState, RunStatus, TaskPhase, TaskStatus
+
+__all__ = ["STATE_PAINTS", "failure_text", "headline", "status_lines", "task_lines", "task_remark", "traceback_lines"]
+
+_MARKS = {
+    TaskPhase.WAITING: "○",
+    TaskPhase.QUEUED: "◌",
+    TaskPhase.RUNNING: "●",
+    TaskPhase.RETRYING: "↻",
+    TaskPhase.UNKNOWN: "?",
+    TaskPhase.COMPLETED: "✓",
+    TaskPhase.FAILED: "✗",
+    TaskPhase.SKIPPED: "-",
+    TaskPhase.CANCELED: "⊘",
+}
+_PAINTS: dict[TaskPhase, Paint | None] = {
+    TaskPhase.WAITING: "dim",
+    TaskPhase.QUEUED: "dim",
+    TaskPhase.RUNNING: "accent",
+    TaskPhase.RETRYING: "warn",
+    TaskPhase.UNKNOWN: "warn",
+    TaskPhase.COMPLETED: "good",
+    TaskPhase.FAILED: "bad",
+    TaskPhase.SKIPPED: "dim",
+    TaskPhase.CANCELED: "warn",
+}
+STATE_PAINTS: dict[RunState, Paint | None] = {
+    RunState.RUNNING: "accent",
+    RunState.COMPLETED: "good",
+    RunState.FAILED: "bad",
+    RunState.CANCELED: "warn",
+    RunState.TERMINATED: "warn",
+    RunState.TIMED_OUT: "bad",
+    RunState.CONTINUED_AS_NEW: "dim",
+}
+_HEADER = ("  TASK", "STATE", "ATTEMPTS", "STARTED", "DURATION")
+
+
+def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False) -> list[str]:
+    """Return everything `workflow status` shows."""
+    lines = [headline(status, output), *_facts(status, ui_url), ""]
+    lines += task_lines(status, output) if status.tasks else [_no_plan(status)]
+    if status.error is not None:
+        lines += ["", output.paint(failure_text(status), STATE_PAINTS[status.state])]
+    if is_verbose:
+        lines += traceback_lines(status)
+    return lines
+
+
+def headline(status: RunStatus, output: Output) -> str:
+    """`OrderProcessing  completed ✅  in 1m 4s`."""
+    state = output.paint(f"{_state_text(status)} {EMOJI[status.state]}", STATE_PAINTS[status.state])
+    span = f"{'for' if status.is_open else 'in'} {duration_text(status.duration)}"
+    return f"{output.paint(status.name, 'strong')}  {state}  {span}"
+
+
+def _state_text(status: RunStatus) -> str:
+    if status.is_open and status.is_cancel_requested:
+        return "canceling"
+    return status.state.value.replace("_", " ")
+
+
+def _facts(status: RunStatus, ui_url: str | None) -> list[str]:
+    facts = {
+        "workflow id": status.workflow_id,
+        "run id": status.run_id,
+        "started": local_text(status.started),
+        "attempt": str(status.attempt) if status.attempt > 1 else None,
+        "parent": None if status.parent is None else f"{status.parent.workflow_id} {status.parent.run_id}",
+        "dashboard": ui_url,
+    }
+    return [f"  {name:<11}  {value}" for name, value in facts.items() if value is not None]
+
+
+def _no_plan(status: RunStatus) -> str:
+    if status.is_workflow_unknown:
+        return f"  no worker so far knows a workflow named {status.name!r}"
+    return "  no plan yet: a worker brings it" if status.is_open else "  the run ended before it had a plan"
+
+
+def task_lines(status: RunStatus, output: Output, now: datetime | None = None) -> list[str]:
+    """Return a table with a row per task, in the order of the plan."""
+    now = now or datetime.now(UTC)
+    rows = [_HEADER, *(_row(task) for task in status.tasks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = list[str]()
+    for row, task in zip(rows, (None, *status.tasks), strict=True):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        remark = "" if task is None else task_remark(task, now)
+        paint: Paint | None = "dim" if task is None else _PAINTS[task.state]
+        lines.append(output.paint(f"{line}  {remark}".rstrip(), paint))
+    return lines
+
+
+def _row(task: TaskStatus) -> tuple[str, str, str, str, str]:
+    return (
+        f"{_MARKS[task.state]} {task.name}",
+        task.state.value,
+        _attempts(task),
+        "-" if task.started is None else clock_text(task.started),
+        duration_text(task.duration),
+    )
+
+
+def _attempts(task: TaskStatus) -> str:
+    if task.attempts == 0:
+        return "-"
+    is_plain = task.attempts == 1 and task.error is None
+    return str(task.attempts) if is_plain or task.max_attempts is None else f"{task.attempts} of {task.max_attempts}"
+
+
+def task_remark(task: TaskStatus, now: datetime) -> str:
+    """Say what a task waits for or suffers from."""
+    match task.state:
+        case TaskPhase.WAITING:
+            return f"for {', '.join(task.waiting_for)}" if task.waiting_for else ""
+        case TaskPhase.QUEUED:
+            return "for a worker"
+        case TaskPhase.UNKNOWN:
+            return "the workers asked so far do not know this task"
+        case TaskPhase.RETRYING:
+            wait = "" if task.next_attempt is None else f", next attempt in {duration_text(task.next_attempt - now)}"
+            return f"{_first_line(task)}{wait}"
+        case _:
+            return _first_line(task)
+
+
+def _first_line(task: TaskStatus) -> str:
+    return "" if task.error is None else next(iter(str(task.error).splitlines()), "")
+
+
+def failure_text(status: RunStatus) -> str:
+    """One line: which task failed on which attempt, and how."""
+    assert status.error is not None, "asked only for runs that have an error"
+    failed, error = status.error.task, status.error.error
+    if status.state is RunState.TERMINATED:
+        return f"terminated: {error.message}" if error.message else "terminated"
+    if failed is None:
+        return str(error)
+    task = status.task(failed)
+    attempt = error.attempt or (None if task is None else task.attempts)
+    return f"task {failed!r} failed on attempt {attempt}: {next(iter(str(error).splitlines()), '')}"
+
+
+def traceback_lines(status: RunStatus) -> list[str]:
+    """Return the users' tracebacks of the tasks that failed."""
+    lines = list[str]()
+    for task in status.tasks:
+        if task.error is not None and task.error.traceback is not None:
+            lines += ["", f"{task.name}, attempt {task.error.attempt}:", *task.error.traceback.rstrip().splitlines()]
+    return lines

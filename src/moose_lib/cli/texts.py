@@ -1,0 +1,45 @@
+"""How times and spans of time are written for people; the spans as the existing Moose writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["clock_text", "duration_text", "json_time", "local_text", "reference_time", "seconds"]
+
+
+def duration_text(duration: timedelta | None) -> str:
+    """`123ms`, `7s`, `1m 4s`, `1h 2m 3s`, `-` for none."""
+    if duration is None:
+        return "-"
+    if duration < timedelta(seconds=1):
+        return f"{max(duration // timedelta(milliseconds=1), 0)}ms"
+    minutes, rest = divmod(duration // timedelta(seconds=1), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours}h"] if hours else []
+    parts += [f"{minutes}m"] if hours or minutes else []
+    return " ".join([*parts, f"{rest}s"])
+
+
+def clock_text(time: datetime) -> str:
+    """The local time of day."""
+    return f"{time.astimezone():%H:%M:%S}"
+
+
+def local_text(time: datetime) -> str:
+    """The local date and time."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def json_time(time: datetime | None) -> str | None:
+    """ISO 8601 in UTC."""
+    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def reference_time(time: datetime) -> str:
+    """The time as `workflow history --json` of the existing Moose writes it: `2026-11-22 19:31:58.861551 UTC`."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def seconds(duration: timedelta | None) -> float | None:
+    """A JSON number of seconds, to the millisecond."""
+    return None if duration is None else round(duration.total_seconds(), 3)

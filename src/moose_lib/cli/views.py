@@ -1,0 +1,144 @@
+"""Watching a run: one line per event in a pipe, a table that moves on a terminal."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from moose_lib.cli.output import Output, Paint
+from moose_lib.cli.status_text import headline, task_lines, task_remark
+from moose_lib.cli.texts import clock_text, duration_text
+from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["View", "view_for"]
+
+_TOLD: dict[TaskPhase, Paint | None] = {
+    TaskPhase.COMPLETED: "good",
+    TaskPhase.FAILED: "bad",
+    TaskPhase.CANCELED: "warn",
+    TaskPhase.SKIPPED: "dim",
+    TaskPhase.RETRYING: "warn",
+    TaskPhase.UNKNOWN: "warn",
+}
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """Shows a run while it goes on."""
+
+    def show(self, status: RunStatus) -> None:
+        """Take the newest status."""
+
+    def note(self, text: str) -> None:
+        """Say something on the side."""
+
+
+def view_for(output: Output) -> View:
+    """Return the view for whoever reads: nobody (`--json`), a pipe, or a person at a terminal."""
+    if output.is_live:
+        return _TerminalView(output)
+    return _PlainView(output)
+
+
+class _PlainView:
+    """A line whenever a task ends, or an attempt does."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._told = dict[str, tuple[TaskPhase, int]]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is left on the screen to tidy up."""
+
+    def show(self, status: RunStatus) -> None:
+        width = max((len(task.name) for task in status.tasks), default=0)
+        for task in sorted(status.tasks, key=_ended):
+            what = (task.state, task.attempts)
+            if task.state in _TOLD and self._told.get(task.name) != what:
+                self._told[task.name] = what
+                self._output.data(self._line(task, width))
+
+    def _line(self, task: TaskStatus, width: int) -> str:
+        now = datetime.now(UTC)
+        state = self._output.paint(f"{task.state.value:<9}", _TOLD[task.state])
+        attempt = f"attempt {task.attempts} of {task.max_attempts}: " if task.state is TaskPhase.RETRYING else ""
+        parts = [clock_text(task.closed or now), task.name.ljust(width), state]
+        parts += [duration_text(task.duration)] if task.duration is not None else []
+        parts += [f"{attempt}{task_remark(task, now)}"]
+        return "  ".join(parts).rstrip()
+
+    def note(self, text: str) -> None:
+        self._output.note(text)
+
+
+def _ended(task: TaskStatus) -> datetime:
+    return task.closed or datetime.max.replace(tzinfo=UTC)
+
+
+class _TerminalView:
+    """The task table, drawn again as things change; it stays on the screen when the run has ended."""
+
+    def __init__(self, output: Output) -> None:
+        from rich.console import Console  # loaded where somebody watches, nowhere else
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._output = output
+        self._status: RunStatus | None = None
+        self._note = ""
+        self._console = Console(no_color=not output.has_color, highlight=False)
+        self._spinner = Spinner("dots")
+        self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=10)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, status: RunStatus) -> None:
+        self._status = status
+        if any(task.attempts for task in status.tasks):
+            self._note = ""
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def _draw(self) -> RenderableType:
+        from rich.text import Text
+
+        if self._status is None:
+            return Text("")
+        now = datetime.now(UTC)
+        status = _as_of(self._status, now)
+        frame = self._spinner.render(self._console.get_time())
+        mark = f"{frame.plain if isinstance(frame, Text) else ''} " if status.is_open else ""
+        lines = [f"{mark}{headline(status, self._output)}", *task_lines(status, self._output, now)]
+        lines += [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
+        return Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+
+def _as_of(status: RunStatus, now: datetime) -> RunStatus:
+    """Let the clocks of what is going on run on between two events."""
+    if not status.is_open:
+        return status
+    tasks = tuple(
+        replace(task, duration=now - task.started)
+        if task.state is TaskPhase.RUNNING and task.started is not None
+        else task
+        for task in status.tasks
+    )
+    return replace(status, duration=now - status.started, tasks=tasks)

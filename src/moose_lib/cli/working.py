@@ -1,0 +1,56 @@
+"""The life of a worker process: load, connect, say so, work until told to stop, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output
+from moose_lib.cli.session import open_project
+from moose_lib.cli.worker_logs import tagging
+from moose_lib.dev.readiness import ready_line
+from moose_lib.engine.connection import connect
+from moose_lib.engine.worker import run_worker
+from moose_lib.project.loader import LoadedProject, load_project
+
+__all__ = ["work"]
+
+
+def work(output: Output, target: Target, ready_fd: int | None) -> int:
+    """Work until SIGTERM or SIGINT; return the exit code."""
+    with tagging(open_project(target).settings.logger):
+        loaded = load_project(open_project(target))
+        return asyncio.run(_work(output, loaded, ready_fd))
+
+
+async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, output, stop, number)
+    settings = loaded.project.settings
+    client = await connect(settings)
+
+    def tell() -> None:
+        if ready_fd is not None:
+            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root))
+            return
+        address, queue = client.service_client.config.target_host, settings.temporal.task_queue
+        output.data(
+            f"working for task queue {queue!r} of {address} (namespace {client.namespace})",
+            f"workflows: {', '.join(sorted(loaded.workflows)) or 'none'}",
+        )
+
+    await run_worker(client=client, project=loaded, settings=settings, stop=stop, on_ready=tell)
+    if ready_fd is None:
+        output.data("stopped")
+    return 0
+
+
+def _stop(output: Output, stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        os._exit(128 + number)  # asked twice: at once
+    stop.set()
+    output.talk("finishing the running tasks")
