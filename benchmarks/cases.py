@@ -29,7 +29,7 @@ CASES = {
             title="chain of 3",
             run_input=Number(value=0),
             result=Number(value=3),
-            runs=20,
+            runs=40,
             batch=150,
         ),
         Case(
@@ -37,7 +37,7 @@ CASES = {
             title="order graph",
             run_input=ORDER,
             result=FinishedOrder(order_id="17", transaction_id="txn_17", shipping_id="ship_17"),
-            runs=20,
+            runs=40,
             batch=150,
         ),
         Case(
@@ -45,7 +45,7 @@ CASES = {
             title=f"{WIDTH}-wide",
             run_input=Number(value=0),
             result=Total(value=2 * WIDTH),
-            runs=12,
+            runs=24,
             batch=50,
         ),
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from moose_lib.engine.connection import connect
 from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.common import RawValue
 
+from moose_lib.engine.connection import connect
 from moose_lib.engine.wire import json_of
 from moose_lib.operations.runs import start_run
 from moose_lib.project.loader import LoadedProject, find_project, load_project
