@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from moose_lib.dmv2.workflow import Task, TaskContext
 from moose_lib.errors import InvalidInput, InvalidOutput, NonRetryableError, ValueTooLarge
-from moose_lib.plan.model import Source
+from moose_lib.plan.fitting import needs
+from moose_lib.plan.model import FieldSource, Source
 from moose_lib.plan.result import json_list, json_object
-from moose_lib.values import read_run_input, read_value, write_output
+from moose_lib.values import read_run_input, read_value, reread_run_input, write_output, write_value
 
 AnyTask = Task[Any, Any]  # Any: the caller holds tasks of all models
 
@@ -30,11 +31,8 @@ def decode_input(task: AnyTask, source: Source, values: Sequence[bytes]) -> Base
     if task.input_type is None or source.kind == "nothing":
         return None
     if source.kind == "run":
-        try:
-            return read_run_input(task.input_type, values[0])
-        except InvalidInput as error:
-            raise InvalidInput(f"task {task.name!r}", error.model, error.faults) from None
-    data = _assembled(source, values) if source.kind == "assembled" else values[0]
+        return _from_run(task, task.input_type, values[0])
+    data = _assembled(task, source, values) if source.kind == "assembled" else values[0]
     return read_value(task.name, task.input_type, data)
 
 
@@ -65,11 +63,27 @@ def is_retryable(error: BaseException) -> bool:
     return not isinstance(error, InvalidInput | InvalidOutput | NonRetryableError | ValueTooLarge)
 
 
-def _assembled(source: Source, values: Sequence[bytes]) -> bytes:
+def _from_run(task: AnyTask, model: type[BaseModel], data: bytes) -> BaseModel | None:
+    try:
+        return reread_run_input(model, data)
+    except InvalidInput as error:
+        raise InvalidInput(f"task {task.name!r}", error.model, error.faults) from None
+
+
+def _assembled(task: AnyTask, source: Source, values: Sequence[bytes]) -> bytes:
     members: dict[str, bytes] = {}
     position = 0
     for field in source.fields:
         taken = tuple(values[position : position + len(field.values)])
         position += len(field.values)
-        members[field.field] = json_list(taken) if field.is_list else taken[0]
+        members[field.field] = json_list(taken) if field.is_list else _member(task, field, taken[0])
     return json_object(members)
+
+
+def _member(task: AnyTask, field: FieldSource, value: bytes) -> bytes:
+    """The run's input is written as people write it, and has to become as values between tasks are."""
+    wanted = {} if task.input_type is None else {need.field: need.model for need in needs(task.input_type) or ()}
+    if field.values[0].task is not None or field.field not in wanted:
+        return value
+    given = _from_run(task, wanted[field.field], value)
+    return value if given is None else write_value(wanted[field.field], given)

@@ -38,7 +38,7 @@ def parse_duration(value: str | timedelta) -> timedelta | None:
     """Read a duration; `None` means "never".
 
     Raises:
-        InvalidDuration: not a duration, zero, negative, or longer than ten years.
+        InvalidDuration: not a duration, zero, negative, finer than a millisecond, or longer than ten years.
 
     Example:
         >>> parse_duration("1h30m")
@@ -95,6 +95,8 @@ def _checked(value: str | timedelta, duration: timedelta) -> timedelta:
         raise InvalidDuration(value, "shorter than a millisecond")
     if duration > LONGEST:
         raise InvalidDuration(value, "longer than ten years")
+    if duration % _UNITS["ms"]:
+        raise InvalidDuration(value, "finer than a millisecond")
     return duration
 
 

@@ -25,7 +25,7 @@ _WORDS = {
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _LONGEST_MONTH = {month: 30 if month in (4, 6, 9, 11) else 29 if month == 2 else 31 for month in range(1, 13)}
-_ITEM = re.compile(r"(?P<start>\*|\w+)(?:-(?P<end>\w+))?(?:/(?P<step>\d+))?")
+_ITEM = re.compile(r"(?P<start>\*|\w+)(?:-(?P<end>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,15 @@ def check_schedule(value: object) -> ScheduleSpec:
         if text not in _WORDS:
             raise InvalidSchedule(value, f"unknown word; known are {', '.join(_WORDS)} and @every")
         return ScheduleSpec(crons=(_WORDS[text],))
-    if " " not in text and "*" not in text:
+    if _looks_like_an_interval(text):
         return ScheduleSpec(every=_interval(value, text))
     return ScheduleSpec(crons=_crons(value, text))
+
+
+def _looks_like_an_interval(text: str) -> bool:
+    """`5m` and `5 minutes`, but not `*/5` or `0 0 * *`."""
+    words = text.split()
+    return "*" not in text and (len(words) == 1 or (len(words) < len(_FIELDS) and words[-1][-1].isalpha()))
 
 
 def _interval(value: str, text: str) -> timedelta:
@@ -94,6 +100,8 @@ def _interval(value: str, text: str) -> timedelta:
         raise InvalidSchedule(value, error.message) from None
     if interval is None or interval < timedelta(seconds=1):
         raise InvalidSchedule(value, "an interval is one second or more")
+    if interval % timedelta(seconds=1):
+        raise InvalidSchedule(value, "an interval is whole seconds")
     return interval
 
 

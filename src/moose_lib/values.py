@@ -1,24 +1,29 @@
 """Values of tasks as JSON, both ways, through the declared models.
 
-What one task returns, the next one receives equal: outputs are written by field name, `bytes` as base64 where the
-model does not say otherwise (pydantic's default fails on bytes that are not UTF-8), and read back the same way. The
-run's input comes from people and is read exactly as its model says.
+What one task returns, the next one receives equal: outputs are written by field name, `bytes` as base64 and `nan` as
+text where the model does not say otherwise (pydantic's defaults fail on bytes that are not UTF-8, and turn `nan` into
+`null`), and read back the same way. The run's input comes from people and is read exactly as its model says.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, SchemaSerializer, SchemaValidator
 
 from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput
 
 _JSON_NULL = b"null"
+
+#: What pydantic writes for a secret.
+_MASK = b'"**********"'
+_SECRETS = (Secret, SecretBytes, SecretStr)
+
+_Schema = dict[str, Any]  # Any: core schemas are nested dicts of anything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class _Codec:
     validator: Any  # Any: pydantic-core's class, or the wrapper that pydantic puts round it for plug-ins
     serializer: SchemaSerializer
     drops_computed: bool
-    extra: Literal["ignore"] | None
+    has_secrets: bool
 
 
 def read_run_input(model: type[BaseModel] | None, data: bytes | None) -> BaseModel | None:
@@ -40,16 +45,34 @@ def read_run_input(model: type[BaseModel] | None, data: bytes | None) -> BaseMod
     Raises:
         InvalidInput: not JSON, or not what the model says, with a path and a reason for each field.
     """
-    text = _JSON_NULL if data is None or not data.strip() else data.strip()
-    if model is None:
-        if text in (_JSON_NULL, b"{}"):
+    return _from_run(model, data, None if model is None else model.model_validate_json)
+
+
+def reread_run_input(model: type[BaseModel], data: bytes) -> BaseModel | None:
+    """The run's input for a task behind the first one, whose model may be a base class with fewer fields.
+
+    Raises:
+        InvalidInput: it does not fit the model (of now; the run's input was checked by the code of then).
+    """
+    return _from_run(model, data, _tolerant(model))
+
+
+def _from_run(
+    model: type[BaseModel] | None, data: bytes | None, read: Callable[[bytes], BaseModel] | None
+) -> BaseModel | None:
+    text = b"" if data is None else data.strip()
+    is_absent = text in (b"", _JSON_NULL)
+    if model is None or read is None:
+        if is_absent or text == b"{}":
             return None
         fault = FieldFault(path="", reason="the starting task takes no input")
         raise InvalidInput("the run", "None", [fault], hint="start it without an input")
-    if text == _JSON_NULL and not model.__pydantic_root_model__:
-        text = b"{}"
     try:
-        return model.model_validate_json(text)
+        if is_absent and not model.__pydantic_root_model__:
+            return read(b"{}")
+        if not text and not model.model_fields["root"].is_required():
+            return model()
+        return read(text or _JSON_NULL)
     except ValidationError as error:
         raise InvalidInput("the run", model.__name__, field_faults(error)) from None
 
@@ -60,9 +83,8 @@ def read_value(task: str, model: type[BaseModel], data: bytes) -> BaseModel:
     Raises:
         InvalidInput: the value does not fit the model (of now; it was written by the code of then).
     """
-    codec = _codec(model)
     try:
-        value: BaseModel = codec.validator.validate_json(data, by_alias=True, by_name=True, extra=codec.extra)
+        value: BaseModel = _codec(model).validator.validate_json(data, by_alias=True, by_name=True)
     except ValidationError as error:
         raise InvalidInput(f"task {task!r}", model.__name__, field_faults(error)) from None
     return value
@@ -81,38 +103,67 @@ def write_output(task: str, model: type[BaseModel] | None, value: object) -> byt
             return _JSON_NULL
         reason = f"the handler returned {type(value).__name__}, the task is declared to return nothing"
         raise InvalidOutput(task, "None", [FieldFault(path="", reason=reason)])
-    codec = _codec(model)
     try:
         checked = value if isinstance(value, model) else model.model_validate(value)
-        return codec.serializer.to_json(checked, by_alias=False, round_trip=codec.drops_computed, warnings="error")
+        return write_value(model, checked)
     except ValidationError as error:
         raise InvalidOutput(task, model.__name__, field_faults(error)) from None
-    except PydanticSerializationError as error:
+    except (PydanticSerializationError, _Hidden) as error:
         raise InvalidOutput(task, model.__name__, [FieldFault(path="", reason=_one_line(str(error)))]) from None
 
 
+def write_value(model: type[BaseModel], value: BaseModel) -> bytes:
+    """JSON of `value` as it travels between tasks."""
+    codec = _codec(model)
+    data = codec.serializer.to_json(value, by_alias=False, round_trip=codec.drops_computed, warnings="error")
+    _refuse_stars(codec, data)
+    return data
+
+
 def write_run_input(model: type[BaseModel] | None, value: BaseModel | None) -> bytes:
-    """JSON of a run's input that is given as a model, written as its model says.
+    """JSON of a run's input that is given as a model, such that `read_run_input` reads it as the same.
 
     Raises:
-        InvalidInput: it cannot be written as JSON that reads back, such as bytes that are not UTF-8.
+        InvalidInput: there is no such JSON, as for bytes that are not UTF-8.
     """
     if value is None:
         return _JSON_NULL
+    name = type(value).__name__ if model is None else model.__name__
     try:
-        return value.model_dump_json(by_alias=True, round_trip=True).encode()
-    except PydanticSerializationError as error:
-        name = type(value).__name__ if model is None else model.__name__
+        texts = [value.model_dump_json(by_alias=by_alias, round_trip=True).encode() for by_alias in (True, False)]
+        _refuse_stars(_codec(type(value)), texts[0])
+    except (PydanticSerializationError, _Hidden) as error:
         fault = FieldFault(path="", reason=_one_line(str(error)))
         hint = (
             'bytes that are not UTF-8 need model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")'
         )
+        hint = hint if isinstance(error, PydanticSerializationError) else "give the input as JSON"
         raise InvalidInput("the run", name, [fault], hint=hint) from None
+    return next((text for text in texts if _reads_as(value, text)), texts[0])
 
 
 def field_faults(error: ValidationError) -> list[FieldFault]:
     """Pydantic's errors as paths and reasons."""
     return [_field_fault(detail) for detail in error.errors(include_url=False)]
+
+
+class _Hidden(ValueError):
+    """Pydantic writes a secret as stars: whoever reads it gets the stars."""
+
+    def __init__(self) -> None:
+        super().__init__("a secret field is written as '**********', so it cannot be passed on; make it a str")
+
+
+def _refuse_stars(codec: _Codec, data: bytes) -> None:
+    if codec.has_secrets and _MASK in data:
+        raise _Hidden
+
+
+def _reads_as(value: BaseModel, text: bytes) -> bool:
+    try:
+        return type(value).model_validate_json(text) == value
+    except ValidationError:
+        return False
 
 
 def _field_fault(detail: ErrorDetails) -> FieldFault:
@@ -139,50 +190,111 @@ def _one_line(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _codec(model: type[BaseModel]) -> _Codec:
-    model.model_rebuild()  # types that were declared after the model
-    schema = model.__pydantic_core_schema__
+    schema = _complete_schema(model)
     parts = list(_parts(schema))
-    if any(part.get("type") == "bytes" for part in parts):
-        schema = _with_base64(schema)
-        # pydantic-core would otherwise take the nested models' own validators, which read bytes as UTF-8.
-        validator: Any = SchemaValidator(schema, _use_prebuilt=False)  # Any: as in _Codec
+    validator: Any = model.__pydantic_validator__  # Any: as in _Codec
+    serializer = model.__pydantic_serializer__
+    is_read_differently = any(part["type"] == "bytes" or _forbids(part) for part in parts)
+    if is_read_differently or any(part["type"] == "float" or _is_lost(part) for part in parts):
+        schema = _copied(schema)
+        for part in _parts(schema):
+            _let_travel(part)
+            _forbid_nothing(part)
+        # pydantic-core would otherwise take what is built for the nested models, and read their bytes as UTF-8.
         serializer = SchemaSerializer(schema, _use_prebuilt=False)
-    else:
-        validator, serializer = model.__pydantic_validator__, model.__pydantic_serializer__
+        validator = SchemaValidator(schema, _use_prebuilt=False) if is_read_differently else validator
     return _Codec(
         validator=validator,
         serializer=serializer,
-        drops_computed=any(_keeps_extra(part) for part in parts),
-        extra="ignore" if model.model_config.get("extra") == "forbid" else None,
+        drops_computed=any(_keeps_computed(part) for part in parts),
+        has_secrets=any(_is_secret(part) for part in parts),
     )
 
 
-def _keeps_extra(part: dict[str, Any]) -> bool:  # Any: core schemas are nested dicts of anything
-    """Whether a computed field that travels would come back as something else: refused, or as an extra field."""
-    if part.get("type") == "json":
+@lru_cache(maxsize=4096)
+def _tolerant(model: type[BaseModel]) -> Callable[[bytes], BaseModel]:
+    """Reads JSON as the model says, but overlooks fields that it forbids."""
+    schema = _complete_schema(model)
+    if not any(_forbids(part) for part in _parts(schema)):
+        return model.model_validate_json
+    schema = _copied(schema)
+    for part in _parts(schema):
+        _forbid_nothing(part)
+    read: Callable[[bytes], BaseModel] = SchemaValidator(schema, _use_prebuilt=False).validate_json
+    return read
+
+
+def _complete_schema(model: type[BaseModel]) -> Any:  # Any: core schemas are a union of a hundred typed dicts
+    model.model_rebuild()  # types that were declared after the model
+    return model.__pydantic_core_schema__
+
+
+def _is_lost(part: _Schema) -> bool:
+    """A field that dumps leave out, and without which the model cannot be read back."""
+    is_excluded = part.get("serialization_exclude") or part.get("serialization_exclude_if") is not None
+    return part["type"] == "model-field" and bool(is_excluded) and part["schema"]["type"] != "default"
+
+
+def _forbids(part: _Schema) -> bool:
+    """Another model's output may have more fields than the task's input; it is read all the same."""
+    return "forbid" in (part.get("extra_behavior"), part.get("config", {}).get("extra_fields_behavior"))
+
+
+def _forbid_nothing(part: _Schema) -> None:
+    if part.get("extra_behavior") == "forbid":
+        part["extra_behavior"] = "ignore"
+    if part.get("config", {}).get("extra_fields_behavior") == "forbid":
+        part["config"]["extra_fields_behavior"] = "ignore"
+
+
+def _let_travel(part: _Schema) -> None:
+    if _is_lost(part):
+        part.pop("serialization_exclude", None)
+        part.pop("serialization_exclude_if", None)
+    if part["type"] in ("model", "dataclass", "typed-dict"):
+        config = part.setdefault("config", {})
+        config.setdefault("ser_json_inf_nan", "strings")
+        if "ser_json_bytes" not in config and "val_json_bytes" not in config:
+            config |= {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+
+
+def _keeps_computed(part: _Schema) -> bool:
+    """Whether a computed field that travels would come back as an extra one; JSON inside JSON needs the same mode."""
+    if part["type"] == "json":
         return True
-    if part.get("type") != "model" or not part["schema"].get("computed_fields"):
+    if part["type"] != "model" or not part["schema"].get("computed_fields"):
         return False
-    return part.get("config", {}).get("extra_fields_behavior") in ("allow", "forbid")
+    return bool(part.get("config", {}).get("extra_fields_behavior") == "allow")
 
 
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # Any: as above
+def _is_secret(part: _Schema) -> bool:
+    return part["type"] == "is-instance" and part["cls"] in _SECRETS
+
+
+def _parts(schema: Any) -> Iterator[_Schema]:  # Any: as above
+    """Every schema in a schema; not what only looks like one, as the default `{"type": "bytes"}`."""
     unvisited: list[Any] = [schema]  # Any: as above
     while unvisited:
         part = unvisited.pop()
         if isinstance(part, dict):
-            members = cast("dict[str, Any]", part)  # core schemas have names as keys
-            yield members
-            unvisited += [value for key, value in members.items() if key not in ("metadata", "cls")]
+            members = cast("_Schema", part)  # core schemas have names as keys
+            is_schema = isinstance(members.get("type"), str)
+            if is_schema:
+                yield members
+            unvisited += [value for key, value in members.items() if not (is_schema and key in _NO_SCHEMAS)]
         elif isinstance(part, list | tuple):
             unvisited += cast("list[Any]", part)  # or a tuple
 
 
-def _with_base64(schema: Any) -> Any:  # Any: core schemas are a union of a hundred typed dicts
-    changed = copy.deepcopy(schema)
-    for part in _parts(changed):
-        if part.get("type") in ("model", "dataclass", "typed-dict"):
-            config = part.setdefault("config", {})
-            if "ser_json_bytes" not in config and "val_json_bytes" not in config:
-                config |= {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
-    return changed
+#: Members of a schema that hold values of users.
+_NO_SCHEMAS = ("metadata", "cls", "config", "default", "expected")
+
+
+def _copied(schema: Any) -> Any:  # Any: as above
+    """The dicts and lists are new, what users put in them is not."""
+    if isinstance(schema, dict):
+        return {key: _copied(value) for key, value in cast("_Schema", schema).items()}  # names as keys
+    if isinstance(schema, list | tuple):
+        members = [_copied(value) for value in cast("list[Any]", schema)]  # or a tuple
+        return members if isinstance(schema, list) else tuple(members)
+    return schema
