@@ -98,7 +98,7 @@ class DevText:
         self._say(f"Temporal {event.now} is {how} that wrote {_short(event.db_file)} ({event.before})", "warn")
 
     @tell.register
-    def _(self, event: Stopping) -> None:
+    def _(self, event: Stopping) -> None:  # noqa: ARG002  # the event itself is the news
         self._say("stopping; running tasks continue at the next start (Ctrl-C again to hurry)", "dim")
 
     def _say(self, text: str, paint: Paint) -> None:
@@ -120,7 +120,7 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
         "",
         *told,
         "",
-        f"  {output.paint(f'Run one', 'dim')}    moose-cli workflow run {example} --wait",
+        f"  {output.paint('Run one', 'dim')}    moose-cli workflow run {example} --wait",
         f"  {output.paint('Stop', 'dim')}       Ctrl-C; runs go on at the next start",
         "",
     ]

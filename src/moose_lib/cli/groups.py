@@ -18,7 +18,7 @@ class NoSuchName(click.UsageError):
     def __init__(self, message: str, name: str, known: Iterable[str], ctx: click.Context) -> None:
         super().__init__(message, ctx)
         close = get_close_matches(name, known, n=1)
-        self.hint = f"did you mean {ctx.command_path} {close[0]}" if close else f"{ctx.command_path} --help"
+        self.hint = f"did you mean: {ctx.command_path} {close[0]}" if close else f"{ctx.command_path} --help"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,11 @@ class LazyGroup(click.Group):
         self._places = places
         self._names = {alias: name for name, place in places.items() for alias in (name, *place.aliases)}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Name the commands in the order people use them."""
         return list(self._places)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as above
         """Import the command of that name or alias."""
         name = self._names.get(cmd_name)
         return None if name is None else self._places[name].load()
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         except click.exceptions.NoSuchCommand as error:
             raise NoSuchName(f"no such command {error.command_name!r}", error.command_name, self._places, ctx) from None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
         """List the commands with their aliases."""
         rows = list[tuple[str, str]]()
         for name, place in self._places.items():

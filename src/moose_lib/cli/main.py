@@ -34,6 +34,7 @@ Exit codes:
 """
 
 
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 #: What a shell reports for a program whose reader has gone, as `| head` does.
 _BROKEN_PIPE = 141
 
@@ -43,7 +44,7 @@ def _forbid_color(context: click.Context, parameter: click.Parameter, value: obj
         context.ensure_object(Output).forbid_color()
 
 
-@click.group(cls=LazyGroup, places=_COMMANDS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, places=_COMMANDS, epilog=_EPILOG, context_settings=_CONTEXT)
 @click.version_option(package_name="moose-workflows", message="moose-cli %(version)s")
 @click.option(
     "--no-color", is_flag=True, callback=_forbid_color, expose_value=False, help="No colours, as with NO_COLOR set."

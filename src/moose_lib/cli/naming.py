@@ -16,7 +16,8 @@ def workflow_not_found(name: str, known: Iterable[str], command: str) -> Workflo
     lowered = {it.lower(): it for it in names}
     close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     if close:
-        return WorkflowNotFound(f"no workflow named {name!r}", hint=f"did you mean {command} {lowered[close[0]]}")
+        return WorkflowNotFound(f"no workflow named {name!r}", hint=f"did you mean: {command} {lowered[close[0]]}")
     if names:
-        return WorkflowNotFound(f"no workflow named {name!r}; there are: {', '.join(names)}", hint="moose-cli workflow list")
+        there_are = ", ".join(names)
+        return WorkflowNotFound(f"no workflow named {name!r}; there are: {there_are}", hint="moose-cli workflow list")
     return WorkflowNotFound(f"no workflow named {name!r}; none is declared", hint="moose-cli check")

@@ -23,8 +23,8 @@ class OutputClosed(Exception):
 class Output:
     """Where a command's words go.
 
-    With `is_json`, stdout gets one JSON document and nothing else. `has_color` is what the user allows; whether a stream
-    shows colour also depends on it being a terminal.
+    With `is_json`, stdout gets one JSON document and nothing else. `has_color` is what the user allows; whether a
+    stream shows colour also depends on it being a terminal.
     """
 
     def __init__(self, *, is_json: bool = False, has_color: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Which file `moose-cli dev FILE` is about, so that commands in another terminal of the same folder need not be told."""
+"""Which file `moose-cli dev FILE` is about: commands in another terminal of the same folder need not be told."""
 
 from __future__ import annotations
 

@@ -50,9 +50,7 @@ def show_status(output: Output, target: Target, reference: str, run_id: str | No
     return 0
 
 
-async def _look(
-    client: Client, session: Session, reference: str, run_id: str | None, *, is_verbose: bool
-) -> _Shown:
+async def _look(client: Client, session: Session, reference: str, run_id: str | None, *, is_verbose: bool) -> _Shown:
     run = await find_reference(client, reference, run_id)
     status = await run_status(client, run.workflow_id, run.run_id)
     events = await recorded_events(client, run.workflow_id, status.run_id) if is_verbose else None

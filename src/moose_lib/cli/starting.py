@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
 from moose_lib.calling import decode_run_input
 from moose_lib.cli.inputs import read_input
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
+from moose_lib.errors import InvalidInput
 from moose_lib.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -72,10 +75,28 @@ def _local_plan(output: Output, session: Session, name: str, data: bytes | None)
     if workflow is None:
         raise workflow_not_found(name, loaded.workflows, "moose-cli workflow run")
     input_type = workflow.config.starting_task.input_type
-    decode_run_input(input_type, data)
+    _check_input(name, input_type, data)
     if input_type is None and data is not None:
         output.note(f"{name} takes no input: what was given is not used")
     return loaded.plans[name]
+
+
+def _check_input(name: str, model: type[BaseModel] | None, data: bytes | None) -> None:
+    try:
+        decode_run_input(model, data)
+    except InvalidInput as error:
+        hint = None if model is None else f"moose-cli workflow run {name} --input '{_example(model)}'"
+        raise InvalidInput(f"workflow {name!r}", error.model, error.faults, hint=hint) from None
+
+
+def _example(model: type[BaseModel]) -> str:
+    """Write the fields that must be given, each with its type."""
+    fields = {field.alias or name: field for name, field in model.model_fields.items() if field.is_required()}
+    return "{" + ", ".join(f'"{name}": <{_type_name(field.annotation)}>' for name, field in fields.items()) + "}"
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
 async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:
@@ -86,9 +107,7 @@ async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:
     queue, identity = wanted.session.task_queue, wanted.workflow_id
     ui = ui_of(client, wanted.session.settings)
     if wanted.plan is None:
-        return await start_remote_run(
-            client, wanted.name, wanted.data, task_queue=queue, workflow_id=identity, ui=ui
-        )
+        return await start_remote_run(client, wanted.name, wanted.data, task_queue=queue, workflow_id=identity, ui=ui)
     return await start_run(client, wanted.plan, wanted.data, task_queue=queue, workflow_id=identity, ui=ui)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,10 @@ from moose_lib.cli.views import View, view_for
 from moose_lib.durations import format_duration
 from moose_lib.errors import GaveUpWaiting, RunFailed
 from moose_lib.operations.following import follow_run
-from moose_lib.operations.records import RunState, RunStatus
+from moose_lib.operations.records import RunState, RunStatus, StartedRun
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import StartedRun
 
 __all__ = ["detached", "follow", "result_lines", "start_and_wait", "told_end", "told_result"]
 
@@ -36,8 +34,7 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
         run = await start_wanted(client, wanted)
         started.append(run)
         output.data(*started_lines(run), "")
-        queue = wanted.session.task_queue
-        return await follow(client, output, run.workflow_id, run.run_id, timeout, lambda: is_idle(client, run, queue), queue)
+        return await _follow_new(client, output, run, wanted.session.task_queue, timeout)
 
     try:
         status = wanted.session.run(work)
@@ -46,38 +43,37 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
     return told_end(output, status, started[0].ui_url)
 
 
-async def follow(
-    client: Client,
-    output: Output,
-    workflow_id: str,
-    run_id: str,
-    timeout: timedelta | None = None,
-    is_idle: Callable[[], Awaitable[bool]] | None = None,
-    task_queue: str = "",
+async def _follow_new(
+    client: Client, output: Output, run: StartedRun, task_queue: str, patience: timedelta | None
 ) -> RunStatus:
-    """Show a run until it ends; `is_idle` is asked once whether anybody works on it at all.
+    """Show a new run until it ends, and say so if nobody works on it at all.
 
     Raises:
-        GaveUpWaiting: it has not ended after `timeout`.
+        GaveUpWaiting: it has not ended after `patience`.
     """
     with view_for(output) as view:
-        watching = None if is_idle is None else asyncio.create_task(_warn(view, is_idle, task_queue))
+        warning = asyncio.create_task(_warn_if_idle(client, view, run, task_queue))
         try:
-            async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
-                return await follow_run(client, workflow_id, run_id, view.show)
+            async with asyncio.timeout(None if patience is None else patience.total_seconds()):
+                return await follow_run(client, run.workflow_id, run.run_id, view.show)
         except TimeoutError:
             raise GaveUpWaiting(
-                f"{workflow_id!r} goes on after {format_duration(timeout)}",
-                hint=f"moose-cli workflow status {workflow_id} --watch",
+                f"{run.workflow_id!r} goes on after {format_duration(patience)}",
+                hint=f"moose-cli workflow status {run.workflow_id} --watch",
             ) from None
         finally:
-            if watching is not None:
-                watching.cancel()
+            warning.cancel()
 
 
-async def _warn(view: View, is_idle: Callable[[], Awaitable[bool]], task_queue: str) -> None:
-    if await is_idle():
+async def _warn_if_idle(client: Client, view: View, run: StartedRun, task_queue: str) -> None:
+    if await is_idle(client, run, task_queue):
         view.note(f"{NO_WORKER.format(queue=task_queue)}; start one: moose-cli dev, or moose-cli worker")
+
+
+async def follow(client: Client, output: Output, workflow_id: str, run_id: str) -> RunStatus:
+    """Show a run until it ends."""
+    with view_for(output) as view:
+        return await follow_run(client, workflow_id, run_id, view.show)
 
 
 def detached(output: Output, workflow_id: str) -> int:

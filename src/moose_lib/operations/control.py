@@ -27,7 +27,7 @@ async def select_open_runs(
     if not runs:
         latest = await find_run(client, wanted, name=reference)
         if latest.closed is not None:
-            raise RunNotOpen(f"Workflow {reference!r} has already {_ending(latest)}")
+            raise RunNotOpen(f"workflow {reference!r} has already {_ending(latest)}")
         runs = (latest,)
     if len(runs) > 1 and not every:
         raise AmbiguousRun(reference, [run.workflow_id for run in runs])
@@ -66,5 +66,5 @@ async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
 
 def _refused(run: RunSummary, error: RPCError) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
-        return RunNotOpen(f"Workflow {run.workflow_id!r} has already completed")
+        return RunNotOpen(f"workflow {run.workflow_id!r} has already completed")
     return error

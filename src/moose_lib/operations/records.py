@@ -115,8 +115,8 @@ class ParentRun:
 class RunStatus:
     """A run and its tasks, in the order of the plan.
 
-    `run_id` is the newest of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the one
-    it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
+    `run_id` is the newest of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the
+    one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
     """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,7 +25,14 @@ from moose_lib.cli.output import Output
 @click.option("--namespace", metavar="NAME", help="Temporal's namespace (default: default).")
 @click.option("--task-queue", metavar="NAME", help="The queue the worker works for (default: moose).")
 @pass_output
-def dev(output: Output, file: Path | None, **settings: Any) -> int:  # Any: ports and names
+def dev(
+    output: Output,
+    file: Path | None,
+    temporal_port: int | None,
+    ui_port: int | None,
+    namespace: str | None,
+    task_queue: str | None,
+) -> int:
     """Develop: Temporal with its UI and a worker that reloads on save, for a project folder or a single FILE.
 
     Ctrl-C stops all of it; runs go on at the next start.
@@ -37,7 +43,12 @@ def dev(output: Output, file: Path | None, **settings: Any) -> int:  # Any: port
     from moose_lib.cli.session import open_project
     from moose_lib.dev import serve
 
-    overrides = {f"temporal_config.{key}": value for key, value in settings.items() if value is not None}
+    overrides = {
+        "temporal_config.temporal_port": temporal_port,
+        "temporal_config.ui_port": ui_port,
+        "temporal_config.namespace": namespace,
+        "temporal_config.task_queue": task_queue,
+    }
     project = open_project(Target(file=file, overrides=overrides))
     text = DevText(output, project.name)
     with remembering_file(Path.cwd(), project.entry) if project.is_single_file else nullcontext():

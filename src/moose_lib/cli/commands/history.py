@@ -29,7 +29,7 @@ _STATES = ("running", "completed", "failed", "canceled", "terminated", "timed_ou
 )
 @click.argument("name", required=False)
 @click.option("-s", "--status", "states", type=click.Choice(_STATES), multiple=True, help="Only runs in this state.")
-@click.option("-l", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many, newest first.")
+@click.option("-l", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @json_option
 @target_options
 @pass_output

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
 import click
 
 from moose_lib.cli.groups import examples
 from moose_lib.cli.options import Target, json_option, pass_output, target_options
 from moose_lib.cli.output import Output
-
-if TYPE_CHECKING:
-    from moose_lib.cli.starting import Wanted
 
 _EPILOG = examples(
     "moose-cli workflow run OrderProcessing",
@@ -27,13 +21,13 @@ _EPILOG = examples(
 @click.option("-i", "--input", "given", metavar="JSON|@FILE|-", help="The run's input: JSON, a file, or stdin.")
 @click.option("--wait/--no-wait", "is_waiting", help="Show the tasks until the run ends; exit 1 if it fails.")
 @click.option("--timeout", metavar="DURATION", help="With --wait: give up waiting after this time (exit 124).")
-@click.option("--id", "workflow_id", metavar="ID", help="The workflow id of the run; refused while a run with it is open.")
+@click.option("--id", "workflow_id", metavar="ID", help="The run's workflow id; refused while a run with it is open.")
 @click.option("--once-per-input", "is_once", is_flag=True, help="Derive the id from the input: never two at once.")
 @click.option("--remote", "is_remote", is_flag=True, help="The code is elsewhere: start without looking for it here.")
 @json_option
 @target_options
 @pass_output
-def run(  # one parameter per option of the command line
+def run(
     output: Output,
     target: Target,
     name: str,
@@ -53,15 +47,12 @@ def run(  # one parameter per option of the command line
     if timeout is not None and not is_waiting:
         raise click.UsageError("--timeout needs --wait")
     from moose_lib.cli.starting import prepare, start
-    from moose_lib.cli.waiting import start_and_wait
-
-    wanted: Wanted = prepare(output, target, name, given, workflow_id, is_once=is_once, is_remote=is_remote)
-    if is_waiting:
-        return start_and_wait(output, wanted, _duration(timeout))
-    return start(output, wanted)
-
-
-def _duration(text: str | None) -> timedelta | None:
     from moose_lib.durations import parse_duration
 
-    return None if text is None else parse_duration(text)
+    patience = None if timeout is None else parse_duration(timeout)
+    wanted = prepare(output, target, name, given, workflow_id, is_once=is_once, is_remote=is_remote)
+    if not is_waiting:
+        return start(output, wanted)
+    from moose_lib.cli.waiting import start_and_wait
+
+    return start_and_wait(output, wanted, patience)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from moose_lib.cli.groups import examples
 from moose_lib.cli.options import Target, json_option, pass_output, target_options
 from moose_lib.cli.output import Output
-
-if TYPE_CHECKING:
-    from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import RunStatus, RunSummary
 
 _EPILOG = examples(
     "moose-cli workflow status OrderProcessing",

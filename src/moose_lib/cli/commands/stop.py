@@ -84,6 +84,10 @@ def _stop(output: Output, target: Target, reference: str, done: str, work: Work)
             reference, error.runs, hint=f"moose-cli workflow {verb} {error.runs[0]}   or, for all of them, add --all"
         ) from None
     if output.is_json:
-        output.document({"runs": [{"name": it.name, "workflow_id": it.workflow_id, "run_id": it.run_id} for it in runs]})
+        output.document({"runs": [_document(run) for run in runs]})
     for run in runs:
         output.data(f"'{reference if len(runs) == 1 else run.workflow_id}' {done}")
+
+
+def _document(run: RunSummary) -> dict[str, str]:
+    return {"name": run.name, "workflow_id": run.workflow_id, "run_id": run.run_id}
