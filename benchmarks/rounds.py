@@ -1,5 +1,6 @@
 """Measuring in rounds: each round measures every side, in changing order, so that what the machine does meanwhile hits
 all of them. A ratio is the median of the rounds' own ratios.
+
 Runs one at a time alternate between the sides in small turns. The stock server gets one long turn instead: its rate
 limits let a few runs through after a pause (60 ms each for the chain) before they bite (200 ms), so short turns would
 measure the pause. Its first runs are therefore not counted.

@@ -23,9 +23,9 @@ def draw_chart(summary: Summary, path: Path) -> None:
     """Draw the monthly means per airport above one airline-by-month grid per airport, as a PNG."""
     # A Figure of its own, no pyplot: tasks run in threads, and importing matplotlib takes a while.
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(13, 9.2), dpi=110, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.1)  # type: ignore[union-attr]  # set by the layout argument
+    figure = Figure(figsize=(13, 9.2), dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.1))
     grid = figure.add_gridspec(2, 3, height_ratios=(1, 2.1))
     _draw_months(figure.add_subplot(grid[0, :]), summary)
     airlines = _busiest_first(summary)
