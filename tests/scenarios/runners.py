@@ -1,0 +1,155 @@
+"""The two ways to run a scenario, and how each one's outcome is told in the same words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from temporalio.client import Client, WorkflowFailureError
+from tests.scenarios.scenario import Observed, Scenario, journal
+
+from moose_lib.engine.worker import run_worker
+from moose_lib.operations.following import run_status
+from moose_lib.operations.records import RunStatus, StartedRun
+from moose_lib.operations.runs import start_run
+from moose_lib.plan.build import compile_workflows
+from moose_lib.project.loader import LoadedProject, Project
+from moose_lib.project.settings import Settings
+from moose_lib.testing import run_local_async
+from moose_lib.values import read_value, write_run_input
+
+#: A run that takes longer does not end at all.
+_LIMIT_SECONDS = 100
+
+
+class Runner(Protocol):
+    async def run(self, scenario: Scenario) -> Observed:
+        """Run it to its end."""
+        ...
+
+
+class LocalRunner:
+    """In this process, in virtual time."""
+
+    async def run(self, scenario: Scenario) -> Observed:
+        cancel_at = None if scenario.cancel_after is None else scenario.cancel_at
+        run = await run_local_async(scenario.workflow, scenario.input, cancel_at=cancel_at)
+        return Observed(
+            status=run.status,
+            tasks={task.name: (task.state, len(task.attempts)) for task in run.tasks},
+            result=run.result,
+            failed_task=None if run.error is None else run.error.task,
+            error=None if run.error is None else run.error.type,
+            message=None if run.error is None else run.error.message,
+            notes=journal.notes(run.workflow_id),
+        )
+
+
+class TemporalRunner:
+    """On a real server, with a worker in this process.
+
+    Most of a run's real time is back-off, so all runs that will be asked for are started together.
+    """
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._runs: dict[str, asyncio.Task[Observed]] = {}
+
+    @asynccontextmanager
+    async def working(self, scenarios: Iterable[Scenario]) -> AsyncIterator[TemporalRunner]:
+        """With a worker that knows the scenarios, and their runs on the way."""
+        known = list(scenarios)
+        stop, ready = asyncio.Event(), asyncio.Event()
+        worker = asyncio.create_task(
+            run_worker(
+                client=self._client,
+                project=_project(self._settings, known),
+                settings=self._settings,
+                stop=stop,
+                on_ready=ready.set,
+            )
+        )
+        for scenario in known:
+            if not scenario.is_heavy:
+                self._start(scenario)
+        try:
+            yield self
+        finally:
+            await asyncio.wait(self._runs.values()) if self._runs else None
+            stop.set()
+            await worker
+
+    async def run(self, scenario: Scenario) -> Observed:
+        if scenario.name not in self._runs:
+            self._start(scenario)
+        return await self._runs[scenario.name]
+
+    def _start(self, scenario: Scenario) -> None:
+        self._runs[scenario.name] = asyncio.create_task(self._observe(scenario))
+
+    async def _observe(self, scenario: Scenario) -> Observed:
+        async with asyncio.timeout(_LIMIT_SECONDS):
+            status = await self._status(scenario)
+        error = status.error
+        return Observed(
+            status=status.state,
+            tasks={task.name: (task.state, task.attempts) for task in status.tasks},
+            result=_result(scenario, status),
+            failed_task=None if error is None else error.task,
+            error=None if error is None else error.error.type,
+            message=None if error is None else error.error.message,
+            notes=journal.notes(status.workflow_id),
+        )
+
+    async def _status(self, scenario: Scenario) -> RunStatus:
+        workflow = scenario.workflow
+        plan = compile_workflows([workflow])[workflow.name]
+        data = write_run_input(workflow.config.starting_task.input_type, scenario.input)
+        started = await start_run(self._client, plan, data, task_queue=self._settings.temporal.task_queue)
+        handle = self._client.get_workflow_handle(started.workflow_id)
+        if scenario.cancel_after is not None:
+            await _until_noted(started, scenario.cancel_after)
+            await handle.cancel()
+        try:
+            await handle.result()
+        except WorkflowFailureError:
+            pass  # the status tells
+        return await run_status(self._client, started.workflow_id, started.run_id)
+
+
+async def _until_noted(started: StartedRun, what: str) -> None:
+    assert await asyncio.to_thread(journal.wait, started.workflow_id, what, 30), f"{what} was not noted"
+    await asyncio.sleep(0.3)  # a handler notes before its attempt ends; the server has to hear of that end first
+
+
+def _result(scenario: Scenario, status: RunStatus) -> object:
+    if status.result is None or status.state != "completed":
+        return None
+    plan = compile_workflows([scenario.workflow])[scenario.name]
+    if len(plan.last_tasks) == 1:
+        return _read(scenario, plan.last_tasks[0], status.result)
+    members = _members(status.result)
+    return {name: _read(scenario, name, members[name]) for name in plan.last_tasks}
+
+
+def _read(scenario: Scenario, name: str, data: bytes) -> object:
+    task = scenario.workflow.get_task(name)
+    assert task is not None
+    return None if task.output_type is None else read_value(name, task.output_type, data)
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    return {name: json.dumps(value).encode() for name, value in json.loads(data).items()}
+
+
+def _project(settings: Settings, scenarios: list[Scenario]) -> LoadedProject:
+    workflows = {scenario.name: scenario.workflow for scenario in scenarios}
+    project = Project(root=settings.root, entry=Path(__file__), settings=settings, is_single_file=True)
+    return LoadedProject(
+        project=project, workflows=workflows, plans=compile_workflows(workflows.values())
+    )
