@@ -14,8 +14,10 @@ from temporalio.common import RawValue
 
 from moose_lib.engine import wire
 
-#: Values that are larger together are packed; larger payloads travel by reference.
+#: Payloads of this size travel by reference, and values that are as large together are packed into one.
 INLINE_LIMIT: Final = 256 * 1024
+
+_REFERENCE_SIZE: Final = 512
 
 _SIZES: Final = TypeAdapter(list[int])
 
@@ -36,10 +38,16 @@ def unpack(data: bytes) -> list[bytes]:
     return values
 
 
+def inline_size(value: RawValue) -> int:
+    """The bytes that a value takes in a message or in the history: few if it travels by reference."""
+    size = len(value.payload.data)
+    return size if size < INLINE_LIMIT else _REFERENCE_SIZE
+
+
 def as_arguments(values: Sequence[RawValue]) -> tuple[list[RawValue], bool]:
     """The values as arguments of a call, and whether they had to be packed into one."""
     size = sum(len(value.payload.data) for value in values)
-    if len(values) < 2 or size <= INLINE_LIMIT:  # a single one travels by reference as it is
+    if len(values) < 2 or size < INLINE_LIMIT:  # a single one travels by reference as it is
         return list(values), False
     return [wire.bytes_value(pack(value.payload.data for value in values))], True
 

@@ -24,9 +24,11 @@ from temporalio.converter import (
     StorageDriver,
     StorageDriverClaim,
     StorageDriverRetrieveContext,
+    StorageDriverSelectContext,
     StorageDriverStoreContext,
 )
 
+from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureConverter
 from moose_lib.engine.packing import INLINE_LIMIT
 from moose_lib.errors import MooseError, ValueTooLarge
@@ -54,10 +56,17 @@ def data_converter(settings: Settings) -> DataConverter:
 
 def converter_for(directory: Path) -> DataConverter:
     """The converter that keeps large values in `directory`."""
+    driver = FileDriver(directory)
+
+    def select(context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        del context
+        is_stored = len(payload.data) >= INLINE_LIMIT or wire.BY_REFERENCE in payload.metadata
+        return driver if is_stored else None
+
     return DataConverter(
         payload_converter_class=PydanticPayloadConverter,
         failure_converter_class=FailureConverter,
-        external_storage=ExternalStorage(drivers=[FileDriver(directory)], payload_size_threshold=INLINE_LIMIT),
+        external_storage=ExternalStorage(drivers=[driver], driver_selector=select, payload_size_threshold=0),
     )
 
 

@@ -36,6 +36,9 @@ MEMO_WORKFLOW: Final = "moose_workflow"
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=10)
 HEARTBEAT_INTERVAL: Final = timedelta(seconds=1)
 
+#: Marks a payload that is stored outside of the history whatever its size.
+BY_REFERENCE: Final = "moose-by-reference"
+
 _JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
 
 
@@ -98,6 +101,13 @@ def json_value(data: bytes | None) -> RawValue:
 def bytes_value(data: bytes) -> RawValue:
     """A payload of bytes that only we read."""
     return RawValue(Payload(metadata={"encoding": b"binary/plain"}, data=data))
+
+
+def by_reference(value: RawValue) -> RawValue:
+    """The same value, to be stored outside of the history though it is small."""
+    payload = Payload(metadata=value.payload.metadata, data=value.payload.data)
+    payload.metadata[BY_REFERENCE] = b"true"
+    return RawValue(payload)
 
 
 def encode(message: BaseModel) -> RawValue:

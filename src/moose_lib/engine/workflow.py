@@ -21,16 +21,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, run_failure
 from moose_lib.engine.frontier import Resumed, freeze, fresh, thaw
-from moose_lib.engine.packing import INLINE_LIMIT, as_arguments
+from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.starting import run_retry_policy
+from moose_lib.engine.window import Window
 from moose_lib.plan.model import Plan, ValueRef
 from moose_lib.plan.result import combine
 
-#: The server refuses more than 2,000 open tasks of a run.
-_MAX_RUNNING: Final = 500
-#: The server refuses more than 4 MiB of new tasks at a time.
+#: The server refuses more than 4 MiB of new tasks at a time; what is over this travels by reference.
 _MAX_STARTED_BYTES: Final = 1024 * 1024
-_REFERENCE_BYTES: Final = 1024
 
 #: Temporal wants some limit for every attempt; the worker keeps the task's own one, and reports when it is over.
 _NO_TIMEOUT: Final = timedelta(days=3650)
@@ -72,6 +70,7 @@ class _Life:
         self._handles: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._ended = deque[str]()
         self._something_ended = asyncio.Event()
+        self._window = Window()
         self._readers = _count_readers(plan)
 
     async def run(self) -> RawValue:
@@ -92,28 +91,25 @@ class _Life:
         """Until everything is over, or until everything that runs is over and the history is long enough."""
         while True:
             if not workflow.info().is_continue_as_new_suggested():
-                await self._start_all()
+                self._start_all()
             if not self._handles:
                 return
             await self._something_ended.wait()
             self._take_in()
 
-    async def _start_all(self) -> None:
-        """Start what may start, in portions that the server accepts."""
+    def _start_all(self) -> None:
+        """Start what may start, together, in a portion that the server accepts."""
         room = _MAX_STARTED_BYTES
-        while self._startable and len(self._handles) < _MAX_RUNNING:
-            name = self._startable[0]
-            size = self._size_of_call(name)
-            if size > room and room < _MAX_STARTED_BYTES:
-                await asyncio.sleep(0.001)  # a timer of Temporal's: what was started so far is sent
-                room = _MAX_STARTED_BYTES
-                continue
-            room -= size
-            self._start(self._startable.popleft())
+        while self._startable and len(self._handles) < self._window.size:
+            room -= self._start(self._startable.popleft(), room)
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, room: int) -> int:
+        """Start a task; answers how much of the `room` its values take."""
         task = self._plan.task(name)
         values, is_packed = as_arguments([self._value(value) for value in task.source.values])
+        size = sum(map(inline_size, values))
+        if size > room:
+            values = [wire.by_reference(value) for value in values]
         call = wire.Call(task=name, source=task.source, timeout=task.timeout, retries=task.retries, is_packed=is_packed)
         limit = _NO_TIMEOUT if task.timeout is None else min(task.timeout + _TIMEOUT_MARGIN, _NO_TIMEOUT)
         handle = _start_activity(
@@ -121,6 +117,7 @@ class _Life:
         )
         self._handles[name] = handle
         handle.add_done_callback(functools.partial(self._on_end, name))
+        return size if size <= room else 0
 
     def _on_end(self, name: str, _: object) -> None:
         self._ended.append(name)
@@ -133,11 +130,13 @@ class _Life:
             name = self._ended.popleft()
             handle = self._handles.pop(name)
             try:
-                self._outputs[name] = handle.result()
+                output = handle.result()
             except ActivityError as error:
                 self._failure = self._failure or error
                 self._progress.fail(name)
             else:
+                self._outputs[name] = output
+                self._window.ended(inline_size(output))
                 self._startable.extend(self._progress.complete(name))
             self._forget_values(name)
 
@@ -156,10 +155,6 @@ class _Life:
 
     def _value(self, value: ValueRef) -> RawValue:
         return self._input if value.task is None else self._outputs[value.task]
-
-    def _size_of_call(self, name: str) -> int:
-        size = sum(len(self._value(value).payload.data) for value in self._plan.task(name).source.values)
-        return _REFERENCE_BYTES + (size if size <= INLINE_LIMIT else 0)
 
     def _forget_values(self, reader: str) -> None:
         """Drop the outputs that `reader` was the last one to read; a wide run would keep them all in memory."""
