@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from tests.scenarios.graphs import Number, add_one, note_start
-from tests.scenarios.scenario import AnyTask, Expected, Observed, Scenario, chain, edges, journal, workflow
+from tests.scenarios.scenario import UNKNOWN, AnyTask, Expected, Observed, Scenario, chain, edges, journal, workflow
 
 from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext
 
@@ -44,7 +44,9 @@ def one(name: str, task: AnyTask, expected: Expected, given: BaseModel | None = 
     return Scenario(workflow=workflow(name, task, **settings), input=given, expected=expected)
 
 
-def failed(task: str, error: str, attempts: int, *, message: str | None = None, notes: list[str] | None = None) -> Expected:
+def failed(
+    task: str, error: str, attempts: int, *, message: str | None = None, notes: list[str] | None = None
+) -> Expected:
     return Expected(
         status="failed", tasks={task: ("failed", attempts)}, failed_task=task, error=error, message=message, notes=notes
     )
@@ -261,11 +263,32 @@ def timeouts() -> list[Scenario]:
     ]
 
 
-def workflow_timeout() -> Scenario:
-    """It covers the retries of tasks, and what never started stays away."""
-    first = chain(none_task("x", failing(99), retries=50), none_task("after", note_start))
-    expected = Expected(status="timed_out", tasks={"x": ("canceled", 2), "after": "canceled"}, error="RunTimedOut")
-    return Scenario(workflow=workflow("RunTimeout", first, timeout="2s"), expected=expected)
+def workflow_timeouts() -> list[Scenario]:
+    """A workflow's timeout covers everything. It is no cancellation: `on_cancel` does not run."""
+
+    async def sleeps(ctx: NoInput) -> None:
+        journal.note(ctx, "running")
+        await asyncio.sleep(1000)
+
+    def clean_up(ctx: NoInput) -> None:
+        journal.note(ctx, "cleaned up")
+
+    late = chain(none_task("x", sleeps, on_cancel=clean_up), none_task("after", note_start))
+    hopeless = chain(none_task("x", failing(99), retries=50), none_task("after", note_start))
+    timed_out = Expected(
+        status="timed_out", tasks={"x": ("canceled", 1), "after": "skipped"}, error="RunTimedOut", notes=["running"]
+    )
+    failed_now = Expected(
+        status="failed", tasks={"x": ("failed", 2), "after": "skipped"}, failed_task="x", error="Boom"
+    )
+    return [
+        Scenario(workflow=workflow("RunTimedOut", late, timeout="2s"), expected=timed_out),
+        # The third attempt would come after the end, so the run does not wait for that.
+        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="2s"), expected=failed_now),
+        one(
+            "NoTimeForStart", none_task("x", failing(99), retries=0), failed("x", "Boom", 1), retries=9, timeout="900ms"
+        ),
+    ]
 
 
 def cancellations() -> list[Scenario]:
@@ -304,12 +327,12 @@ def cancellations() -> list[Scenario]:
 
     expected = Expected(
         status="canceled",
-        tasks={"before": "completed", "x": ("canceled", 1), "after": "canceled"},
+        tasks={"before": "completed", "x": ("canceled", 1), "after": "skipped"},
         notes=["before", "running", "unwound", "forgot /tmp/x"],
     )
     refused = Expected(
         status="canceled",
-        tasks={"before": "completed", "x": ("canceled", 1), "after": "canceled"},
+        tasks={"before": "completed", "x": ("canceled", 1), "after": "skipped"},
         notes=["before", "running", "refused"],
     )
 
@@ -326,7 +349,7 @@ def cancellations() -> list[Scenario]:
 
 
 def cancel_between_attempts() -> Scenario:
-    """Nothing runs just then, so there is nothing to clean up."""
+    """Nothing runs just then, so there is nothing to clean up. Temporal's history does not keep the attempts so far."""
 
     def clean_up(ctx: NoInput) -> None:
         journal.note(ctx, "cleaned up")
@@ -339,10 +362,12 @@ def cancel_between_attempts() -> Scenario:
         raise Boom("again")
 
     expected = Expected(
-        status="canceled", tasks={"x": ("canceled", 2)}, notes=["failed 1", "failed 2"], check=check
+        status="canceled", tasks={"x": ("canceled", UNKNOWN)}, notes=["failed 1", "failed 2"], check=check
     )
     first = none_task("x", fails, retries=9, on_cancel=clean_up)
-    return Scenario(workflow=workflow("CancelBetween", first), expected=expected, cancel_after="failed 2", cancel_at="2s")
+    return Scenario(
+        workflow=workflow("CancelBetween", first), expected=expected, cancel_after="failed 2", cancel_at="2s"
+    )
 
 
 SCENARIOS = [
@@ -356,7 +381,7 @@ SCENARIOS = [
     *wrong_values(),
     a_value_that_does_not_fit_the_next_task(),
     *timeouts(),
-    workflow_timeout(),
+    *workflow_timeouts(),
     *cancellations(),
     cancel_between_attempts(),
 ]

@@ -150,6 +150,4 @@ def _members(data: bytes) -> dict[str, bytes]:
 def _project(settings: Settings, scenarios: list[Scenario]) -> LoadedProject:
     workflows = {scenario.name: scenario.workflow for scenario in scenarios}
     project = Project(root=settings.root, entry=Path(__file__), settings=settings, is_single_file=True)
-    return LoadedProject(
-        project=project, workflows=workflows, plans=compile_workflows(workflows.values())
-    )
+    return LoadedProject(project=project, workflows=workflows, plans=compile_workflows(workflows.values()))

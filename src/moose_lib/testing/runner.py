@@ -69,9 +69,12 @@ async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
         starts += 1
         start = _Start(run, starts)
         status = await start.run()
+        delay = delay_after(starts)
         if status is not RunStatus.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
             return start.record(status)
-        loop.call_later(delay_after(starts), run.events.put_nowait, _Signal.RESUME)
+        if not run.has_time_for(delay):
+            return start.record(status)
+        loop.call_later(delay, run.events.put_nowait, _Signal.RESUME)
         event = await run.events.get()
         if event is not _Signal.RESUME:
             return start.record(start.interrupted_by(event))
@@ -90,6 +93,11 @@ class _Run:
     @property
     def age(self) -> timedelta:
         return timedelta(seconds=self.loop.time() - self.begun)
+
+    def has_time_for(self, delay: float) -> bool:
+        """Whether the run is not over by then. As on Temporal, what could not be tried again in time fails now."""
+        timeout = self.setup.plan.timeout
+        return timeout is None or self.age + timedelta(seconds=delay) < timeout
 
 
 @dataclass
@@ -161,11 +169,13 @@ class _Start:
         )
 
     def _task_run(self, name: str) -> TaskRun:
-        state = self._progress.state(name)
+        state, attempts = self._progress.state(name), tuple(self._log.attempts.get(name, ()))
+        if state is TaskState.CANCELED and not attempts:
+            state = TaskState.SKIPPED  # as the status of a run calls a task that never started
         return TaskRun(
             name=name,
             state=state,
-            attempts=tuple(self._log.attempts.get(name, ())),
+            attempts=attempts,
             output_json=self._log.outputs[name] if state is TaskState.COMPLETED else None,
             output_type=self._run.setup.cast.task(name).output_type,
         )
@@ -195,14 +205,16 @@ class _Start:
 
     async def _perform(self, name: str) -> None:
         """All attempts of one task."""
-        retries, attempt = self._plan.task(name).retries, 0
+        retries, attempt = self._plan.task(name).retries, 1
         while True:
-            attempt += 1
             outcome = await self._attempt(name, attempt)
             if outcome.error is None or attempt > retries or not calling.is_retryable(outcome.error):
-                self._run.events.put_nowait(_TaskEnded(name, outcome))
-                return
+                break
+            if not self._run.has_time_for(delay_after(attempt)):
+                break
             await asyncio.sleep(delay_after(attempt))
+            attempt += 1
+        self._run.events.put_nowait(_TaskEnded(name, outcome))
 
     async def _attempt(self, name: str, number: int) -> Outcome:
         log = self._log.attempts.setdefault(name, [])
