@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import traceback
 from pathlib import Path
@@ -31,7 +30,7 @@ def report(error: BaseException, output: Output) -> int:
     """Tell the user about an error, on stderr and, with `--json`, as the one document; return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, (click.Abort, KeyboardInterrupt, asyncio.CancelledError)):
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return INTERRUPTED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1

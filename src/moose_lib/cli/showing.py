@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,7 +81,8 @@ def _event_line(event: RecordedEvent) -> str:
     document = event_document(event)
     told = [document.pop("timestamp"), document.pop("type")]
     document.pop("stack", None)
-    return "  " + "  ".join([*told, *(f"{key}={value}" for key, value in document.items())])
+    facts = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in document.items()]
+    return "  " + "  ".join([*told, *facts])
 
 
 def watch_status(output: Output, target: Target, reference: str, run_id: str | None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -15,6 +15,7 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.engine import wire
+from moose_lib.engine.activities import ATTEMPT_METADATA
 from moose_lib.engine.attempts import read_notes
 from moose_lib.errors import MooseError
 from moose_lib.operations.events import (
@@ -155,7 +156,8 @@ class _Life:
     async def _completed(self, event: HistoryEvent) -> RunEvent | None:
         completed = event.activity_task_completed_event_attributes
         if completed.scheduled_event_id not in self._plan_keys:
-            return self._ended(event, completed.scheduled_event_id, Outcome.COMPLETED)
+            attempts = _attempts_of(completed.result)
+            return self._ended(event, completed.scheduled_event_id, Outcome.COMPLETED, attempts=attempts)
         envelope = await self._envelope(completed.result.payloads[0])
         return None if envelope is None else Planned(time=_time(event.event_time), plan=envelope.plan)
 
@@ -258,6 +260,12 @@ def _next_attempt(activity: PendingActivityInfo) -> datetime | None:
     if not activity.HasField("next_attempt_schedule_time"):
         return None
     return _time(activity.next_attempt_schedule_time)
+
+
+def _attempts_of(result: Payloads) -> int | None:
+    """Return the task's own count, where it is not the one that Temporal has."""
+    number = result.payloads[0].metadata.get(ATTEMPT_METADATA, b"") if result.payloads else b""
+    return int(number) if number.isdigit() else None
 
 
 def _task_name(activity_type: str) -> str:
