@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -112,3 +113,4 @@ async def run_worker(address: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(run_worker(sys.argv[1]))
+    os._exit(0)  # Temporal's client can abort the interpreter's own shutdown (temporalio/sdk-python#300)
