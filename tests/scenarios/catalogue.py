@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.scenarios import failures, graphs
+from tests.scenarios import failures, graphs, values
 
-ALL = [*graphs.SCENARIOS, *failures.SCENARIOS]
+ALL = [*graphs.SCENARIOS, *failures.SCENARIOS, *values.SCENARIOS]

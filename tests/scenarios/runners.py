@@ -95,6 +95,8 @@ class TemporalRunner:
     async def _observe(self, scenario: Scenario) -> Observed:
         async with asyncio.timeout(_LIMIT_SECONDS):
             status = await self._status(scenario)
+        if status.state == "timed_out":
+            await asyncio.sleep(2)  # a worker hears of it with its next heartbeat, and might do something then
         error = status.error
         return Observed(
             status=status.state,

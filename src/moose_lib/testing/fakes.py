@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from typing_extensions import TypeIs
 
 from moose_lib import calling
-from moose_lib.dmv2.signature import read_signature
+from moose_lib.dmv2.signature import Signature, read_signature
 from moose_lib.dmv2.workflow import Task, TaskContext, Workflow
 from moose_lib.errors import InjectedFailure
 from moose_lib.testing.records import task_not_found
@@ -57,13 +57,21 @@ class Cast:
 
 def _faked(task: AnyTask, fake: Fake) -> AnyTask:
     run = _as_handler(task, fake)
-    signature = read_signature(run, TaskContext)
-    if signature.kind == "nothing" and task.input_type is not None and _takes_anything(run):
-        signature = dataclasses.replace(signature, kind="input")
     faked = copy.copy(task)
     faked.config = dataclasses.replace(task.config, run=run)
-    faked.signature = signature
+    faked.signature = _signature(task, run)
     return faked
+
+
+def _signature(task: AnyTask, run: Callable[..., object]) -> Signature:
+    if not _takes_anything(run):
+        return read_signature(run, TaskContext)
+    return Signature(
+        kind="nothing" if task.input_type is None else "input",
+        is_async=inspect.iscoroutinefunction(run),
+        input_annotation=inspect.Parameter.empty,
+        output_annotation=inspect.Parameter.empty,
+    )
 
 
 def _as_handler(task: AnyTask, fake: Fake) -> Callable[..., object]:
