@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moose_lib.errors import Fault, InvalidDefinition, Location
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
 
 _workflows: dict[str, Workflow] = {}
 
-_collected: ContextVar[list[Fault] | None] = ContextVar("_collected", default=None)
+
+@dataclass(frozen=True)
+class Collected:
+    """What was declared while collecting: all workflows, those with faults too, and the faults."""
+
+    workflows: list[Workflow] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+_collected: ContextVar[Collected | None] = ContextVar("_collected", default=None)
 
 
 def registered_workflows() -> dict[str, Workflow]:
@@ -27,15 +38,38 @@ def registered_workflows() -> dict[str, Workflow]:
     return _workflows
 
 
+def register(workflow: Workflow, faults: list[Fault]) -> None:
+    """Add a workflow to the registry, unless it has faults.
+
+    While faults are collected it is added all the same, as the code that follows may look it up; the first of a name
+    stays.
+
+    Raises:
+        InvalidDefinition: there are faults and nobody collects them.
+    """
+    report(faults)
+    collected = _collected.get()
+    if collected is None:
+        _workflows[workflow.name] = workflow
+    else:
+        collected.workflows.append(workflow)
+        _workflows.setdefault(workflow.name, workflow)
+
+
 @contextmanager
-def collect_faults() -> Generator[list[Fault]]:
-    """While open, mistakes in definitions are added to the list instead of being raised."""
-    faults = list[Fault]()
-    token = _collected.set(faults)
+def collect() -> Generator[Collected]:
+    """While open, mistakes in definitions are collected instead of being raised."""
+    collected = Collected()
+    token = _collected.set(collected)
     try:
-        yield faults
+        yield collected
     finally:
         _collected.reset(token)
+
+
+def is_collecting() -> bool:
+    """Whether a project is being loaded."""
+    return _collected.get() is not None
 
 
 def report(faults: list[Fault]) -> None:
@@ -49,7 +83,7 @@ def report(faults: list[Fault]) -> None:
     collected = _collected.get()
     if collected is None:
         raise InvalidDefinition(faults)
-    collected.extend(faults)
+    collected.faults.extend(faults)
 
 
 def caller_location() -> Location:
@@ -58,4 +92,5 @@ def caller_location() -> Location:
     assert frame is not None, "CPython has frames"
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "moose_lib":
         frame = frame.f_back
-    return Location(file=frame.f_code.co_filename, line=frame.f_lineno)
+    file = frame.f_code.co_filename
+    return Location(file=file if file.startswith("<") else str(Path(file).absolute()), line=frame.f_lineno)

@@ -15,6 +15,9 @@ _NAME = re.compile(r"\w(?:[\w.\- ]*[\w.\-])?")
 #: Temporal takes ids of 1,000 bytes; a workflow's and a task's name together stay well below.
 LONGEST_NAME = 200
 
+#: Temporal counts attempts in 32 bits.
+MOST_RETRIES = 1_000_000_000
+
 #: Prefix of the interpreter's own recorded steps, `moose/plan`.
 RESERVED_WORKFLOW_NAME = "moose"
 
@@ -22,9 +25,11 @@ RESERVED_WORKFLOW_NAME = "moose"
 def name_faults(kind: str, name: object) -> list[Finding]:
     """Names become Temporal's workflow and activity types and parts of ids and URLs."""
     if not isinstance(name, str) or not name:
-        return [("bad-name", f"the name of a {kind} is a text that is not empty", None)]
-    if len(name) > LONGEST_NAME:
-        return [("bad-name", f"the name has {len(name)} characters, the limit is {LONGEST_NAME}", None)]
+        text = "the name is empty" if name == "" else f"the name {name!r} is not a text"
+        return [("bad-name", text, f'write {kind.capitalize()}(name="…")')]
+    size = len(name.encode(errors="replace"))
+    if size > LONGEST_NAME:
+        return [("bad-name", f"the name has {size} bytes, the limit is {LONGEST_NAME}", "choose a shorter one")]
     if _NAME.fullmatch(name) is None:
         hint = "use letters, digits, '_', '-', '.' and inner blanks"
         return [("bad-name", "the name has characters that ids and URLs do not take", hint)]
@@ -45,8 +50,10 @@ def timeout_faults(timeout: object) -> list[Finding]:
 
 def retries_faults(retries: object) -> list[Finding]:
     """Retries are unset or a whole number from 0; `True` is not a number here."""
-    if retries is None or (isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0):
+    if retries is None:
         return []
+    if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
+        return [] if retries <= MOST_RETRIES else [("bad-retries", f"retries {retries} is over {MOST_RETRIES:,}", None)]
     return [("bad-retries", f"retries {retries!r} is not a whole number from 0", "0 means: one attempt, no retry")]
 
 

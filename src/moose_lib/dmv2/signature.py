@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,10 +44,7 @@ def read_signature(run: object, context_type: type) -> Signature:
     """
     if not callable(run):
         raise UnusableHandler(f"handler {run!r} is not a function")
-    try:
-        parameters = list(inspect.signature(run).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise UnusableHandler(f"the signature of handler {run!r} cannot be read: {error}") from None
+    parameters = _parameters(run)
     hints = _hints(run)
     parameter = _only_parameter(run, parameters, hints, context_type)
     output = _awaited(hints.get("return", inspect.Parameter.empty))
@@ -58,18 +56,32 @@ def read_signature(run: object, context_type: type) -> Signature:
     return Signature(kind=kind, is_async=is_async, input_annotation=model, output_annotation=output)
 
 
-def contradictions(
-    signature: Signature, input_type: type[BaseModel] | None, output_type: type[BaseModel] | None
-) -> list[str]:
+def takes_anything(run: Callable[..., object]) -> bool:
+    """Whether it has `*args`, as decorators without `functools.wraps` make handlers look like."""
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in _parameters(run))
+
+
+#: In place of a declared type that is not known: no annotation contradicts it.
+ANYTHING: type = object
+
+
+def contradictions(signature: Signature, input_type: type | None, output_type: type | None) -> list[str]:
     """Where the handler's annotations disagree with `Task[In, Out]`, one sentence each."""
     found = list[str]()
     takes = signature.input_annotation
-    if signature.kind != "nothing" and not _accepts(takes, input_type):
+    if takes is not None and not _accepts(takes, input_type):
         found.append(f"the handler takes {_name(takes)}, but the task's input is {_name(input_type)}")
     gives = signature.output_annotation
     if not _fits(gives, output_type):
         found.append(f"the handler returns {_name(gives)}, but the task's output is {_name(output_type)}")
     return found
+
+
+def _parameters(run: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(run).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise UnusableHandler(f"the signature of handler {run!r} cannot be read: {error}") from None
 
 
 def _only_parameter(
@@ -97,50 +109,77 @@ def _only_parameter(
 
 def _is_input(name: str, annotation: object, context_type: type) -> bool:
     """An optional parameter is the input only if it says so; else it is the handler's own business."""
-    if name == "input" or name in _CONTEXT_NAMES:
+    if name == "input" or name in _CONTEXT_NAMES or isinstance(annotation, str):
         return True
     origins = [typing.get_origin(member) or member for member in _members(annotation) or ()]
     return any(isinstance(origin, type) and issubclass(origin, (BaseModel, context_type)) for origin in origins)
 
 
-def _hints(run: object) -> dict[str, Any]:  # Any: annotations are arbitrary objects
-    function = inspect.unwrap(getattr(run, "func", run)) if callable(run) else run
-    for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004  # instances with __call__
-        try:
-            return typing.get_type_hints(candidate)
-        except NameError:
-            return dict(getattr(candidate, "__annotations__", {}))
-        except TypeError:
-            continue
-    return {}
-
-
 def _parameter_kind(name: str, annotation: object, context_type: type) -> tuple[Kind, object]:
-    if isinstance(annotation, str):  # a name that only exists inside a function: compare by text
+    if isinstance(annotation, str):  # a name that cannot be looked up any more: compare by text
         head, _, rest = annotation.partition("[")
         if head.split(".")[-1] == context_type.__name__:
             return "context", rest.rstrip("]") or inspect.Parameter.empty
         return "input", annotation
-    origin = typing.get_origin(annotation) or annotation
-    if isinstance(origin, type) and issubclass(origin, context_type):
-        arguments = typing.get_args(annotation)
-        return "context", arguments[0] if arguments else inspect.Parameter.empty
-    if annotation is inspect.Parameter.empty and name in _CONTEXT_NAMES:
-        return "context", annotation
+    members = _members(annotation)
+    if members is None:
+        return ("context" if name in _CONTEXT_NAMES else "input"), inspect.Parameter.empty
+    for member in members:
+        origin = typing.get_origin(member) or member
+        if isinstance(origin, type) and issubclass(origin, context_type):
+            arguments = typing.get_args(member)
+            return "context", arguments[0] if arguments else inspect.Parameter.empty
     return "input", annotation
+
+
+def _hints(run: Callable[..., object]) -> dict[str, Any]:  # Any: annotations are arbitrary objects
+    function = _function(run)
+    written = dict[str, Any](getattr(function, "__annotations__", {}))  # Any: as above
+    names = {**getattr(function, "__globals__", {}), **_enclosing_names(function)}
+    return {name: _resolved(annotation, names) for name, annotation in written.items()}
+
+
+def _function(run: object) -> object:
+    """The `def` behind partial objects, decorators and instances with `__call__`."""
+    while isinstance(run, functools.partial):
+        run = typing.cast("object", run.func)  # of whatever it takes and returns
+    if callable(run) and not hasattr(run, "__code__") and not hasattr(run, "__wrapped__"):
+        run = type(run).__call__
+    return inspect.unwrap(run) if callable(run) else run
+
+
+def _enclosing_names(function: object) -> dict[str, object]:
+    """The variables of the functions in which `function` was defined and which still run: models may be local."""
+    qualified = str(getattr(function, "__qualname__", ""))
+    found: list[Mapping[str, object]] = []
+    frame = inspect.currentframe()
+    while frame is not None:
+        is_around = qualified.startswith(f"{frame.f_code.co_qualname}.<locals>.")
+        if is_around and frame.f_globals is getattr(function, "__globals__", None):
+            found.append(frame.f_locals)
+        frame = frame.f_back
+    return {name: value for variables in reversed(found) for name, value in variables.items()}
+
+
+def _resolved(annotation: Any, names: dict[str, Any]) -> Any:  # Any: annotations are arbitrary objects
+    shim = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(shim, globalns=names, localns=names)["it"]
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return annotation
 
 
 def _awaited(annotation: object) -> object:
     """`Awaitable[T]` and `Coroutine[…, T]` count as `T`."""
-    if typing.get_origin(annotation) in (Awaitable, Coroutine):
-        return typing.get_args(annotation)[-1]
-    return annotation
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    is_awaitable = isinstance(origin, type) and issubclass(origin, Awaitable)
+    return arguments[-1] if is_awaitable and arguments else annotation
 
 
 def _accepts(annotation: object, declared: type | None) -> bool:
     """Whether a parameter annotated so can be given a `declared`."""
     known = _members(annotation)
-    if known is None:
+    if known is None or declared is ANYTHING:
         return True
     return any(_same_or_sub(declared, member) for member in known)
 
@@ -148,7 +187,7 @@ def _accepts(annotation: object, declared: type | None) -> bool:
 def _fits(annotation: object, declared: type | None) -> bool:
     """Whether everything annotated as returned is a `declared`."""
     known = _members(annotation)
-    if known is None:
+    if known is None or declared is ANYTHING:
         return True
     return all(_same_or_sub(member, declared) for member in known)
 
@@ -171,7 +210,8 @@ def _is_one_of(annotation: object, *others: object) -> bool:
 
 def _same_or_sub(kind: object, of: object) -> bool:
     if isinstance(kind, str) or isinstance(of, str):
-        return _name(kind).split(".")[-1] == _name(of).split(".")[-1]
+        names = {_name(kind).split(".")[-1], _name(of).split(".")[-1]}
+        return len(names) == 1 or not all(name.isidentifier() for name in names)  # `Order | None` is not understood
     kind, of = (None if t is type(None) else t for t in (kind, of))
     if kind is None or of is None:
         return kind is of
@@ -183,9 +223,15 @@ def _name(annotation: object) -> str:
         return "None"
     if annotation is inspect.Parameter.empty:
         return "an unannotated value"
-    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", repr(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " | ".join(map(_name, typing.get_args(annotation)))
+    if isinstance(annotation, str) or not isinstance(annotation, type):
+        return str(annotation).replace("typing.", "")
+    return annotation.__name__
 
 
 def handler_name(run: object) -> str:
     """The name a user knows the handler by."""
-    return str(getattr(run, "__qualname__", None) or getattr(run, "__name__", None) or repr(run))
+    while isinstance(run, functools.partial):
+        run = typing.cast("object", run.func)  # of whatever it takes and returns
+    return str(getattr(run, "__qualname__", None) or type(run).__qualname__).rpartition("<locals>.")[2]

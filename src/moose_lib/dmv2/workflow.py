@@ -5,14 +5,22 @@ from __future__ import annotations
 import logging
 import types
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from moose_lib.dmv2 import _registry, _rules
-from moose_lib.dmv2.signature import Signature, UnusableHandler, contradictions, handler_name, read_signature
+from moose_lib.dmv2.signature import (
+    ANYTHING,
+    Signature,
+    UnusableHandler,
+    contradictions,
+    handler_name,
+    read_signature,
+    takes_anything,
+)
 from moose_lib.errors import Fault, Location
 
 In = TypeVar("In", bound=BaseModel | None, default=Any)
@@ -106,7 +114,8 @@ class Task(Generic[In, Out]):
     output_type: type[BaseModel] | None
     signature: Signature
     location: Location
-    is_sound: bool  # the models are known; else wiring has nothing to go by
+    is_input_known: bool  # else `input_type` is None because what was declared is not a model
+    is_output_known: bool  # likewise
 
     if not TYPE_CHECKING:
 
@@ -121,14 +130,18 @@ class Task(Generic[In, Out]):
         *,
         t: tuple[object, ...] = (),
     ) -> None:
-        self.name = name
-        self.config = config
+        self.name = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  # users' names are not type-checked
         self.location = _registry.caller_location()
         faults = [self._fault(code, text, hint) for code, text, hint in _rules.name_faults("task", name)]
-        model_faults = self._read_models(t)
-        self.is_sound = not model_faults
-        faults += model_faults + self._read_handler(check_models=not model_faults)
-        faults += self.config_faults()
+        faults += self._read_models(t)
+        if isinstance(config, TaskConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
+            self.config = config
+            faults += self._read_handler() + self.config_faults()
+        else:
+            self.config = TaskConfig(run=_no_handler)  # so that code which goes on to chain it can
+            self.signature = _UNKNOWN_SIGNATURE
+            text = f"config is {config!r}, which is not a TaskConfig"
+            faults.append(self._fault("bad-config", text, "write config=TaskConfig(run=…)"))
         _registry.report(faults)
 
     @property
@@ -136,13 +149,23 @@ class Task(Generic[In, Out]):
         """The input model; the name this attribute has in the existing Moose."""
         return self.input_type
 
+    @property
+    def children(self) -> list[Task[Any, Any]]:  # Any: each has models of its own
+        """The tasks in `on_complete` as it is now; what is not a task there is a fault of its own."""
+        return [child for child in _listed(self.config.on_complete) if isinstance(child, Task)]
+
     def config_faults(self) -> list[Fault]:
         """What is wrong with `config` as it is now; users may have changed it since the task was made."""
         config: TaskConfig[Any, Any] = self.config  # Any: only the shape matters here
         found = _rules.timeout_faults(config.timeout) + _rules.retries_faults(config.retries)
-        for child in config.on_complete or ():
-            if not isinstance(child, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' lists are not type-checked
-                found.append(("not-a-task", f"on_complete holds {child!r}, which is not a task", None))
+        if config.on_complete is not None and not isinstance(config.on_complete, (list, tuple)):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
+            text = f"on_complete is {config.on_complete!r}, which is not a list"
+            found.append(("not-a-task", text, "write on_complete=[…]"))
+        found += [
+            ("not-a-task", f"on_complete holds {child!r}, which is not a task", None)
+            for child in _listed(config.on_complete)
+            if not isinstance(child, Task)
+        ]
         source = config.input_from
         if source is not None and source != "run" and not isinstance(source, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
             found.append(("bad-input-from", f"input_from is {source!r}", 'give a task, or "run" for the run\'s input'))
@@ -150,6 +173,7 @@ class Task(Generic[In, Out]):
 
     def _read_models(self, models: tuple[object, ...]) -> list[Fault]:
         self.input_type = self.output_type = None
+        self.is_input_known = self.is_output_known = len(models) == _MODELS_OF_A_TASK
         if len(models) != _MODELS_OF_A_TASK:
             return [self._fault("untyped", "the input and output types are missing", "write Task[In, Out](name=…)")]
         faults = list[Fault]()
@@ -159,24 +183,29 @@ class Task(Generic[In, Out]):
             if isinstance(model, type) and issubclass(model, BaseModel):
                 setattr(self, f"{role.lower()}_type", model)
             else:
+                setattr(self, f"is_{role.lower()}_known", False)
                 text = f"{role} type {model!r} is not a Pydantic model or None"
                 faults.append(self._fault("not-a-model", text, "declare a class that derives from pydantic.BaseModel"))
         return faults
 
-    def _read_handler(self, *, check_models: bool) -> list[Fault]:
+    def _read_handler(self) -> list[Fault]:
+        run, on_cancel = self.config.run, self.config.on_cancel
+        faults = list[Fault]()
+        if on_cancel is not None and not callable(on_cancel):
+            faults.append(self._fault("bad-handler", f"on_cancel {on_cancel!r} is not a function", None))
         try:
-            self.signature = read_signature(self.config.run, TaskContext)
+            self.signature = read_signature(run, TaskContext)
         except UnusableHandler as error:
-            self.signature = Signature(kind="nothing", is_async=False, input_annotation=None, output_annotation=None)
-            return [self._fault("bad-handler", str(error), None)]
-        faults = [
-            self._fault("contradiction", text, f"change {handler_name(self.config.run)} or Task[…]")
-            for text in contradictions(self.signature, self.input_type, self.output_type)
-            if check_models
-        ]
-        if self.config.on_cancel is not None and not callable(self.config.on_cancel):
-            faults.append(self._fault("bad-handler", f"on_cancel {self.config.on_cancel!r} is not a function", None))
-        return faults
+            self.signature = _UNKNOWN_SIGNATURE
+            return [*faults, self._fault("bad-handler", str(error), None)]
+        if self.input_type is not None and self.signature.kind == "nothing" and takes_anything(run):
+            self.signature = replace(self.signature, kind="input")
+        found = contradictions(
+            self.signature,
+            self.input_type if self.is_input_known else ANYTHING,
+            self.output_type if self.is_output_known else ANYTHING,
+        )
+        return faults + [self._fault("contradiction", text, f"change {handler_name(run)} or Task[…]") for text in found]
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(
@@ -187,6 +216,17 @@ class Task(Generic[In, Out]):
         """`Task[Order, Receipt]('charge')`."""
         names = ", ".join("None" if m is None else m.__name__ for m in (self.input_type, self.output_type))
         return f"Task[{names}]({self.name!r})"
+
+
+def _no_handler() -> None:
+    """Stands in for a handler that was not given; nothing runs then."""
+
+
+_UNKNOWN_SIGNATURE = Signature(kind="nothing", is_async=False, input_annotation=None, output_annotation=None)
+
+
+def _listed(tasks: object) -> list[object] | tuple[object, ...]:
+    return cast("list[object]", tasks) if isinstance(tasks, list | tuple) else ()  # of anything
 
 
 class _TypedTask(types.GenericAlias):
@@ -231,14 +271,17 @@ class Workflow:
     """
 
     def __init__(self, name: str, config: WorkflowConfig) -> None:
-        self.name = name
-        self.config = config
+        self.name = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  # users' names are not type-checked
         self.location = _registry.caller_location()
         faults = [self._fault(code, text, hint) for code, text, hint in _rules.name_faults("workflow", name)]
-        faults += self.config_faults() + self._duplicate_faults()
-        _registry.report(faults)
-        if not faults:
-            _registry.registered_workflows()[name] = self
+        if isinstance(config, WorkflowConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
+            self.config = config
+            faults += self.config_faults()
+        else:
+            self.config = WorkflowConfig(starting_task=Task[None, None]("none", TaskConfig(run=_no_handler)))
+            text = f"config is {config!r}, which is not a WorkflowConfig"
+            faults.append(self._fault("bad-config", text, "write config=WorkflowConfig(starting_task=…)"))
+        _registry.register(self, faults + self._duplicate_faults())
 
     def get_task_names(self) -> list[str]:
         """Names of all tasks, each once; a task comes after everything it waits for."""
@@ -266,8 +309,7 @@ class Workflow:
                 continue
             open_tasks.add(id(task))
             unvisited.append((task, True))
-            children = [child for child in task.config.on_complete or () if isinstance(child, Task)]  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-            unvisited += [(child, False) for child in children]
+            unvisited += [(child, False) for child in task.children]
         return list(reversed(finished.values()))
 
     def config_faults(self) -> list[Fault]:
@@ -281,10 +323,16 @@ class Workflow:
 
     def _duplicate_faults(self) -> list[Fault]:
         earlier = _registry.registered_workflows().get(self.name)
-        if earlier is None or earlier.location == self.location:  # the same line again: a reload or a notebook cell
+        if earlier is None or not self.name:
             return []
-        text = f"the name is taken by the workflow at {earlier.location}"
-        return [self._fault("duplicate-workflow", text, "rename one of them")]
+        if earlier.location != self.location:
+            text = f"the name is taken by the workflow at {earlier.location}"
+            return [self._fault("duplicate-workflow", text, "rename one of them")]
+        if not _registry.is_collecting():  # the same line again: a reload or a notebook cell
+            return []
+        text = "this line makes several workflows of this name"
+        hint = "take the name from the loop or the function's arguments, and import the file under one name"
+        return [self._fault("duplicate-workflow", text, hint)]
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         message = f"workflow {self.name!r}: {text}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from datetime import timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
 
-from moose_lib.dmv2.workflow import Workflow
+from moose_lib.dmv2.workflow import Task, Workflow
 from moose_lib.durations import parse_duration
 from moose_lib.errors import Fault, InvalidDefinition
-from moose_lib.plan.graph import AnyTask, Graph, shape_faults
+from moose_lib.plan.graph import AnyTask, Graph
 from moose_lib.plan.model import Plan, PlannedTask, Source
+from moose_lib.plan.shape import ShapeFault, shape_faults
 from moose_lib.plan.wiring import Unwired, wire
 
 #: Longest time for one attempt of a task that does not say; the existing Moose's, and users rely on it.
@@ -43,45 +44,76 @@ def compile_workflows(workflows: Iterable[Workflow]) -> dict[str, Plan]:
 
 
 def try_compile(workflows: Iterable[Workflow]) -> tuple[dict[str, Plan], list[Fault]]:
-    """The plans of the workflows that have one, and the faults of the others; each fault once."""
+    """The plans of the workflows that have one, and the faults of the others; each fault once.
+
+    A task may belong to several workflows, so that a mistake would be found in each of them.
+    """
     plans: dict[str, Plan] = {}
-    faults: dict[Fault, None] = {}
+    faults: dict[Hashable, Fault] = {}
     for workflow in workflows:
-        found = _settings_faults(workflow) + shape_faults(workflow)
-        if not any(fault.code in ("cycle", "duplicate-task", "no-starting-task") for fault in found):
-            planned, unwired = _planned_tasks(Graph(workflow), is_checked=not found)
-            found += unwired
-            if not found:
-                plans[workflow.name] = _plan(workflow, planned)
-        faults |= dict.fromkeys(found)
-    return plans, list(faults)
+        shape = shape_faults(workflow)
+        found: dict[Hashable, Fault] = {it.key: it.fault for it in shape}
+        found |= {_key(fault): fault for fault in _settings_faults(workflow) + _model_faults(workflow)}
+        planned, unwired = _planned_tasks(workflow, shape, is_checked=not found)
+        found |= {_key(fault): fault for fault in unwired}
+        if not found:
+            plans[workflow.name] = _plan(workflow, planned)
+        faults = found | faults
+    return plans, list(faults.values())
+
+
+def _key(fault: Fault) -> Hashable:
+    return fault.code, fault.message, fault.location
 
 
 def _settings_faults(workflow: Workflow) -> list[Fault]:
     return workflow.config_faults() + [fault for task in workflow.tasks() for fault in task.config_faults()]
 
 
-def _planned_tasks(graph: Graph, *, is_checked: bool) -> tuple[list[PlannedTask], list[Fault]]:
+def _model_faults(workflow: Workflow) -> list[Fault]:
+    """Models may name types that are declared after them; by now these have to be there."""
+    faults = list[Fault]()
+    for task in workflow.tasks():
+        for model in dict.fromkeys(_models(task)):
+            try:
+                model.model_rebuild()
+            except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+                text = f"task {task.name!r}: model {model.__name__} is not complete: {error.message.splitlines()[0]}"
+                faults.append(Fault(code="not-a-model", message=text, location=task.location, task=task.name))
+    return faults
+
+
+def _planned_tasks(
+    workflow: Workflow, shape: list[ShapeFault], *, is_checked: bool
+) -> tuple[list[PlannedTask], list[Fault]]:
+    if not isinstance(workflow.config.starting_task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
+        return [], []
+    graph = Graph(workflow)
+    undecided = _undecided(graph, shape)
     planned, faults = list[PlannedTask](), list[Fault]()
     for task in graph.tasks.values():
-        if not _is_sound(graph, task):
-            continue
         try:
             source = wire(graph, task)
         except Unwired as unwired:
-            faults.append(unwired.fault)
+            if task.name not in undecided:
+                faults.append(unwired.fault)
             continue
         if is_checked:
             planned.append(_planned(graph, task, source))
     return planned, faults
 
 
-def _is_sound(graph: Graph, task: AnyTask) -> bool:
-    """Whether the types it depends on are known; a wrong type is one fault, not one more for each task behind it."""
-    if all(it.is_sound for it in graph.tasks.values()):
-        return True
-    upstream = [graph.tasks[name] for level in graph.levels_before(task.name) for name in level]
-    return all(it.is_sound for it in (task, graph.start, *upstream))
+def _undecided(graph: Graph, shape: list[ShapeFault]) -> set[str]:
+    """Tasks that may lack a value only because of another fault; that one is told, not one more for each task."""
+    broken = {task.name for it in shape for task in it.tasks}
+    broken |= {graph.start.name} if not graph.start.is_input_known else set()
+    broken |= {name for name, task in graph.tasks.items() if not all(it.__pydantic_complete__ for it in _models(task))}
+    unknown = {name for name, task in graph.tasks.items() if not task.is_output_known}
+    return broken | graph.after(broken | unknown)
+
+
+def _models(task: AnyTask) -> list[type[BaseModel]]:
+    return [model for model in (task.input_type, task.output_type) if model is not None]
 
 
 def _planned(graph: Graph, task: AnyTask, source: Source) -> PlannedTask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -26,6 +27,8 @@ def is_model(annotation: object) -> typing.TypeGuard[type[BaseModel]]:
 
 def needs(model: type[BaseModel]) -> list[Need] | None:
     """The fields without a default, if each of them takes a model or a list of models; else `None`."""
+    if model.__pydantic_root_model__:
+        return None
     found = list[Need]()
     for name, field in model.model_fields.items():
         if not field.is_required():
@@ -43,6 +46,8 @@ def structural_gaps(output: type[BaseModel], wanted: type[BaseModel]) -> list[st
     It can if every field that `wanted` needs is there, no shared field has a type that does not fit, and there is a
     shared field at all.
     """
+    if output.__pydantic_root_model__ != wanted.__pydantic_root_model__:
+        return [f"one of {output.__name__} and {wanted.__name__} is a RootModel"]
     gaps = list[str]()
     is_shared = False
     for name, field in wanted.model_fields.items():
@@ -66,11 +71,20 @@ def fits(offered: object, wanted: object) -> bool:
     if _is_union(wanted):
         return any(fits(offered, member) for member in typing.get_args(wanted))
     offered_origin, wanted_origin = typing.get_origin(offered), typing.get_origin(wanted)
+    if offered_origin is typing.Literal:
+        return all(_literal_fits(value, wanted) for value in typing.get_args(offered))
     if wanted_origin is not None and offered_origin is not None:
         return _generics_fit(offered, offered_origin, wanted, wanted_origin)
     if isinstance(offered, type) and isinstance(wanted, type):
-        return issubclass(offered, wanted) or (offered is int and wanted is float)
+        is_cut_short = issubclass(offered, datetime) and not issubclass(wanted, datetime)  # a date takes no hours
+        return (issubclass(offered, wanted) and not is_cut_short) or (offered is int and wanted is float)
     return isinstance(wanted, type) and isinstance(offered_origin, type) and issubclass(offered_origin, wanted)
+
+
+def _literal_fits(value: object, wanted: object) -> bool:
+    if typing.get_origin(wanted) is typing.Literal:
+        return value in typing.get_args(wanted)
+    return isinstance(wanted, type) and isinstance(value, wanted)
 
 
 def _generics_fit(offered: object, offered_origin: object, wanted: object, wanted_origin: object) -> bool:
@@ -85,7 +99,7 @@ def _need(name: str, field: FieldInfo) -> Need | None:
     if is_model(annotation):
         return Need(field=name, model=annotation, is_list=False)
     arguments = typing.get_args(annotation)
-    if typing.get_origin(annotation) is list and is_model(arguments[0]):
+    if typing.get_origin(annotation) is list and arguments and is_model(arguments[0]):
         return Need(field=name, model=arguments[0], is_list=True)
     return None
 

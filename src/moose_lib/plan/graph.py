@@ -1,14 +1,19 @@
-"""The declared graph of one workflow, turned round: who comes before whom."""
+"""The declared graph of one workflow, turned round: who comes before whom, and whose output is nearest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, TypeAlias
 
+from pydantic import BaseModel
+
 from moose_lib.dmv2.workflow import Task, Workflow
-from moose_lib.errors import Fault
 
 AnyTask: TypeAlias = Task[Any, Any]  # Any: each task of a graph has models of its own
+
+#: The nearest tasks that give something, and how many edges away they are.
+_Nearest = tuple[int, tuple[str, ...]]
 
 
 class Graph:
@@ -17,16 +22,41 @@ class Graph:
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
         self.tasks: dict[str, AnyTask] = {task.name: task for task in workflow.tasks()}
-        self.parents: dict[str, list[str]] = {name: [] for name in self.tasks}
+        parents: dict[str, dict[str, None]] = {name: {} for name in self.tasks}
         for task in self.tasks.values():
-            for child in children_of(task):
-                if child.name in self.parents and task.name not in self.parents[child.name]:
-                    self.parents[child.name].append(task.name)
+            for child in task.children:
+                parents.setdefault(child.name, {})[task.name] = None
+        self.parents = {name: list(found) for name, found in parents.items()}
+        self._nearest: dict[tuple[type[BaseModel], str | None], dict[str, _Nearest]] = {}
+        self._givers: dict[type[BaseModel], frozenset[str]] = {}
+        self._after: dict[str, set[str]] = {}
 
     @property
     def start(self) -> AnyTask:
         """The starting task."""
         return self.workflow.config.starting_task
+
+    def givers(self, model: type[BaseModel]) -> frozenset[str]:
+        """The tasks anywhere in the graph whose output is a `model`."""
+        if model not in self._givers:
+            found = (name for name, task in self.tasks.items() if issubclass(task.output_type or object, model))
+            self._givers[model] = frozenset(found)
+        return self._givers[model]
+
+    def nearest(self, name: str, model: type[BaseModel], *, called: str | None = None) -> tuple[str, ...]:
+        """The tasks before `name` that give a `model`, the fewest edges away; `called`: only those of that name."""
+        givers = self.givers(model)
+        if called is not None:
+            givers &= self._by_word.get(_word(called), frozenset())
+        if not givers:
+            return ()
+        direct = tuple(parent for parent in self.parents[name] if parent in givers)
+        if direct:
+            return direct
+        key = (model, None if called is None else _word(called))
+        if key not in self._nearest:
+            self._nearest[key] = self._nearest_of_each(givers)
+        return self._nearest[key].get(name, (0, ()))[1]
 
     def levels_before(self, name: str) -> Iterator[list[str]]:
         """The tasks before `name`: its parents, then those one edge further back, and so on; each task once."""
@@ -40,55 +70,46 @@ class Graph:
             level = list(found)
             yield level
 
+    def is_before(self, earlier: str, later: str) -> bool:
+        """Whether `later` waits for `earlier`, directly or not."""
+        if earlier in self.parents[later]:
+            return True
+        if earlier not in self._after:
+            self._after[earlier] = self.after({earlier})
+        return later in self._after[earlier]
 
-def children_of(task: AnyTask) -> list[AnyTask]:
-    """The tasks in `on_complete` that are tasks; what is not one is a fault of its own."""
-    return [child for child in task.config.on_complete or () if isinstance(child, Task)]  # pyright: ignore[reportUnnecessaryIsInstance]  # users' lists are not type-checked
+    def after(self, roots: set[str]) -> set[str]:
+        """The tasks that wait for one of `roots`, directly or not."""
+        found, unvisited = set[str](), list(roots)
+        while unvisited:
+            children = {child.name for child in self.tasks[unvisited.pop()].children} - found
+            found |= children
+            unvisited += children
+        return found
 
+    def _nearest_of_each(self, givers: frozenset[str]) -> dict[str, _Nearest]:
+        """In topological order, so that the answer for a task follows from those for its parents."""
+        found: dict[str, _Nearest] = {}
+        for name, parents in self.parents.items():
+            direct = tuple(parent for parent in parents if parent in givers)
+            if direct:
+                found[name] = (1, direct)
+                continue
+            further = [found[parent] for parent in parents if parent in found]
+            if further:
+                distance = min(distance for distance, _ in further)
+                names = dict.fromkeys(name for away, names in further if away == distance for name in names)
+                found[name] = (distance + 1, tuple(names))
+        return found
 
-def shape_faults(workflow: Workflow) -> list[Fault]:
-    """A cycle, and two tasks with one name: with these there is no graph to wire."""
-    return _duplicate_tasks(workflow) + _cycle(workflow)
-
-
-def _duplicate_tasks(workflow: Workflow) -> list[Fault]:
-    first: dict[str, AnyTask] = {}
-    faults = list[Fault]()
-    for task in workflow.tasks():
-        earlier = first.setdefault(task.name, task)
-        if earlier is not task:
-            text = (
-                f"workflow {workflow.name!r} has two tasks named {task.name!r}; the other one is at {earlier.location}"
-            )
-            faults.append(_fault("duplicate-task", text, "rename one of them", workflow, task))
-    return faults
-
-
-def _cycle(workflow: Workflow) -> list[Fault]:
-    """Depth first, with the open path at hand; without recursion, as a chain may be thousands long."""
-    if not isinstance(workflow.config.starting_task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
-        return []
-    start: AnyTask = workflow.config.starting_task
-    path: list[AnyTask] = [start]
-    iterators = [iter(children_of(start))]
-    on_path, finished = {id(start)}, set[int]()
-    while path:
-        child = next(iterators[-1], None)
-        if child is None:
-            iterators.pop()
-            done = path.pop()
-            on_path.discard(id(done))
-            finished.add(id(done))
-        elif id(child) in on_path:
-            names = [task.name for task in path[path.index(child) :]]
-            text = f"workflow {workflow.name!r} has a cycle: {' → '.join([*names, child.name])}"
-            return [_fault("cycle", text, f"take {child.name!r} out of on_complete of {names[-1]!r}", workflow, child)]
-        elif id(child) not in finished:
-            path.append(child)
-            on_path.add(id(child))
-            iterators.append(iter(children_of(child)))
-    return []
+    @cached_property
+    def _by_word(self) -> dict[str, frozenset[str]]:
+        words: dict[str, set[str]] = {}
+        for name in self.tasks:
+            words.setdefault(_word(name), set()).add(name)
+        return {word: frozenset(names) for word, names in words.items()}
 
 
-def _fault(code: str, text: str, hint: str, workflow: Workflow, task: AnyTask) -> Fault:
-    return Fault(code=code, message=text, hint=hint, location=task.location, workflow=workflow.name, task=task.name)
+def _word(name: str) -> str:
+    """`checkInventory`, `check-inventory` and `check_inventory` are one word."""
+    return "".join(filter(str.isalnum, name)).lower()

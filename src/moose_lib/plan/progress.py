@@ -45,7 +45,7 @@ class Progress:
         self._states = {task.name: TaskState.WAITING for task in plan.tasks}
         self._missing = {task.name: len(task.after) for task in plan.tasks}
         self._running: dict[str, None] = {}
-        for name in completed:
+        for name in dict.fromkeys(completed):
             self._states[name] = TaskState.COMPLETED
             for child in plan.children(name):
                 self._missing[child] -= 1

@@ -43,12 +43,16 @@ def mermaid(plan: Plan) -> str:
 
 def dot(plan: Plan) -> str:
     """The graph for Graphviz; dashed edges are values that come from another task than the parent."""
-    lines = [f"digraph {json.dumps(plan.workflow)} {{"]
-    lines += [f"  {json.dumps(task.name)};" for task in plan.tasks]
+    lines = [f"digraph {_quoted(plan.workflow)} {{"]
+    lines += [f"  {_quoted(task.name)};" for task in plan.tasks]
     for task in plan.tasks:
-        lines += [f"  {json.dumps(parent)} -> {json.dumps(task.name)};" for parent in task.after]
-        lines += [f"  {json.dumps(n)} -> {json.dumps(task.name)} [style=dashed];" for n in _distant_sources(task)]
+        lines += [f"  {_quoted(parent)} -> {_quoted(task.name)};" for parent in task.after]
+        lines += [f"  {_quoted(name)} -> {_quoted(task.name)} [style=dashed];" for name in _distant_sources(task)]
     return "\n".join([*lines, "}"])
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _line(task: PlannedTask) -> str:

@@ -7,6 +7,8 @@ not decided by these is a fault, never a guess.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel
 
 from moose_lib.dmv2.workflow import Task
@@ -14,6 +16,9 @@ from moose_lib.errors import Fault
 from moose_lib.plan.fitting import Need, needs, structural_gaps
 from moose_lib.plan.graph import AnyTask, Graph
 from moose_lib.plan.model import FieldSource, Source, ValueRef
+
+#: How many tasks or candidates a message lists.
+_LISTED = 6
 
 NOTHING = Source(kind="nothing")
 FROM_RUN = Source(kind="run", values=(ValueRef(),))
@@ -36,10 +41,10 @@ def wire(graph: Graph, task: AnyTask) -> Source:
     wanted = task.input_type
     if wanted is None or task.signature.kind == "nothing":
         return NOTHING
-    if task is graph.start:
-        return FROM_RUN
     if task.config.input_from is not None:
         return _told(graph, task, wanted)
+    if task is graph.start:
+        return FROM_RUN
     source = _nearest(graph, task, wanted)
     if source is None and _run_fits(graph, wanted):
         source = FROM_RUN
@@ -58,7 +63,7 @@ def _told(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Source:
         offered = graph.start.input_type
         where, source = "the run's input", FROM_RUN
     else:
-        if not any(graph.tasks[name] is told for level in graph.levels_before(task.name) for name in level):
+        if graph.tasks.get(told.name) is not told or not graph.is_before(told.name, task.name):
             text = f"input_from is task {told.name!r}, which does not come before it"
             raise Unwired(_fault(graph, task, "bad-input-from", text, "name a task it waits for, directly or not"))
         offered = told.output_type
@@ -73,55 +78,55 @@ def _told(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Source:
 
 
 def _nearest(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Source | None:
-    for level in graph.levels_before(task.name):
-        candidates = _giving(graph, level, wanted)
-        if len(candidates) > 1:
-            raise Unwired(_ambiguous(graph, task, f"its input {wanted.__name__}", candidates))
-        if candidates:
-            return _from_task(candidates[0])
-    return None
+    candidates = graph.nearest(task.name, wanted)
+    if len(candidates) > 1:
+        names = _some(map(repr, candidates))
+        hint = f"set input_from to one of {names}, or take a model with a field named after each"
+        raise Unwired(_ambiguous(graph, task, f"its input {wanted.__name__}", names, hint))
+    return _from_task(candidates[0]) if candidates else None
 
 
 def _assembled(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Source | None:
-    fields = [_fill(graph, task, wanted, need) for need in needs(wanted) or ()]
-    filled = [field for field in fields if field is not None]
-    if not filled or len(filled) < len(fields):
+    wishes = needs(wanted) or []
+    choices = [_choices(graph, task, need) for need in wishes]
+    if not wishes or not all(choices):
         return None
-    values = tuple(value for field in filled for value in field.values)
-    return Source(kind="assembled", values=values, fields=tuple(filled))
+    for need, found in zip(wishes, choices, strict=True):
+        if len(found) > 1 and not need.is_list:
+            what = f"field {need.field!r} ({need.model.__name__}) of its input {wanted.__name__}"
+            hint = "name the field after the task that is to fill it"
+            raise Unwired(_ambiguous(graph, task, what, _some(repr(value.task) for value in found), hint))
+    fields = tuple(
+        FieldSource(field=need.field, values=found, is_list=need.is_list)
+        for need, found in zip(wishes, choices, strict=True)
+    )
+    return Source(kind="assembled", values=tuple(value for field in fields for value in field.values), fields=fields)
 
 
-def _fill(graph: Graph, task: AnyTask, wanted: type[BaseModel], need: Need) -> FieldSource | None:
+def _choices(graph: Graph, task: AnyTask, need: Need) -> tuple[ValueRef, ...]:
+    """The values that could fill a field; for a list all of them do."""
     if need.is_list:
-        parents = _giving(graph, graph.parents[task.name], need.model)
-        values = tuple(ValueRef(task=name) for name in parents)
-        return FieldSource(field=need.field, values=values, is_list=True) if values else None
-    nearest: list[str] = []
-    for level in graph.levels_before(task.name):
-        candidates = _giving(graph, level, need.model)
-        named = [name for name in candidates if _same_word(name, need.field)]
-        if named:
-            return FieldSource(field=need.field, values=(ValueRef(task=named[0]),))
-        nearest = nearest or candidates
-    if len(nearest) > 1:
-        what = f"field {need.field!r} ({need.model.__name__}) of its input {wanted.__name__}"
-        raise Unwired(_ambiguous(graph, task, what, nearest))
-    if nearest:
-        return FieldSource(field=need.field, values=(ValueRef(task=nearest[0]),))
-    return FieldSource(field=need.field, values=(ValueRef(),)) if _run_fits(graph, need.model) else None
+        givers = graph.givers(need.model)
+        return tuple(ValueRef(task=name) for name in graph.parents[task.name] if name in givers)
+    named = graph.nearest(task.name, need.model, called=need.field)
+    if need.field in named:
+        return (ValueRef(task=need.field),)
+    found = named or graph.nearest(task.name, need.model)
+    if not found and _run_fits(graph, need.model):
+        return (ValueRef(),)
+    return tuple(ValueRef(task=name) for name in found)
 
 
 def _from_only_parent(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Source | None:
-    parents = graph.parents[task.name]
-    offered = graph.tasks[parents[0]].output_type
-    if len(parents) != 1 or offered is None or structural_gaps(offered, wanted):
+    offered = _only_output(graph, task)
+    if offered is None or structural_gaps(offered, wanted):
         return None
-    return _from_task(parents[0])
+    return _from_task(graph.parents[task.name][0])
 
 
-def _giving(graph: Graph, names: list[str], wanted: type[BaseModel]) -> list[str]:
-    """Those of `names` whose output is a `wanted`."""
-    return [name for name in names if issubclass(graph.tasks[name].output_type or object, wanted)]
+def _only_output(graph: Graph, task: AnyTask) -> type[BaseModel] | None:
+    parents = graph.parents[task.name]
+    return graph.tasks[parents[0]].output_type if len(parents) == 1 else None
 
 
 def _run_fits(graph: Graph, wanted: type[BaseModel]) -> bool:
@@ -132,28 +137,24 @@ def _from_task(name: str) -> Source:
     return Source(kind="task", values=(ValueRef(task=name),))
 
 
-def _same_word(task: str, field: str) -> bool:
-    """`checkInventory`, `check-inventory` and `check_inventory` are one word."""
-    return "".join(filter(str.isalnum, task)).lower() == field.replace("_", "").lower()
+def _some(texts: Iterable[str]) -> str:
+    """The texts as a list in a sentence, which the reader does not want to scroll."""
+    listed = list(texts)
+    more = f" and {len(listed) - _LISTED:,} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more
 
 
-def _ambiguous(graph: Graph, task: AnyTask, what: str, candidates: list[str]) -> Fault:
-    names = ", ".join(repr(name) for name in candidates)
-    hint = f"set input_from to one of {names}, or take a model with a field named after each"
+def _ambiguous(graph: Graph, task: AnyTask, what: str, names: str, hint: str) -> Fault:
     return _fault(graph, task, "ambiguous-input", f"{what} could come from {names}, equally near", hint)
 
 
 def _no_value(graph: Graph, task: AnyTask, wanted: type[BaseModel]) -> Fault:
-    seen = [
-        f"{n!r} → {_type_name(graph.tasks[n].output_type)}" for level in graph.levels_before(task.name) for n in level
-    ]
-    offered = f"upstream are {', '.join(seen)}; the run's input is {_type_name(graph.start.input_type)}"
-    reasons = list[str]()
-    parents = graph.parents[task.name]
-    only = graph.tasks[parents[0]].output_type if len(parents) == 1 else None
-    if only is not None:
-        reasons = structural_gaps(only, wanted)
-    text = f"nothing gives its input {wanted.__name__} ({'; '.join([offered, *reasons])})"
+    before = [name for level in graph.levels_before(task.name) for name in level]
+    seen = _some(f"{name!r} gives {_type_name(graph.tasks[name].output_type)}" for name in before)
+    only = _only_output(graph, task)
+    reasons = [] if only is None else structural_gaps(only, wanted)
+    offered = [f"before it {seen}", f"the run's input is {_type_name(graph.start.input_type)}", *reasons]
+    text = f"nothing gives its input {wanted.__name__}: {'; '.join(offered)}"
     hint = f"let a task before it return {wanted.__name__}, or take a model whose fields are outputs of tasks before it"
     return _fault(graph, task, "no-input", text, hint)
 

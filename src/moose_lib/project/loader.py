@@ -84,11 +84,12 @@ def load_project(project: Project) -> LoadedProject:
         InvalidDefinition: with all faults of all workflows, in the order of the code.
     """
     _registry.registered_workflows().clear()
-    with _registry.collect_faults() as declared:
+    with _registry.collect() as declared:
         _import(project)
     workflows = dict(_registry.registered_workflows())
-    plans, compiled = try_compile(workflows.values())
-    faults = list(dict.fromkeys([*declared, *_further(declared, compiled)]))
+    namesakes = [it for it in declared.workflows if workflows.get(it.name, it) is not it]
+    plans, compiled = try_compile([*workflows.values(), *namesakes])
+    faults = list(dict.fromkeys([*declared.faults, *_further(declared.faults, compiled)]))
     if faults:
         raise InvalidDefinition(sorted(faults, key=_position))
     return LoadedProject(project=project, workflows=workflows, plans=plans)
