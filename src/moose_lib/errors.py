@@ -223,10 +223,10 @@ class ImportFailed(MooseError):
 
     exit_code = 2
 
-    def __init__(self, file: str, traceback: str) -> None:
+    def __init__(self, file: str, traceback: str, *, hint: str | None = None) -> None:
         self.file = file
         self.traceback = traceback
-        super().__init__(f"{file} does not import", hint=f"python {file}")
+        super().__init__(f"{file} does not import", hint=f"python {file}" if hint is None else hint)
 
 
 class EngineUnreachable(MooseError):

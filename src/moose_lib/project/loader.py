@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import itertools
 import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +22,8 @@ from moose_lib.plan.model import Plan
 from moose_lib.project.settings import Settings, load_settings
 
 CONFIG_FILE = "moose.config.toml"
+
+_HEADER = "Traceback (most recent call last):\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,54 +121,89 @@ def _single_file(directory: Path, file: Path, overrides: Mapping[str, object] | 
 
 def _import(project: Project) -> None:
     """Run the user's code; what it prints goes to stderr, as stdout may be read by programs."""
-    if str(project.root) not in sys.path:
-        sys.path.insert(0, str(project.root))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             if project.is_single_file:
-                _run_file(_module_name(project.entry), project.entry)
+                name = _module_name(project.entry)
+                _put_first(project.root)
+                _run_file(name, project.entry)
             else:
+                _put_first(project.root)
                 _import_package(project)
     except (Exception, SystemExit) as error:
-        raise ImportFailed(str(project.entry), _their_traceback(error, project.root)) from error
+        hint = None if project.is_single_file else f"cd {project.root} && python -m {_package(project)}.main"
+        raise ImportFailed(str(project.entry), _their_traceback(error), hint=hint) from error
+
+
+def _put_first(folder: Path) -> None:
+    """The user's modules are found before installed ones of the same name, as when Python runs their file."""
+    sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
+
+
+def _package(project: Project) -> str:
+    return ".".join(project.entry.parent.relative_to(project.root).parts)
 
 
 def _import_package(project: Project) -> None:
     """Import `<source_dir>.main` from this folder, whatever else is called so on the path or was imported before."""
-    folder = project.entry.parent
-    package = project.settings.source_dir.replace("/", ".")
-    for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
+    package, folder = _package(project), project.root
+    if not package:
+        sys.modules.pop("main", None)
+        _run_file("main", project.entry)
+        return
+    top = package.split(".")[0]
+    for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
         del sys.modules[name]
-    init = folder / "__init__.py"
-    if init.is_file():
-        _run_file(package, init)
-    else:
-        namespace = ModuleType(package)
-        namespace.__path__ = [str(folder)]
-        sys.modules[package] = namespace
+    name = ""
+    for part in package.split("."):
+        name, folder = f"{name}.{part}".lstrip("."), folder / part
+        _run_package(name, folder)
     importlib.import_module(f"{package}.main")
 
 
-def _run_file(name: str, file: Path) -> None:
-    is_package = file.name == "__init__.py"
-    locations = [str(file.parent)] if is_package else None
+def _run_package(name: str, folder: Path) -> None:
+    if (folder / "__init__.py").is_file():
+        module = _run_file(name, folder / "__init__.py")
+    else:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    parent, _, part = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], part, module)
+
+
+def _run_file(name: str, file: Path) -> ModuleType:
+    locations = [str(file.parent)] if file.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=locations)
     assert spec is not None, f"{file} is a Python file"
     assert spec.loader is not None, f"{file} is a Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic looks up a model's module there
     spec.loader.exec_module(module)
+    return module
 
 
 def _module_name(file: Path) -> str:
     """The file's own name, so that tracebacks read well, unless that would hide another module."""
+    if file.stem in sys.stdlib_module_names:
+        importlib.import_module(file.stem)  # now: later the library would find the user's file in its place
     is_taken = file.stem in sys.stdlib_module_names or file.stem in sys.modules or not file.stem.isidentifier()
     return f"moose_file_{file.stem}" if is_taken else file.stem
 
 
-def _their_traceback(error: BaseException, root: Path) -> str:
-    """The traceback as if the user had run the file: from the first frame in their folder on."""
+def _their_traceback(error: BaseException) -> str:
+    """The traceback as if the user had run the file: without the frames of this module and of Python's import."""
     shown = traceback.TracebackException.from_exception(error)
-    theirs = next((i for i, frame in enumerate(shown.stack) if Path(frame.filename).is_relative_to(root)), None)
-    shown.stack = traceback.StackSummary.from_list(shown.stack[len(shown.stack) if theirs is None else theirs :])
-    return "".join(shown.format())
+    frames = itertools.dropwhile(lambda frame: _is_importing(frame.filename), shown.stack)
+    shown.stack = traceback.StackSummary.from_list(list(frames))
+    lines = list(shown.format())
+    if (
+        not shown.stack and _HEADER in lines
+    ):  # a SyntaxError in the entry itself; the header would have nothing below it
+        lines.remove(_HEADER)
+    return "".join(lines)
+
+
+def _is_importing(file: str) -> bool:
+    return file.startswith("<frozen ") or file in (__file__, importlib.__file__)
