@@ -45,15 +45,13 @@ def start_arguments(plan: Plan, run_input: bytes | None) -> StartArguments:
         workflow=plan.workflow,
         args=(wire.json_value(data), wire.encode(wire.Envelope(plan=plan))),
         execution_timeout=plan.timeout,
-        retry_policy=run_retry_policy(plan.retries + 1),
+        retry_policy=None if plan.retries == 0 else run_retry_policy(plan.retries + 1),
         memo={wire.MEMO_PLAN: plan.hash, wire.MEMO_WORKFLOW: plan.workflow},
     )
 
 
-def run_retry_policy(attempts: int) -> RetryPolicy | None:
+def run_retry_policy(attempts: int) -> RetryPolicy:
     """How a failed run is started again, `attempts` in all: after 1 s, 2 s, 4 s … at most 100 s."""
-    if attempts <= 1:
-        return None
     return RetryPolicy(
         initial_interval=timedelta(seconds=1),
         backoff_coefficient=2,

@@ -181,8 +181,8 @@ class _Life:
         info = workflow.info()
         frontier, outputs = freeze(self._progress, self._outputs, self._failure)
         envelope = wire.Envelope(plan=self._plan, frontier=frontier)
-        allowed = 1 if info.retry_policy is None else info.retry_policy.maximum_attempts
-        left = run_retry_policy(allowed - info.attempt + 1)
+        allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
+        left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
         workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
 
 

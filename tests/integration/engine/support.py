@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from moose_lib.dmv2.workflow import Workflow
 from moose_lib.engine.failures import FailureDetail, read_failure
 from moose_lib.engine.starting import start_arguments
 from moose_lib.engine.worker import run_worker
+from moose_lib.engine.workflow import Interpreter
 from moose_lib.plan.build import compile_workflows
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
@@ -82,12 +84,28 @@ class Engine:
     async def run(self, workflow: Workflow, run_input: object = None) -> Any:
         """Run to the end, and return the result as Python."""
         async with self.worker(workflow):
-            return await result(await self.start(workflow, run_input))
+            handle = await self.start(workflow, run_input)
+            value = await result(handle)
+        await self.replay(handle)
+        return value
 
     async def fail(self, workflow: Workflow, run_input: object = None) -> FailureDetail:
         """Run to its failure, and return that."""
         async with self.worker(workflow):
-            return await failure(await self.start(workflow, run_input))
+            handle = await self.start(workflow, run_input)
+            error = await failure(handle)
+        await self.replay(handle)
+        return error
+
+    async def replay(self, handle: Handle) -> None:
+        """Check that the interpreter decides the same once more; a worker that takes over an open run relies on it."""
+        replayer = Replayer(
+            workflows=[Interpreter],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            data_converter=self.client.data_converter,
+            namespace=self.client.namespace,
+        )
+        await replayer.replay_workflow(await handle.fetch_history())
 
 
 def loaded(settings: Settings, *workflows: Workflow) -> LoadedProject:
