@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import itertools
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from types import ModuleType
 
 from moose_lib.dmv2 import _registry
 from moose_lib.dmv2.workflow import Workflow
-from moose_lib.errors import Fault, ImportFailed, InvalidDefinition, ProjectNotFound
+from moose_lib.errors import Fault, ImportFailed, InvalidDefinition, ProjectNotFound, SettingsError
 from moose_lib.plan.build import try_compile
 from moose_lib.plan.model import Plan
 from moose_lib.project.settings import Settings, load_settings
@@ -66,7 +67,12 @@ def find_project(
     for folder in (directory.resolve(), *directory.resolve().parents):
         if (folder / CONFIG_FILE).is_file():
             settings = load_settings(folder, overrides)
-            entry = folder / settings.source_dir / "main.py"
+            entry = Path(os.path.normpath(folder / settings.source_dir / "main.py"))
+            if not entry.is_relative_to(folder):
+                raise SettingsError(
+                    f"source_dir = {settings.source_dir!r} is outside the project {folder}",
+                    hint=f'name a folder below it in {CONFIG_FILE}, as source_dir = "app"',
+                )
             if not entry.is_file():
                 raise ProjectNotFound(
                     f"{entry} is missing", hint=f"declare workflows there, or set source_dir in {CONFIG_FILE}"
@@ -198,9 +204,7 @@ def _their_traceback(error: BaseException) -> str:
     frames = itertools.dropwhile(lambda frame: _is_importing(frame.filename), shown.stack)
     shown.stack = traceback.StackSummary.from_list(list(frames))
     lines = list(shown.format())
-    if (
-        not shown.stack and _HEADER in lines
-    ):  # a SyntaxError in the entry itself; the header would have nothing below it
+    if not shown.stack and _HEADER in lines:  # a SyntaxError in the entry itself: nothing stands below the header
         lines.remove(_HEADER)
     return "".join(lines)
 
