@@ -139,7 +139,7 @@ def _range(value: str, field: _Field, item: str, match: re.Match[str]) -> set[in
     if low is None or high is None or step == 0:
         raise InvalidSchedule(value, f"cannot read {item!r} as {field.name}")
     if not field.low <= low <= high <= field.high:
-        raise InvalidSchedule(value, f"{item!r} is not a {field.name} from {field.low} to {field.high}")
+        raise InvalidSchedule(value, f"{item!r} is no {field.name} from {field.low} to {field.high}")
     if step > field.high - field.low + 1:
         raise InvalidSchedule(value, f"the step of {item!r} is longer than the {field.name}s there are")
     return set(range(low, high + 1, step))
