@@ -58,7 +58,7 @@ class ProcessStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessReady:
-    """A child does its work now, `took` after its start."""
+    """A child does its work, `took` after its start: at first, or again after it died (`Reloaded` tells of saves)."""
 
     source: Source
     pid: int

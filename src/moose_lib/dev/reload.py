@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from moose_lib.dev.backoff import Backoff
-from moose_lib.dev.events import CodeRefused, OnEvent, ProcessDied, Reloaded, Reloading
+from moose_lib.dev.events import CodeRefused, OnEvent, ProcessDied, ProcessReady, Reloaded, Reloading
 from moose_lib.dev.saves import Saved, Saves
 from moose_lib.dev.waiting import first_of, forever
 from moose_lib.dev.worker import REFUSED, Worker
@@ -113,7 +113,9 @@ class Workers:
     def _promote(self, worker: Worker, saved: Saved) -> None:
         old, self._serving, self._candidate = self._serving, worker, None
         ready = worker.ready
-        if saved.files:
+        if not saved.files:
+            self._on_event(ProcessReady(source="worker", pid=worker.pid, took=worker.age))
+        else:
             took = timedelta(seconds=asyncio.get_running_loop().time() - saved.at)
             workflows = None if ready is None else ready.workflows
             self._on_event(Reloaded(pid=worker.pid, took=took, files=saved.files, workflows=workflows))

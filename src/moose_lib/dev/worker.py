@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from datetime import timedelta
 
-from moose_lib.dev.events import Exit, OnEvent, OutputLine, ProcessReady, ProcessStarted, ProcessStopped
+from moose_lib.dev.events import Exit, OnEvent, OutputLine, ProcessStarted, ProcessStopped
 from moose_lib.dev.process import Child, Command, Stream, start_child
 from moose_lib.dev.readiness import Ready, read_ready
 from moose_lib.dev.waiting import first_of
@@ -50,6 +50,11 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether it was started and its end has not been noticed yet."""
         return self._child is not None and self._child.is_alive
+
+    @property
+    def age(self) -> timedelta:
+        """Time since its start."""
+        return self._process.age
 
     @property
     def ready(self) -> Ready | None:
@@ -109,5 +114,4 @@ class Worker:
         ready = read_ready(line)
         if ready is not None and not self._ready.done():
             self._ready.set_result(ready)
-            self._on_event(ProcessReady(source="worker", pid=self.pid, took=self._process.age))
             self.release_output()

@@ -65,10 +65,10 @@ class Dev:
 
 
 @asynccontextmanager
-async def session(project: Project) -> AsyncGenerator[Dev, None]:
+async def session(project: Project, *, is_real: bool = False) -> AsyncGenerator[Dev, None]:
     """Run a session for the time of the block; afterwards nothing that it started may be alive."""
     dev = Dev()
-    worker = (sys.executable, FAKE_WORKER, str(project.entry))
+    worker = None if is_real else (sys.executable, FAKE_WORKER, str(project.entry))
     running = asyncio.create_task(run_dev(project, on_event=dev.note, stop=dev.stop, hurry=dev.hurry, worker=worker))
     running.add_done_callback(lambda _: dev.stop.set())
     try:
