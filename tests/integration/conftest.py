@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 
 from moose_lib.engine.connection import connect
 from moose_lib.errors import EngineUnreachable
-from moose_lib.project.settings import Settings, TemporalSettings
+from moose_lib.project.settings import Settings
 
 _TUNING = (
     "history.transferProcessorMaxPollRPS=5000",
@@ -41,7 +41,7 @@ def temporal_binary() -> str:
 
 
 @contextmanager
-def temporal_server(dynamic_config: Sequence[str] = ()) -> Iterator[int]:
+def temporal_server(dynamic_config: Sequence[str] = ()) -> Generator[int]:
     """The port of a server that lives as long as the block."""
     port = free_port()
     command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
@@ -57,22 +57,21 @@ def temporal_server(dynamic_config: Sequence[str] = ()) -> Iterator[int]:
 
 
 def settings_for(port: int, root: Path, task_queue: str = "moose") -> Settings:
-    temporal = TemporalSettings(host="127.0.0.1", port=port, task_queue=task_queue)
-    return Settings(root=root, temporal=temporal)
+    temporal = {"temporal_host": "127.0.0.1", "temporal_port": port, "task_queue": task_queue}
+    return Settings.model_validate({"root": root, "temporal_config": temporal})
 
 
 async def connected(settings: Settings) -> Client:
     """A client of a server that may still be starting."""
-    for _ in range(200):
-        try:
-            client = await connect(settings)
-            await client.count_workflows()
-        except (EngineUnreachable, RPCError) as error:
-            last: Exception = error
-            await asyncio.sleep(0.1)
-        else:
-            return client
-    raise last
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                client = await connect(settings)
+                await client.count_workflows()
+            except (EngineUnreachable, RPCError):
+                await asyncio.sleep(0.1)
+            else:
+                return client
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,12 +15,15 @@ from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
 from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
 from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
-from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, failure_of
+from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, failure_of, users_frames
 from moose_lib.engine.handlers import Handlers
+from moose_lib.engine.logs import TaskLogger
 from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
 from moose_lib.errors import InvalidInput
 from moose_lib.project.loader import LoadedProject
+
+_logger = logging.getLogger(__name__)
 
 #: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
 ATTEMPT_METADATA: Final = "moose-attempt"
@@ -46,8 +50,8 @@ class Activities:
         task = self._task(call.task, attempts)
         if attempts.losses >= MAX_LOSSES:
             raise self._failure(WorkerLost(attempts.losses), call, attempts)
+        assignment = _assignment(task, call, values, attempts)
         try:
-            assignment = _assignment(task, call, values, attempts)
             output = await Attempt(self._handlers, assignment, attempts.notes).run()
             check_size(output, f"output of task {call.task!r}")
         except AttemptStopped as stopped:
@@ -55,6 +59,8 @@ class Activities:
         except BaseException as error:  # the boundary: whatever users' code raises is their task's failure
             if isinstance(error, asyncio.CancelledError) and activity.is_cancelled():
                 raise
+            shown = (type(error), error, users_frames(error))
+            TaskLogger(assignment.run).warning("attempt failed", exc_info=shown)
             raise self._failure(error, call, attempts) from None
         return _output(output, attempts)
 
@@ -121,6 +127,7 @@ def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseExceptio
 def _unknown(what: str, kind: str, attempts: Attempts) -> TaskFailure:
     activity.heartbeat(attempts.when_excused.model_dump())
     message = f"this worker does not know {what}"
+    _logger.warning("%s", message)
     detail = FailureDetail(class_name=kind, message=message, kind="lost")
     return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from temporalio import activity
 
@@ -177,7 +177,10 @@ class Attempt:
         task = self._assignment.task
         if task.config.on_cancel is None:
             return
-        call = cast("Callable[[], object]", lambda: calling.invoke_on_cancel(task, context))
+
+        def call() -> object:
+            return calling.invoke_on_cancel(task, context)
+
         is_async = inspect.iscoroutinefunction(task.config.on_cancel)
         running = self._handlers.on_loop(lambda: _awaited(call)) if is_async else self._handlers.in_thread(call)
         end = asyncio.get_running_loop().time() + GRACE_SECONDS

@@ -80,4 +80,4 @@ def read_notes(heartbeat_details: Sequence[object]) -> AttemptsUsed:
 
 
 def _doubled(times: int, longest: timedelta) -> timedelta:
-    return min(_FIRST_DELAY * 2 ** min(times, 20), longest)
+    return min(_FIRST_DELAY * (1 << min(times, 20)), longest)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,17 @@ _QUOTED: Final = re.compile(r'(?:message|error): "([^"]+)"')
 _CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A Temporal server and how to talk to it."""
+
+    address: str
+    namespace: str
+    api_key: str | None = field(repr=False)
+    tls: bool | TLSConfig = field(repr=False)
+    metadata: Mapping[str, str] = field(repr=False)
+
+
 async def connect(settings: Settings, *, identity: str | None = None) -> Client:
     """A client of the project's Temporal, connected.
 
@@ -30,11 +43,15 @@ async def connect(settings: Settings, *, identity: str | None = None) -> Client:
         SettingsError: Temporal's own settings, or a certificate, cannot be read.
     """
     target = resolve_target(settings)
-    address = target["target_host"]
+    address = target.address
     compression = GrpcCompression.NONE if is_loopback(_host(address)) else GrpcCompression.GZIP
     try:
         return await Client.connect(
-            **target,
+            address,
+            namespace=target.namespace,
+            api_key=target.api_key,
+            tls=target.tls,
+            rpc_metadata=target.metadata,
             data_converter=data_converter(settings),
             identity=identity,
             connect_timeout=_CONNECT_TIMEOUT,
@@ -44,23 +61,20 @@ async def connect(settings: Settings, *, identity: str | None = None) -> Client:
         raise EngineUnreachable(address, _reason(error)) from error
 
 
-def resolve_target(settings: Settings) -> ClientConnectConfig:
-    """Where to connect to, and how; every key but `rpc_metadata` and `api_key` is there."""
+def resolve_target(settings: Settings) -> Target:
+    """Where to connect to, and how."""
     theirs = _temporals_own(settings)
     ours = settings.temporal
     api_key = None if ours.api_key is None else ours.api_key.get_secret_value()
     if api_key is None and ours.tls is not False:  # Temporal's key is not for a local server that we know of
         api_key = theirs.get("api_key")
-    target = ClientConnectConfig(
-        target_host=ours.address or theirs.get("target_host") or DEFAULT_ADDRESS,
+    return Target(
+        address=ours.address or theirs.get("target_host") or DEFAULT_ADDRESS,
         namespace=ours.namespace or theirs.get("namespace") or DEFAULT_NAMESPACE,
+        api_key=api_key,
         tls=_tls(ours, theirs, has_key=api_key is not None),
+        metadata=theirs.get("rpc_metadata", {}),
     )
-    if api_key is not None:
-        target["api_key"] = api_key
-    if "rpc_metadata" in theirs:
-        target["rpc_metadata"] = theirs["rpc_metadata"]
-    return target
 
 
 def _tls(ours: TemporalSettings, theirs: ClientConnectConfig, *, has_key: bool) -> bool | TLSConfig:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
@@ -46,9 +46,9 @@ class FieldDetail(BaseModel):
 class FailureDetail(BaseModel):
     """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    class_name: str = Field(alias="class")
+    class_name: str = Field(validation_alias=AliasChoices("class", "class_name"), serialization_alias="class")
     message: str
     traceback: str | None = None
     task: str | None = None
@@ -191,11 +191,16 @@ def _text(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
-def _users_traceback(error: BaseException) -> str:
-    """The traceback from the user's first frame on; empty if no frame is theirs."""
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the user's first frame on; `None` if no frame is theirs."""
     kept = error.__traceback__
     while kept is not None and _is_ours(kept):
         kept = kept.tb_next
+    return kept
+
+
+def _users_traceback(error: BaseException) -> str:
+    kept = users_frames(error)
     if kept is None and error.__cause__ is None:
         return ""
     return "".join(traceback.format_exception(type(error), error, kept))

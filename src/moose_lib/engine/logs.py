@@ -16,6 +16,11 @@ current_run: ContextVar[RunInfo | None] = ContextVar("current_run", default=None
 _users_logger = logging.getLogger("moose.task")
 
 
+def silence_sdk(record: logging.LogRecord) -> bool:
+    """Filter the SDK's own word on a failed attempt: ours has the user's traceback instead of ours and Temporal's."""
+    return record.__dict__.get("__temporal_error_identifier") != "ActivityFailure"
+
+
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
     """`ctx.logger`: adds workflow, workflow_id, run_id, task and attempt to what the user passes as `extra`."""
 

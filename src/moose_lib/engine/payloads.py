@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
@@ -36,6 +37,8 @@ from moose_lib.project.settings import Settings
 
 #: No input or output may be larger, wherever it is stored.
 VALUE_LIMIT: Final = 64 * 1024 * 1024
+
+_OBJECT: Final = TypeAdapter(dict[str, object])
 
 _DIRECTORY: Final = "values"
 
@@ -150,7 +153,8 @@ def _write_whole(file: Path, data: bytes) -> None:
 
 
 def _largest_field(data: bytes) -> str | None:
-    value: object = json.loads(data)
-    if not isinstance(value, dict) or not value:
+    try:
+        sizes = {name: len(json.dumps(value)) for name, value in _OBJECT.validate_json(data).items()}
+    except ValidationError:
         return None
-    return str(max(value, key=lambda key: len(json.dumps(value[key]))))
+    return max(sizes, key=sizes.__getitem__, default=None)

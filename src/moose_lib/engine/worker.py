@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +18,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRu
 
 from moose_lib.engine.activities import Activities
 from moose_lib.engine.handlers import Handlers
+from moose_lib.engine.logs import silence_sdk
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL
 from moose_lib.engine.workflow import Interpreter
 from moose_lib.errors import EngineUnreachable
@@ -53,7 +56,7 @@ async def run_worker(
         EngineUnreachable: the namespace is not there, or not for us.
         RuntimeError: Temporal refused the worker, or polling failed for good.
     """
-    with Handlers() as handlers:
+    with Handlers() as handlers, _quiet_sdk():
         worker = _worker(client, Activities(project, handlers), settings)
         await _check_namespace(client)
         running = asyncio.create_task(worker.run())
@@ -66,6 +69,16 @@ async def run_worker(
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
+
+
+@contextmanager
+def _quiet_sdk() -> Generator[None]:
+    sdk = logging.getLogger("temporalio.activity")
+    sdk.addFilter(silence_sdk)
+    try:
+        yield
+    finally:
+        sdk.removeFilter(silence_sdk)
 
 
 async def _check_namespace(client: Client) -> None:

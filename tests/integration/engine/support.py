@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +36,7 @@ class Engine:
     settings: Settings
 
     @asynccontextmanager
-    async def worker(self, *workflows: Workflow) -> AsyncIterator[asyncio.Event]:
+    async def worker(self, *workflows: Workflow) -> AsyncGenerator[asyncio.Event]:
         """A worker for these workflows; yields the event that tells it to stop."""
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tests.integration.engine.support import Engine, failure
 
 from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+from moose_lib.dmv2.workflow import Handler
 
 
 class Number(BaseModel):
@@ -82,9 +83,9 @@ async def test_siblings_run_at_the_same_time(engine: Engine) -> None:
         await asyncio.to_thread(threads.wait)
         return doubled(number)
 
+    runs: list[Handler[Number, Doubled]] = [sync_child, sync_child, async_child]
     children = [
-        Task[Number, Doubled](name=f"child{n}", config=TaskConfig(run=run, retries=0))
-        for n, run in enumerate([sync_child, sync_child, async_child])
+        Task[Number, Doubled](name=f"child{n}", config=TaskConfig(run=run, retries=0)) for n, run in enumerate(runs)
     ]
     start = Task[Number, Number](name="start", config=TaskConfig(run=same, on_complete=[*children]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Folder:
 @asynccontextmanager
 async def worker_process(
     engine: Engine, folder: Folder, grace: str = "30s"
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AsyncGenerator[asyncio.subprocess.Process]:
     temporal = engine.settings.temporal
     script = Path(__file__).with_name("worker_process.py")
     process = await asyncio.create_subprocess_exec(
