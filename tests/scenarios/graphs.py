@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -286,12 +287,12 @@ def layered(layers: int, width: int) -> dict[str, list[str]]:
 
 def wide(width: int) -> dict[str, list[str]]:
     middle = [f"t{number:04}" for number in range(width)]
-    return {"start": middle, **dict.fromkeys(middle, ["end"]), "end": []}
+    return {"start": middle, **{name: ["end"] for name in middle}, "end": []}
 
 
 def deep(depth: int) -> dict[str, list[str]]:
     names = [f"t{number:04}" for number in range(depth)]
-    return {name: [following] for name, following in zip(names, names[1:], strict=False)} | {names[-1]: []}
+    return {name: [following] for name, following in itertools.pairwise(names)} | {names[-1]: []}
 
 
 DIAMOND = {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -61,7 +62,7 @@ class TemporalRunner:
         self._runs: dict[str, asyncio.Task[Observed]] = {}
 
     @asynccontextmanager
-    async def working(self, scenarios: Iterable[Scenario]) -> AsyncIterator[TemporalRunner]:
+    async def working(self, scenarios: Iterable[Scenario]) -> AsyncGenerator[TemporalRunner]:
         """With a worker that knows the scenarios, and their runs on the way."""
         known = list(scenarios)
         stop, ready = asyncio.Event(), asyncio.Event()
@@ -117,10 +118,8 @@ class TemporalRunner:
         if scenario.cancel_after is not None:
             await _until_noted(started, scenario.cancel_after)
             await handle.cancel()
-        try:
+        with contextlib.suppress(WorkflowFailureError):  # the status tells
             await handle.result()
-        except WorkflowFailureError:
-            pass  # the status tells
         return await run_status(self._client, started.workflow_id, started.run_id)
 
 

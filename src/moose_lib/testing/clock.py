@@ -79,8 +79,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, executor: Executor | None, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
     ) -> asyncio.Future[_T]:
         """As in asyncio; the clock runs with real time until the thread is done."""
-        future = super().run_in_executor(executor, func, *args)
         self.clock.hold()
+        try:
+            future = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            self.clock.release()
+            raise
         future.add_done_callback(lambda _: self.clock.release())
         return future
 

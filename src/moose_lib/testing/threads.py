@@ -40,7 +40,11 @@ class HandlerThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Raise asyncio's CancelledError in the code, at its next Python instruction; call it at most once."""
+        """Raise asyncio's CancelledError in the code, at its next Python instruction; call it at most once.
+
+        CPython 3.11 under a tracer (coverage, a debugger) spins in every other thread until that instruction comes:
+        there a handler that blocks is waited for.
+        """
         if not self._is_over:  # else the identifier may be another thread's by now
             assert self._thread.ident is not None, "started"
             error = ctypes.py_object(asyncio.CancelledError)

@@ -36,9 +36,12 @@ def test_a_function_is_called_like_a_handler() -> None:
         await asyncio.sleep(1)
         return Receipt(number=f"{ctx.input.order_id}, attempt {ctx.run.attempt}")
 
+    def by_input(order: Order) -> Receipt:
+        return Receipt(number=f"{order.order_id}, attempt 1")
+
     fakes: Sequence[Any] = [  # Any: handlers of all kinds
         by_context,
-        lambda order: Receipt(number=f"{order.order_id}, attempt 1"),
+        by_input,
         lambda: Receipt(number="7, attempt 1"),
     ]
     for fake in fakes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import threading
@@ -75,7 +76,8 @@ def test_a_failed_run_keeps_the_users_exception() -> None:
     assert run.error.traceback.splitlines()[-1] == "ValueError: card declined"
     assert [attempt.started for attempt in run.task("charge").attempts] == [timedelta(seconds=s) for s in (0, 1, 3, 7)]
     assert run.task("ship").state is TaskState.SKIPPED
-    assert run.task("ship").started is run.task("ship").duration is run.task("ship").error is None
+    ship = run.task("ship")
+    assert (ship.started, ship.duration, ship.error) == (None, None, None)
     with pytest.raises(RunFailed, match=r"workflow 'Orders' failed: task 'charge' failed: ValueError: card") as raised:
         run.raise_for_failure()
     assert raised.value.__cause__ is error
@@ -111,7 +113,7 @@ def test_back_off_doubles_up_to_a_hundred_seconds() -> None:
     run = run_local(workflow_of(task), fail={"x": 10})
 
     starts = [attempt.started.total_seconds() for attempt in run.task("x").attempts]
-    gaps = [round(later - earlier) for earlier, later in zip(starts, starts[1:], strict=False)]
+    gaps = [round(later - earlier) for earlier, later in itertools.pairwise(starts)]
     assert gaps == [1, 2, 4, 8, 16, 32, 64, 100, 100, 100]
 
 
@@ -120,8 +122,7 @@ def test_attempts_of_a_sync_handler_wait_in_virtual_time_too() -> None:
     run = run_local(order_workflow(), ORDER, fail={"ship": 3})
 
     assert len(run.task("ship").attempts) == 4
-    assert run.task("ship").duration is not None
-    assert run.task("ship").duration >= timedelta(seconds=7)
+    assert (run.task("ship").duration or timedelta()) >= timedelta(seconds=7)
     assert time.monotonic() - started < 5
 
 
@@ -245,19 +246,20 @@ class TestCancel:
 
     def test_a_thread_that_blocks_is_left_behind(self) -> None:
         release = threading.Event()
+        ended = list[float]()
 
         def block() -> None:
-            release.wait(30)
+            release.wait(3)
+            ended.append(time.monotonic())
 
-        started = time.monotonic()
-        task = Task[None, None](name="x", config=TaskConfig(run=block, timeout="50ms", retries=1))
+        task = Task[None, None](name="x", config=TaskConfig(run=block, timeout="50ms", retries=0))
         run = run_local(workflow_of(task))
         release.set()
 
         assert run.error is not None
         assert run.error.type == "TaskTimedOut"
-        assert len(run.task("x").attempts) == 2
-        assert time.monotonic() - started < 10
+        assert run.task("x").attempts[0].duration < timedelta(seconds=30), "it is not given the time for clean-up"
+        assert ended == [], "the request to stop reached it when it no longer blocked"
 
 
 async def sleep_long() -> None:
