@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moose_lib.dev.events import DevFacts, DevReady, OnEvent, Stopping
+from moose_lib.dev.events import DevEvent, DevFacts, DevReady, OnEvent, Stopping
 from moose_lib.dev.lock import dev_lock, state_directory
 from moose_lib.dev.logfile import LogFile
 from moose_lib.dev.ports import LOCALHOST, require_free
@@ -77,17 +77,39 @@ async def run_dev(
         PortBusy: a port of the embedded Temporal is taken.
         SettingsError: the settings contradict an embedded Temporal.
         EngineFailed: the embedded Temporal does not start.
+        Exception: what `on_event` raised; it ends the session, and it gets no more events.
     """
-    session = _Session(project, on_event=on_event, worker=worker)
+    listener = _Listener(on_event)
+    session = _Session(project, on_event=listener.tell, worker=worker)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(dev_lock(project.settings, session.record()))
         session.require_ports()
         log = stack.enter_context(LogFile(state_directory(project.settings) / LOG))
         try:
-            await session.run(log, stop)
+            await first_of(stop.wait(), listener.failed.wait(), session.run(log))
         finally:
             await session.close(hurry or asyncio.Event())
+    if listener.error is not None:
+        raise listener.error
     return 0
+
+
+class _Listener:
+    """The caller's `on_event`; what it raises must end the session in order, not the callback it happened to be in."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self.error: Exception | None = None
+        self.failed = asyncio.Event()
+
+    def tell(self, event: DevEvent) -> None:
+        if self.error is not None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001  # kept, and raised by run_dev
+            self.error = error
+            self.failed.set()
 
 
 class _Session:
@@ -143,9 +165,9 @@ class _Session:
         require_free(self._port, _PORT_KEY)
         require_free(temporal.ui_port, _UI_PORT_KEY)
 
-    async def run(self, log: LogFile, stop: asyncio.Event) -> None:
-        """Start everything and keep it going until `stop`."""
-        await first_of(stop.wait(), self._watcher.run(), self._work(log))
+    async def run(self, log: LogFile) -> None:
+        """Start everything and keep it going until cancelled."""
+        await first_of(self._watcher.run(), self._work(log))
 
     async def close(self, hurry: asyncio.Event) -> None:
         """Stop the workers, then Temporal."""

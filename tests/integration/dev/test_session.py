@@ -24,6 +24,7 @@ from tests.integration.dev.harness import (
     until,
 )
 
+from moose_lib.dev import run_dev
 from moose_lib.dev.events import (
     DevEvent,
     DevReady,
@@ -224,6 +225,32 @@ async def test_a_second_signal_cuts_the_grace_period(tmp_path: Path) -> None:
 
         async with asyncio.timeout(30):
             assert await dev.wait() == 0
+
+
+async def test_a_listener_that_fails_ends_the_session(tmp_path: Path) -> None:
+    """As a closed pipe does: in order, with its error, and nothing is left."""
+    started: list[int] = []
+
+    def fail(event: DevEvent) -> None:
+        if isinstance(event, ProcessStarted):
+            started.append(event.pid)
+        if isinstance(event, ProcessReady):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await run_dev(project_in(tmp_path), on_event=fail, stop=asyncio.Event())
+    assert [exists(pid) for pid in started] == [False]
+
+
+async def test_a_second_interrupt_while_stopping_is_possible_from_the_loop(tmp_path: Path) -> None:
+    project = project_in(tmp_path, "LINGER = True", f'{EXTERNAL}stop_grace_period = "1h"\n')
+    async with session(project) as dev:
+        await dev.next(DevReady)
+        dev.stop.set()
+        await dev.line("lingering")
+        dev.hurry.set()
+
+        await dev.line("hurried")
 
 
 @pytest.mark.parametrize("kind", [Stopping, ProcessStarted, ProcessReady])
