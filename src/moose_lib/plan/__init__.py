@@ -1,0 +1,1 @@
+"""The compiled graph of a workflow: pure data and functions."""
