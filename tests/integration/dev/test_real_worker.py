@@ -6,12 +6,15 @@ import asyncio
 import base64
 import json
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.integration.dev.harness import kill, project_in, reread, session
 
 from moose_lib.dev.events import CodeRefused, DevReady, ProcessReady, Reloaded
 from moose_lib.dev.temporal import find_binary
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLOW = """
 import asyncio

@@ -176,6 +176,12 @@ async def test_settings_that_point_elsewhere_are_not_ignored(
     assert "external" in str(refusal.value.hint)
 
 
+async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".moose").write_text("not a folder")
+    with pytest.raises(SettingsError, match=r"\.moose cannot be written"):
+        await run_until_it_fails(project_in(tmp_path))
+
+
 async def test_an_external_temporal_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "cluster.example:7233")
     project = project_in(tmp_path, config=EXTERNAL, temporal_port=None)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import signal
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from moose_lib.dev import temporal
-from moose_lib.dev.events import DevEvent, OutputLine, TemporalVersionChanged
+from moose_lib.dev.events import DevEvent, OutputLine, ProcessDied, TemporalVersionChanged
 from moose_lib.dev.logfile import LogFile
 from moose_lib.dev.temporal import TemporalServer, find_binary, read_version
 from moose_lib.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 
 def a_server(directory: Path, log: LogFile, events: list[DevEvent], durability: str = "normal") -> TemporalServer:
@@ -122,3 +131,79 @@ async def test_only_what_matters_of_its_logs_is_told(tmp_path: Path) -> None:
         line for line, matters in lines.items() if matters
     ]
     assert len((tmp_path / "log").read_text().splitlines()) == 4
+
+
+HANGING = """#!/bin/sh
+if [ "$1" = --version ]; then echo "temporal version 9.9.9 (Server 0)"; exit; fi
+echo "Error: hanging on purpose" >&2
+exec sleep 600
+"""
+#: Says that it serves; the ports are answered by the test.
+SERVING = HANGING.replace("exec sleep", "echo 'Temporal Server: here'; exec sleep")
+
+
+def become(program: Path, text: str) -> None:
+    program.write_text(text)
+    program.chmod(0o755)
+
+
+@pytest.fixture
+def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Temporal that never serves, and little patience with it."""
+    program = tmp_path / "temporal"
+    become(program, HANGING)
+    forget_wheel(monkeypatch)
+    find_on_path(monkeypatch, str(program))
+    monkeypatch.setattr(temporal, "READY_WITHIN", timedelta(milliseconds=300))
+    return program
+
+
+async def test_a_temporal_that_never_serves_is_given_up(tmp_path: Path, hanging: Path) -> None:
+    with LogFile(tmp_path / "log") as log:
+        server = a_server(tmp_path, log, [])
+        with pytest.raises(EngineFailed, match=r"did not start \(SIGTERM\): Error: hanging on purpose"):
+            await server.start()
+        await server.stop()  # nothing is there
+
+    assert not (tmp_path / "temporal.db.version").exists()
+
+
+@asynccontextmanager
+async def answering() -> AsyncGenerator[int, None]:
+    """A port that hangs up on the first caller, as one that is only half there, and then speaks HTTP."""
+    calls: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(b"")
+        if len(calls) > 2:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_one_that_hangs_after_a_restart_is_killed_and_tried_again(
+    tmp_path: Path, hanging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moose_lib.dev.backoff.FIRST", timedelta(milliseconds=1))
+    events: list[DevEvent] = []
+    with LogFile(tmp_path / "log") as log:
+        server = a_server(tmp_path, log, events)
+        become(hanging, SERVING)
+        async with answering() as port:
+            server.port = server.ui_port = port
+            await server.start()
+        become(hanging, HANGING)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        keeping = asyncio.create_task(server.keep())
+        async with asyncio.timeout(30):
+            while len([event for event in events if isinstance(event, ProcessDied)]) < 2:  # noqa: ASYNC110  # no event
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await server.stop()
+
+    assert [event.exit.signal for event in events if isinstance(event, ProcessDied)] == ["SIGKILL", "SIGKILL"]
