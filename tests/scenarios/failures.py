@@ -285,14 +285,14 @@ def workflow_timeouts() -> list[Scenario]:
         notes=["running"],
     )
     failed_now = Expected(
-        status="failed", tasks={"x": ("failed", 3), "after": "skipped"}, failed_task="x", error="Boom"
+        status="failed", tasks={"x": ("failed", 4), "after": "skipped"}, failed_task="x", error="Boom"
     )
-    # What would come after the end is not waited for: the fourth attempt, the fourth start.
-    three_starts = failed("x", "Boom", 1, notes=["x 1"] * 3)
+    # What would come after the end is not waited for: the fifth attempt, the fifth start.
+    four_starts = failed("x", "Boom", 1, notes=["x 1"] * 4)
     return [
         Scenario(workflow=workflow("RunTimedOut", late, timeout="4s"), expected=timed_out),
-        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="6s"), expected=failed_now),
-        one("NoTimeForStart", none_task("x", failing(99), retries=0), three_starts, retries=9, timeout="6s"),
+        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="12s"), expected=failed_now),
+        one("NoTimeForStart", none_task("x", failing(99), retries=0), four_starts, retries=9, timeout="12s"),
     ]
 
 
