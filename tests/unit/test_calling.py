@@ -48,7 +48,7 @@ def charge(order: Order) -> Receipt:
     return Receipt(total=Decimal(order.number))
 
 
-def nothing() -> str:
+def nothing() -> object:
     return "nothing"
 
 
