@@ -1,0 +1,73 @@
+"""Workflows that the command line's tests run."""
+
+import asyncio
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+
+
+class Order(BaseModel):
+    order_id: str
+    total: float = 1.0
+
+
+class Checked(BaseModel):
+    order_id: str
+
+
+class Receipt(BaseModel):
+    order_id: str
+    status: str
+
+
+async def check(order: Order) -> Checked:
+    print("checking", order.order_id)
+    return Checked(order_id=order.order_id)
+
+
+def charge(order: Order) -> Receipt:
+    if order.order_id == "declined":
+        raise NonRetryableError("card declined")
+    if order.order_id == "offline":
+        raise ValueError("terminal offline")
+    return Receipt(order_id=order.order_id, status="paid")
+
+
+async def deliver(receipt: Receipt) -> Receipt:
+    return receipt
+
+
+charge_task = Task[Order, Receipt](name="charge", config=TaskConfig(run=charge, retries=1))
+deliver_task = Task[Receipt, Receipt](name="deliver", config=TaskConfig(run=deliver))
+check_task = Task[Order, Checked](name="check", config=TaskConfig(run=check, on_complete=[charge_task]))
+charge_task.config.on_complete = [deliver_task]
+Workflow(name="Order", config=WorkflowConfig(starting_task=check_task, timeout="30m"))
+
+
+class Wait(BaseModel):
+    until: str = "nobody-makes-this-file"
+
+
+async def wait(context: TaskContext[Wait]) -> None:
+    context.logger.info("waiting")
+    while not Path(context.input.until).exists():
+        await asyncio.sleep(0.05)
+
+
+Workflow(
+    name="Waiting", config=WorkflowConfig(starting_task=Task[Wait, None](name="wait", config=TaskConfig(run=wait)))
+)
+
+
+async def nothing() -> None:
+    return None
+
+
+Workflow(
+    name="Nightly",
+    config=WorkflowConfig(
+        starting_task=Task[None, None](name="clean", config=TaskConfig(run=nothing)), schedule="0 0 * * *", retries=1
+    ),
+)

@@ -1,0 +1,264 @@
+"""Looking at runs and stopping them: status, history, result, cancel, terminate."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.cli.conftest import Cli, Done
+from tests.cli.test_run import on_terminal, wait_for
+
+
+@pytest.fixture(scope="module")
+def paid(cli: Cli) -> Done:
+    """A run of Order that completed."""
+    return cli("workflow", "run", "Order", "--input", '{"order_id": "paid"}', "--id", "paid", "--wait", "--json")
+
+
+@pytest.fixture(scope="module")
+def declined(cli: Cli) -> Done:
+    """A run of Order that failed."""
+    done = cli(
+        "workflow", "run", "Order", "--input", '{"order_id": "declined"}', "--id", "declined", "--wait", "--json"
+    )
+    assert done.code == 1
+    return done
+
+
+def test_status_shows_every_task(cli: Cli, paid: Done) -> None:
+    """Facts first, then a row per task."""
+    done = cli("workflow", "status", "paid")
+
+    assert (done.code, done.err) == (0, "")
+    assert done.text == (
+        "Order  completed ✅  in <span>\n"
+        "  workflow id  paid\n"
+        "  run id       <run>\n"
+        "  started      <date>\n"
+        "  dashboard    http://localhost:8080/namespaces/default/workflows/paid/<run>/history\n"
+        "\n"
+        "  TASK     STATE      ATTEMPTS  STARTED   DURATION\n"
+        "✓ check    completed  1         <time>  <span>\n"
+        "✓ charge   completed  1         <time>  <span>\n"
+        "✓ deliver  completed  1         <time>  <span>\n"
+    )
+
+
+def test_a_run_is_found_by_any_of_its_names(cli: Cli, paid: Done, declined: Done) -> None:
+    """Workflow id, run id, or the workflow's name for its latest run; --id narrows a name."""
+    run_id = paid.document["run_id"]
+
+    by_id, by_run, by_both = (
+        cli("workflow", "status", *names, "--json").document
+        for names in (["paid"], [run_id], ["Order", "--id", run_id])
+    )
+    latest = cli("workflow", "status", "Order", "--json").document
+
+    assert {it["run_id"] for it in (by_id, by_run, by_both)} == {run_id}
+    assert latest["name"] == "Order"
+    wrong = cli("workflow", "status", "Waiting", "--id", run_id)
+    assert (wrong.code, wrong.err) == (
+        4,
+        f"error: no run of workflow 'Waiting' named '{run_id}'\nhint: moose-cli workflow history\n",
+    )
+
+
+def test_status_of_a_failed_run_names_the_error(cli: Cli, declined: Done) -> None:
+    """--verbose adds tracebacks and the events."""
+    short, whole = cli("workflow", "status", "declined"), cli("workflow", "status", "declined", "--verbose")
+
+    assert short.text.endswith(
+        "✓ check    completed  1         <time>  <span>\n"
+        "✗ charge   failed     1 of 2    <time>  <span>  NonRetryableError: card declined\n"
+        "- deliver  skipped    -         -         -\n"
+        "\n"
+        "task 'charge' failed on attempt 1: NonRetryableError: card declined\n"
+    )
+    assert 'raise NonRetryableError("card declined")' not in short.out
+    assert 'raise NonRetryableError("card declined")' in whole.out
+    assert "events\n" in whole.out
+    assert 'EVENT_TYPE_ACTIVITY_TASK_FAILED  activity="charge"' in whole.out
+
+
+def test_status_as_json_has_events_with_verbose(cli: Cli, declined: Done) -> None:
+    """Key names of the existing Moose."""
+    document = cli("workflow", "status", "declined", "--verbose", "--json").document
+
+    assert document["workflow_name"] == "Order"
+    assert document["status"] == "WORKFLOW_EXECUTION_STATUS_FAILED"
+    assert document["status_emoji"] == "❌"
+    assert document["failure_summary"]["error_type"] == "NonRetryableError"
+    failed = next(event for event in document["events"] if event["type"] == "EVENT_TYPE_ACTIVITY_TASK_FAILED")
+    assert failed["activity"] == "charge"
+    assert failed["error"] == "NonRetryableError: card declined"
+
+
+def test_an_unknown_run_exits_4(cli: Cli) -> None:
+    """After a second look: a new run takes a moment to be listed."""
+    done = cli("workflow", "status", "it's not there")
+
+    assert (done.code, done.out) == (4, "")
+    assert done.err == 'error: no run named "it\'s not there"\nhint: moose-cli workflow history\n'
+    assert cli("workflow", "status", "nope", "--json").document["error"]["code"] == "run_not_found"
+
+
+def test_status_says_when_nobody_works(idle: Cli) -> None:
+    """The run is open, and will stay so."""
+    assert idle("workflow", "run", "Nightly", "--id", "nobody", "--json").document["has_worker"] is False
+    done = idle("workflow", "status", "nobody")
+
+    assert done.code == 0
+    assert done.text.endswith("○ clean  waiting  -         -        -\n")
+    assert done.err == (
+        "note: nobody works for task queue 'cli-tests-idle'\n"
+        "hint: moose-cli dev   or, against this Temporal: moose-cli worker\n"
+    )
+    assert idle("workflow", "terminate", "nobody").code == 0
+
+
+def test_watching_ends_with_the_run(cli: Cli, paid: Done, declined: Done) -> None:
+    """Also for a run that has ended already; the exit code is the run's."""
+    good, bad = cli("workflow", "status", "paid", "--watch"), cli("workflow", "status", "declined", "--watch", "--json")
+
+    assert (good.code, bad.code) == (0, 1)
+    assert good.text.startswith("<time>  check    completed  <span>\n")
+    assert bad.document["error"]["task"] == "charge"
+    assert "✓ deliver" in on_terminal(cli, "workflow", "status", "paid", "--watch")
+
+
+def test_history_lists_the_newest_first(cli: Cli, paid: Done, declined: Done) -> None:
+    """Of all workflows or of one, in any state or in some."""
+    failed = cli("workflow", "history", "Order", "--status", "failed", "--limit", "1")
+    document = cli("w", "h", "--json", "-l", "500", "-s", "failed", "-s", "completed").document
+
+    assert failed.code == 0
+    header, row = (" ".join(line.split()) for line in failed.text.splitlines())
+    assert header == "WORKFLOW ID RUN ID STATUS STARTED AT DURATION"
+    assert row.endswith("<run> failed <date> <span>")
+    rows = {row["workflow_id"]: row for row in document}
+    assert rows["paid"]["status"] == "WORKFLOW_EXECUTION_STATUS_COMPLETED"
+    assert rows["paid"]["started_at"].endswith(" UTC")
+    assert {row["state"] for row in document} == {"failed", "completed"}
+    assert [row["started_at"] for row in document] == sorted((row["started_at"] for row in document), reverse=True)
+
+
+def test_history_without_runs_says_so(cli: Cli) -> None:
+    """On stderr: stdout has no rows."""
+    none = cli("workflow", "history", "NoSuch")
+    empty = Cli(folder=cli.folder, environment=cli.environment)("workflow", "history", "--task-queue", "unused")
+
+    assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
+    assert (empty.code, empty.out, empty.err) == (0, "", "no runs yet\n")
+    assert cli("workflow", "history", "NoSuch", "--json").document == []
+
+
+def test_result_prints_the_result_alone(cli: Cli, paid: Done, declined: Done) -> None:
+    """Ready for `jq`; a failed run has its error instead."""
+    good, bad = cli("workflow", "result", "paid"), cli("workflow", "result", "declined")
+
+    assert (good.code, good.err) == (0, "")
+    assert good.out == '{\n  "order_id": "paid",\n  "status": "paid"\n}\n'
+    assert (bad.code, bad.out) == (1, "")
+    assert bad.err.startswith("error: run 'declined' failed: task 'charge' failed on attempt 1: NonRetryableError")
+    assert cli("workflow", "result", "paid", "--json").document["result"]["status"] == "paid"
+
+
+def test_result_of_an_open_run_can_be_waited_for(cli: Cli) -> None:
+    """Without --wait it says how."""
+    flag = cli.folder / "flag-result"
+    started = cli("workflow", "run", "Waiting", "--input", f'{{"until": "{flag}"}}', "--id", "later")
+    assert started.code == 0, started.err
+
+    early = cli("workflow", "result", "later")
+    waiting = cli.start("workflow", "result", "later", "--wait")
+    flag.touch()
+    out, err = waiting.communicate(timeout=30)
+
+    assert (early.code, early.err) == (
+        1,
+        "error: run 'later' has no result yet\nhint: moose-cli workflow result later --wait\n",
+    )
+    assert (waiting.returncode, out, err) == (0, "null\n", "")
+
+
+def test_cancel_asks_which_of_several_runs(cli: Cli) -> None:
+    """Never a guess about something destructive."""
+    for name in ("twin-1", "twin-2"):
+        assert cli("workflow", "run", "Waiting", "--id", name).code == 0
+    wait_for(lambda: len(cli("workflow", "history", "Waiting", "-s", "running", "--json").document) == 2)
+
+    asked = cli("workflow", "cancel", "Waiting")
+    one = cli("workflow", "cancel", "Waiting", "--id", "twin-1")
+    wait_for(lambda: cli("workflow", "status", "twin-1", "--json").document["state"] == "canceled")
+    rest = cli("workflow", "cancel", "Waiting", "--all", "--json")
+    wait_for(lambda: cli("workflow", "status", "twin-2", "--json").document["state"] == "canceled")
+    again = cli("workflow", "cancel", "twin-2")
+
+    assert (asked.code, asked.err) == (
+        2,
+        "error: 2 runs of 'Waiting' are open: twin-2, twin-1\n"
+        "hint: moose-cli workflow cancel twin-2   or, for all of them, add --all\n",
+    )
+    assert (one.code, one.out) == (0, "'Waiting' cancellation requested successfully\n")
+    assert [run["workflow_id"] for run in rest.document["runs"]] == ["twin-2"]
+    assert (again.code, again.err) == (1, "error: workflow 'twin-2' has already been canceled\n")
+    status = cli("workflow", "status", "twin-1").text
+    assert status.startswith("Waiting  canceled 🚫  in <span>\n")
+    assert "⊘ wait  canceled" in status
+
+
+def test_terminate_says_why_in_the_status(cli: Cli) -> None:
+    """The reason is the user's, or ours."""
+    assert cli("workflow", "run", "Waiting", "--id", "wrong").code == 0
+
+    done = cli("workflow", "terminate", "wrong", "--reason", "wrong prices")
+
+    assert (done.code, done.out) == (0, "'wrong' terminated successfully\n")
+    assert cli("workflow", "status", "wrong").text.endswith("\nterminated: wrong prices\n")
+    ended = cli("workflow", "result", "wrong")
+    assert (ended.code, ended.err.splitlines()[0]) == (1, "error: run 'wrong' terminated: wrong prices")
+    assert cli("workflow", "terminate", "wrong").err == "error: workflow 'wrong' has already been terminated\n"
+
+
+def test_nothing_to_connect_to_exits_3(cli: Cli) -> None:
+    """It says where it looked and how to have one."""
+    done = cli("workflow", "status", "x", "--address", "127.0.0.1:1")
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err == "error: no Temporal server at 127.0.0.1:1: connection refused\nhint: moose-cli dev\n"
+    assert cli("workflow", "history", "--address", "127.0.0.1:1", "--json").document["error"]["code"] == (
+        "engine_unreachable"
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(cli: Cli, paid: Done) -> None:
+    """`… | head` shows no traceback."""
+    command = cli.start("workflow", "status", "paid", "--verbose")
+    assert command.stdout is not None
+    command.stdout.close()
+    assert command.stderr is not None
+    err = command.stderr.read()
+
+    assert (command.wait(20), err) == (141, "")
+
+
+def test_a_command_that_used_temporal_never_aborts_at_its_end(cli: Cli, paid: Done) -> None:
+    """temporalio/sdk-python#300: one process in thirty aborted at exit; two hundred have to end well."""
+
+    def code(_: int) -> int:
+        done = subprocess.run(
+            cli.command("workflow", "status", "paid", "--json"),
+            cwd=cli.folder,
+            env=cli.whole_environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(code, range(200)))
+
+    assert set(codes) == {0}

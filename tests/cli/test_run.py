@@ -1,0 +1,286 @@
+"""`workflow run`: starting, waiting, and being told what is wrong before anything starts."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+STARTED = """\
+'Order' started successfully.
+Workflow ID: Order-<id>
+Run ID: <run>
+View it in the Temporal dashboard: http://localhost:8080/namespaces/default/workflows/Order-<id>/<run>/history
+"""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_run_starts_and_returns(cli: Cli) -> None:
+    """The answer is on stdout, what to do next on stderr."""
+    done = cli("workflow", "run", "Order", "--input", '{"order_id": "7"}')
+
+    assert done.code == 0, done.err
+    assert done.text == STARTED
+    assert done.talk == "hint: moose-cli workflow status Order-<id> --watch\n"
+
+
+def test_waiting_shows_a_line_per_task_and_the_result(cli: Cli) -> None:
+    """In a pipe there is nothing but lines."""
+    done = cli("w", "r", "Order", "-i", '{"order_id": "7"}', "--wait")
+
+    assert (done.code, done.err) == (0, "")
+    assert done.text == STARTED + (
+        "\n"
+        "<time>  check    completed  <span>\n"
+        "<time>  charge   completed  <span>\n"
+        "<time>  deliver  completed  <span>\n"
+        "\n"
+        "'Order' completed in <span>.\n"
+        "{\n"
+        '  "order_id": "7",\n'
+        '  "status": "paid"\n'
+        "}\n"
+    )
+
+
+def test_a_run_that_fails_shows_the_users_error_and_exits_1(cli: Cli) -> None:
+    """Task, attempt, class, message, and the traceback from the user's first line on."""
+    done = cli("workflow", "run", "Order", "--input", '{"order_id": "offline"}', "--wait")
+
+    assert done.code == 1
+    assert done.text == STARTED + (
+        "\n"
+        "<time>  check    completed  <span>\n"
+        "<time>  charge   retrying   attempt 1 of 2: ValueError: terminal offline, next attempt in <span>\n"
+        "<time>  charge   failed     <span>  ValueError: terminal offline\n"
+        "<time>  deliver  skipped\n"
+    )
+    main = cli.folder.resolve() / "app" / "main.py"
+    assert done.talk == (
+        "error: run 'Order-<id>' failed: task 'charge' failed on attempt 2: ValueError: terminal offline\n"
+        "Traceback (most recent call last):\n"
+        f'  File "{main}", line 34, in charge\n'
+        '    raise ValueError("terminal offline")\n'
+        "ValueError: terminal offline\n"
+        "hint: moose-cli workflow status Order-<id> --verbose\n"
+    )
+
+
+def test_waiting_with_json_prints_one_object(cli: Cli) -> None:
+    """Also for a run that fails: the exit code says it."""
+    good = cli("workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait", "--json")
+    bad = cli("workflow", "run", "Order", "--input", '{"order_id": "declined"}', "--wait", "--json")
+
+    assert (good.code, good.err) == (0, "")
+    document = good.document
+    assert (document["name"], document["status"]) == ("Order", "WORKFLOW_EXECUTION_STATUS_COMPLETED")
+    assert document["result"] == {"order_id": "7", "status": "paid"}
+    assert [(task["name"], task["state"], task["attempts"]) for task in document["tasks"]] == [
+        ("check", "completed", 1),
+        ("charge", "completed", 1),
+        ("deliver", "completed", 1),
+    ]
+    assert document["workflow_id"].startswith("Order-")
+    assert document["error"] is None
+    assert bad.code == 1
+    error = bad.document["error"]
+    assert (error["task"], error["type"], error["message"]) == ("charge", "NonRetryableError", "card declined")
+    assert (error["attempt"], error["is_retryable"]) == (1, False)
+    assert 'raise NonRetryableError("card declined")' in error["traceback"]
+    assert [task["state"] for task in bad.document["tasks"]] == ["completed", "failed", "skipped"]
+
+
+def test_starting_with_json_prints_the_ids(cli: Cli) -> None:
+    """What a script needs to come back."""
+    done = cli("workflow", "run", "Nightly", "--json")
+
+    assert (done.code, done.err) == (0, "")
+    assert set(done.document) == {"name", "workflow_id", "run_id", "status", "state", "has_worker", "url"}
+    assert done.document["has_worker"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "error", "hint"),
+    [
+        (
+            ["--input", '{"order_id": 7, "total": "x"}'],
+            2,
+            "input of workflow 'Order' is not a valid Order\n"
+            "  order_id: input should be a valid string, got 7\n"
+            "  total: input should be a valid number, unable to parse string as a number, got 'x'",
+            """moose-cli workflow run Order --input '{"order_id": <str>}'""",
+        ),
+        (
+            [],
+            2,
+            "input of workflow 'Order' is not a valid Order: order_id: is missing",
+            """moose-cli workflow run Order --input '{"order_id": <str>}'""",
+        ),
+        (["--input", "[1, 2"], 2, "--input is not JSON: expecting ',' delimiter at line 1, column 6", None),
+        (["--input", "@nope.json"], 2, "nope.json cannot be read: No such file or directory", None),
+    ],
+)
+def test_a_wrong_input_starts_nothing(cli: Cli, given: list[str], code: int, error: str, hint: str | None) -> None:
+    """Each fault has its field, the reason and what was given."""
+    done = cli("workflow", "run", "Order", *given, "--id", "never-started")
+
+    assert (done.code, done.out) == (code, "")
+    assert done.err == f"error: {error}\n" + (f"hint: {hint}\n" if hint is not None else "")
+    assert cli("workflow", "status", "never-started").code == 4
+
+
+def test_an_unknown_name_exits_4_with_what_was_meant(cli: Cli) -> None:
+    """And does not start anything that nobody would ever take up."""
+    done = cli("workflow", "run", "Ordr")
+
+    assert (done.code, done.out) == (4, "")
+    assert done.err == "error: no workflow named 'Ordr'\nhint: did you mean: moose-cli workflow run Order\n"
+
+
+def test_an_input_nobody_takes_is_mentioned(cli: Cli) -> None:
+    """It is no mistake that could hurt."""
+    done = cli("workflow", "run", "Nightly", "--input", "{}", "--wait")
+
+    assert done.code == 0
+    assert done.err == "note: Nightly takes no input: what was given is not used\n"
+    assert done.text.endswith("<time>  clean  completed  <span>\n\n'Nightly' completed in <span>.\n")
+
+
+def test_input_from_stdin(cli: Cli) -> None:
+    """`-` reads it all."""
+    done = cli("workflow", "run", "Order", "--input", "-", "--wait", "--json", stdin='{"order_id": "piped"}')
+
+    assert done.document["result"]["order_id"] == "piped"
+
+
+def test_an_id_that_is_open_is_refused(cli: Cli) -> None:
+    """Afterwards it can be used again."""
+    arguments = ["workflow", "run", "Waiting", "--id", "one-at-a-time"]
+    assert cli(*arguments).code == 0
+
+    refused = cli(*arguments)
+
+    assert refused.code == 1
+    assert refused.err == (
+        "error: a run with the id 'one-at-a-time' is open\nhint: moose-cli workflow status one-at-a-time\n"
+    )
+    assert cli("workflow", "terminate", "one-at-a-time").code == 0
+    assert cli(*arguments).code == 0
+    assert cli("workflow", "terminate", "one-at-a-time").code == 0
+
+
+def test_once_per_input_ignores_how_the_input_is_spelled(cli: Cli) -> None:
+    """The second start is refused though its text differs."""
+    first = cli("workflow", "run", "Waiting", "--once-per-input", "--input", '{"until": "x", "a": 1}', "--json")
+    second = cli("workflow", "run", "Waiting", "--once-per-input", "--input", '{"a":1,"until":"x"}')
+
+    assert first.code == 0, first.err
+    assert second.code == 1
+    assert first.document["workflow_id"] in second.err
+    assert cli("workflow", "terminate", first.document["workflow_id"]).code == 0
+
+
+def test_nobody_working_is_said_within_five_seconds(idle: Cli) -> None:
+    """The run is there for whoever comes."""
+    begin = time.monotonic()
+    done = idle("workflow", "run", "Nightly")
+
+    assert (done.code, time.monotonic() - begin < 5) == (0, True)
+    assert done.err == (
+        "note: no worker has taken the run yet: nobody works for task queue 'cli-tests-idle'\n"
+        "hint: moose-cli dev   or, against this Temporal: moose-cli worker\n"
+    )
+    status = idle("workflow", "status", "Nightly", "--json").document
+    assert idle("workflow", "terminate", status["workflow_id"]).code == 0
+
+
+def test_waiting_goes_on_with_nobody_working_until_the_time_is_over(idle: Cli) -> None:
+    """124 is what `timeout` says; the run goes on."""
+    done = idle("workflow", "run", "Nightly", "--wait", "--timeout", "3s")
+
+    assert done.code == 124
+    assert done.talk == (
+        "note: no worker has taken the run yet: nobody works for task queue 'cli-tests-idle'; "
+        "start one: moose-cli dev, or moose-cli worker\n"
+        "error: 'Nightly-<id>' goes on after <span>\n"
+        "hint: moose-cli workflow status Nightly-<id> --watch\n"
+    )
+    assert idle("workflow", "terminate", "Nightly", "--all").code == 0
+
+
+def test_ctrl_c_ends_the_waiting_not_the_run(cli: Cli) -> None:
+    """It says how to come back."""
+    waiting = cli.start("workflow", "run", "Waiting", "--wait", "--id", "left-alone")
+    wait_for(lambda: cli("workflow", "status", "left-alone").code == 0)
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+
+    assert waiting.returncode == 130
+    assert err == (
+        "\nnote: left-alone goes on without you watching\nhint: moose-cli workflow status left-alone --watch\n"
+    )
+    assert cli("workflow", "status", "left-alone", "--json").document["state"] == "running"
+    assert cli("workflow", "terminate", "left-alone").code == 0
+
+
+def test_a_terminal_gets_a_table_that_moves(cli: Cli) -> None:
+    """With colours; `--no-color` and NO_COLOR take them away."""
+    text = on_terminal(cli, "workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait")
+    plain = on_terminal(cli, "--no-color", "workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait")
+
+    assert "✓ deliver" in text
+    assert "\x1b[32m" in text
+    assert "✓ deliver" in plain
+    assert "\x1b[32m" not in plain
+
+
+def on_terminal(cli: Cli, *arguments: str) -> str:
+    """What a terminal shows of a command."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, **cli.environment, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    command = subprocess.Popen(
+        cli.command(*arguments), cwd=cli.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    text = bytearray()
+    try:
+        while chunk := os.read(ours, 65536):
+            text += chunk
+    except OSError:  # Linux says so when the other side is closed
+        pass
+    os.close(ours)
+    assert command.wait(20) == 0
+    return text.decode()
+
+
+def test_without_a_project_a_worker_brings_the_plan(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Next to a running worker the name alone is enough."""
+    away = Cli(folder=tmp_path_factory.mktemp("elsewhere"), environment=cli.environment)
+    done = away("workflow", "run", "Order", "--input", '{"order_id": "far"}', "--wait", "--json")
+
+    assert done.code == 0, done.err
+    assert done.err == "note: no project here: a worker that knows 'Order' has to bring its plan\n"
+    assert done.document["result"]["order_id"] == "far"
+    assert [task["state"] for task in done.document["tasks"]] == ["completed"] * 3
+
+
+def test_remote_does_not_look_at_the_code_here(cli: Cli) -> None:
+    """The workers may have newer code than this folder; a bad input fails the run, not the call."""
+    done = cli("workflow", "run", "Order", "--remote", "--input", '{"order_id": 5}', "--wait", "--json")
+
+    assert done.code == 1
+    assert done.document["error"]["kind"] == "input"
+    assert done.document["tasks"] == []
