@@ -1,0 +1,190 @@
+"""Commands about declared workflows: check, list, graph. They need no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moose_lib.cli.main import main
+
+SHOP = """\
+from pydantic import BaseModel
+from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+
+class Order(BaseModel):
+    id: str
+
+class Paid(BaseModel):
+    id: str
+
+def check(order: Order) -> Order:
+    return order
+
+def charge(order: Order) -> Paid:
+    return Paid(id=order.id)
+
+def pack(order: Order) -> None:
+    pass
+
+def ship(paid: Paid) -> None:
+    pass
+
+def tidy() -> None:
+    pass
+
+last = Task[Paid, None](name="ship", config=TaskConfig(run=ship))
+left = Task[Order, Paid](name="charge", config=TaskConfig(run=charge, on_complete=[last]))
+right = Task[Order, None](name="pack", config=TaskConfig(run=pack, on_complete=[last]))
+first = Task[Order, Order](name="check", config=TaskConfig(run=check, on_complete=[left, right]))
+Workflow(name="Shop", config=WorkflowConfig(starting_task=first, timeout="30m", retries=1))
+Workflow(
+    name="Nightly",
+    config=WorkflowConfig(
+        starting_task=Task[None, None](name="tidy", config=TaskConfig(run=tidy)), schedule="@daily", retries=2
+    ),
+)
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moose.config.toml").write_text("", encoding="utf-8")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text(SHOP, encoding="utf-8")
+    return tmp_path
+
+
+def test_check_draws_each_workflow_with_what_feeds_its_tasks(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything is in order: exit 0."""
+    assert main(["check"]) == 0
+
+    assert capsys.readouterr().out == (
+        "Nightly  1 task, 2 retries, schedule @daily\n"
+        "  tidy  takes nothing\n"
+        "\n"
+        "Shop  4 tasks, timeout 30m, 1 retry\n"
+        "  check  ← input of the run (Order)\n"
+        "  ├─ charge  ← output of check (Order)\n"
+        "  └─ pack  ← output of check (Order)\n"
+        "     └─ ship  ← output of charge (Paid)  after charge, pack\n"
+        "\n"
+        "2 workflows, 5 tasks, no mistakes\n"
+    )
+
+
+def test_check_as_json_has_the_plans(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object for all workflows."""
+    assert main(["check", "--json"]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert [workflow["name"] for workflow in document["workflows"]] == ["Nightly", "Shop"]
+    assert document["faults"] == []
+    assert document["workflows"][1]["tasks"][3]["after"] == ["charge", "pack"]
+
+
+def test_check_tells_all_mistakes_at_once(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With file and line, exit 2."""
+    broken = SHOP.replace('timeout="30m"', 'timeout="30 parsecs"').replace('"@daily"', '"now and then"')
+    (shop / "app" / "main.py").write_text(broken, encoding="utf-8")
+
+    assert main(["check"]) == 2
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert all(line.startswith("error: app/main.py:") for line in errors)
+    assert "30 parsecs" in told.err
+    assert "now and then" in told.err
+    assert main(["check", "--json"]) == 2
+    assert len(json.loads(capsys.readouterr().out)["error"]["faults"]) == 2
+
+
+def test_code_that_does_not_import_is_shown_with_its_traceback(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The user's own, whole."""
+    (shop / "app" / "main.py").write_text("import no_such_module\n", encoding="utf-8")
+
+    assert main(["check"]) == 2
+
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {shop.resolve()}/app/main.py does not import\nTraceback (most recent call last):\n")
+    assert "ModuleNotFoundError: No module named 'no_such_module'\n" in err
+
+
+def test_a_single_file_needs_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check FILE`, and `--file` for the others."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+
+    assert main(["check", "shop.py"]) == 0
+    assert capsys.readouterr().out.endswith("2 workflows, 5 tasks, no mistakes\n")
+    assert main(["workflow", "list", "--file", "shop.py"]) == 0
+    assert "Shop" in capsys.readouterr().out
+    assert main(["workflow", "list"]) == 2
+    assert capsys.readouterr().err.startswith("error: no moose.config.toml in ")
+    assert main(["check", "other.py"]) == 2
+    assert capsys.readouterr().err == "error: other.py is not a file\nhint: moose-cli dev path/to/file.py\n"
+
+
+def test_the_file_of_a_running_dev_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands in another terminal of the folder need no --file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    (tmp_path / ".moose").mkdir()
+    (tmp_path / ".moose" / "dev-file").write_text(f"1 {tmp_path}/shop.py", encoding="utf-8")
+
+    assert main(["w", "l", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["Nightly", "Shop"]
+
+
+def test_list_shows_what_is_declared(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Known keys in JSON, with null where there is nothing."""
+    assert main(["workflow", "list"]) == 0
+    assert capsys.readouterr().out == (
+        "NAME     SCHEDULE  TASKS  INPUT  DECLARED AT\n"
+        "Nightly  @daily    1      -      app/main.py:30\n"
+        "Shop     None      4      Order  app/main.py:29\n"
+    )
+
+    assert main(["workflow", "list", "--json"]) == 0
+    nightly, shop_row = json.loads(capsys.readouterr().out)
+    assert (nightly["name"], nightly["schedule"], nightly["tasks"]) == ("Nightly", "@daily", ["tidy"])
+    assert (shop_row["schedule"], shop_row["timeout_seconds"], shop_row["retries"]) == (None, 1800.0, 1)
+    assert shop_row["line"] == 29
+
+
+def test_list_of_nothing_says_so(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """stdout stays empty."""
+    (shop / "app" / "main.py").write_text("", encoding="utf-8")
+
+    assert main(["workflow", "list"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "no workflows are declared\n")
+
+
+@pytest.mark.parametrize(("kind", "start"), [("text", "check"), ("mermaid", "flowchart TD\n"), ("dot", "digraph")])
+def test_graph_draws_in_three_languages(shop: Path, kind: str, start: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """To look at, to paste into documents, to render."""
+    assert main(["workflow", "graph", "Shop", "--format", kind]) == 0
+    assert capsys.readouterr().out.startswith(start)
+
+
+def test_graph_as_json_is_the_plan(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same that a run carries."""
+    assert main(["workflow", "graph", "Shop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["start"] == "check"
+
+
+def test_graph_of_an_unknown_workflow_exits_4(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what was meant."""
+    assert main(["workflow", "graph", "Shopp"]) == 4
+    assert capsys.readouterr().err == (
+        "error: no workflow named 'Shopp'\nhint: did you mean: moose-cli workflow graph Shop\n"
+    )
