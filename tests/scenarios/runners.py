@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import uuid
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import RawValue
+from tests.scenarios.inputs import DELIVERIES
 from tests.scenarios.scenario import Observed, Scenario, journal
 
 from moose_lib.engine.worker import run_worker
@@ -85,6 +89,18 @@ class TemporalRunner:
             stop.set()
             await worker
 
+    async def start_bare(self, name: str, run_input: RawValue) -> RawValue:
+        """Run it as any client of Temporal's can: by name, with an input and without a plan."""
+        answer: RawValue = await self._client.execute_workflow(
+            name,
+            run_input,
+            id=f"{name}-{uuid.uuid4().hex[:16]}",
+            task_queue=self._settings.temporal.task_queue,
+            result_type=RawValue,
+            execution_timeout=timedelta(seconds=_LIMIT_SECONDS),
+        )
+        return answer
+
     async def run(self, scenario: Scenario) -> Observed:
         if scenario.name not in self._runs:
             self._start(scenario)
@@ -149,6 +165,6 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _project(settings: Settings, scenarios: list[Scenario]) -> LoadedProject:
-    workflows = {scenario.name: scenario.workflow for scenario in scenarios}
+    workflows = {scenario.name: scenario.workflow for scenario in scenarios} | {DELIVERIES.name: DELIVERIES}
     project = Project(root=settings.root, entry=Path(__file__), settings=settings, is_single_file=True)
     return LoadedProject(project=project, workflows=workflows, plans=compile_workflows(workflows.values()))
