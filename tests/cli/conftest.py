@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.integration.conftest import temporal_server
 
 APP = Path(__file__).with_name("app.py")

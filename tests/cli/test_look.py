@@ -6,7 +6,6 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 from tests.cli.conftest import Cli, Done
 from tests.cli.test_run import on_terminal, wait_for
 
@@ -198,8 +197,10 @@ def test_cancel_asks_which_of_several_runs(cli: Cli) -> None:
 
     assert (asked.code, asked.err) == (
         2,
-        "error: 2 runs of 'Waiting' are open: twin-2, twin-1\n"
-        "hint: moose-cli workflow cancel twin-2   or, for all of them, add --all\n",
+        (
+            "error: 2 runs of 'Waiting' are open: twin-2, twin-1\n"
+            "hint: moose-cli workflow cancel twin-2   or, for all of them, add --all\n"
+        ),
     )
     assert (one.code, one.out) == (0, "'Waiting' cancellation requested successfully\n")
     assert [run["workflow_id"] for run in rest.document["runs"]] == ["twin-2"]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-
 from tests.cli.conftest import Cli
 
 STARTED = """\
@@ -118,9 +117,11 @@ def test_starting_with_json_prints_the_ids(cli: Cli) -> None:
         (
             ["--input", '{"order_id": 7, "total": "x"}'],
             2,
-            "input of workflow 'Order' is not a valid Order\n"
-            "  order_id: input should be a valid string, got 7\n"
-            "  total: input should be a valid number, unable to parse string as a number, got 'x'",
+            (
+                "input of workflow 'Order' is not a valid Order\n"
+                "  order_id: input should be a valid string, got 7\n"
+                "  total: input should be a valid number, unable to parse string as a number, got 'x'"
+            ),
             """moose-cli workflow run Order --input '{"order_id": <str>}'""",
         ),
         (

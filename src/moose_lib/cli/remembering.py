@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _NOTE = Path(".moose") / "dev-file"
 
 
 @contextmanager
-def remembering_file(directory: Path, file: Path) -> Iterator[None]:
+def remembering_file(directory: Path, file: Path) -> Generator[None]:
     """Leave a note in `directory` while `dev` runs; the newest one counts."""
     note = directory / _NOTE
     text = f"{os.getpid()} {file.resolve()}"

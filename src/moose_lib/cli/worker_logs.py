@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
@@ -19,11 +19,13 @@ from moose_lib.project.settings import LoggerSettings
 
 __all__ = ["tagging"]
 
+#: Tells about itself at INFO what only its makers want to know.
+_sdk = logging.getLogger("temporalio")
 _FIELDS = ("workflow", "workflow_id", "run_id", "task", "attempt")
 
 
 @contextmanager
-def tagging(settings: LoggerSettings) -> Iterator[None]:
+def tagging(settings: LoggerSettings) -> Generator[None]:
     """Send logs to stderr and tag what tasks write, until the worker ends."""
     is_json = settings.format == "json"
     stdout, stderr = sys.stdout, sys.stderr
@@ -34,6 +36,7 @@ def tagging(settings: LoggerSettings) -> Iterator[None]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
+    _sdk.setLevel(logging.NOTSET if settings.level == "debug" else logging.WARNING)
     sys.stdout, sys.stderr = _TaggedStream(stdout, is_json=is_json), _TaggedStream(stderr, is_json=is_json)
     try:
         yield
@@ -43,6 +46,7 @@ def tagging(settings: LoggerSettings) -> Iterator[None]:
         sys.stdout, sys.stderr = stdout, stderr
         root.removeHandler(handler)
         root.setLevel(level)
+        _sdk.setLevel(logging.NOTSET)
 
 
 def _told_for_users(record: logging.LogRecord) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from temporalio.client import Client
@@ -16,7 +16,7 @@ __all__ = ["Client", "connected", "ui_of"]
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Client]:
+async def connected(settings: Settings) -> AsyncGenerator[Client]:
     """Connect, and turn what the server refuses into our errors.
 
     Raises:

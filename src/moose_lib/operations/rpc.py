@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from temporalio.client import Client
@@ -16,7 +16,7 @@ _GONE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
 
 
 @contextmanager
-def told_by_server(client: Client) -> Iterator[None]:
+def told_by_server(client: Client) -> Generator[None]:
     """Turn what is left of Temporal's errors into ours: nobody above knows Temporal's.
 
     Raises:

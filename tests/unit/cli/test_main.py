@@ -142,7 +142,10 @@ def test_completion_scripts_are_printed(shell: str, capsys: pytest.CaptureFixtur
         (
             ImportFailed("/x/app.py", "Traceback (most recent call last):\nKeyError: 'a'\n"),
             2,
-            "error: /x/app.py does not import\nTraceback (most recent call last):\nKeyError: 'a'\nhint: python /x/app.py\n",
+            (
+                "error: /x/app.py does not import\nTraceback (most recent call last):\nKeyError: 'a'\n"
+                "hint: python /x/app.py\n"
+            ),
         ),
         (click.ClickException("Something broke."), 1, "error: something broke\n"),
         (KeyboardInterrupt(), 130, ""),
@@ -237,8 +240,8 @@ def test_nobody_reading_any_more_is_no_error(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_process_ends_with_the_code_and_its_output_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through os._exit, which flushes nothing by itself."""
     ended = list[int]()
-    monkeypatch.setattr(entry.os, "_exit", ended.append)
-    monkeypatch.setattr(entry.sys, "argv", ["moose-cli", "--version"])
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr("sys.argv", ["moose-cli", "--version"])
 
     entry.run()
 

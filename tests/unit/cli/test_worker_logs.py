@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -23,7 +23,7 @@ TEXT, JSON = LoggerSettings(), LoggerSettings(format="json", level="debug")
 
 
 @contextmanager
-def within(run: RunInfo) -> Iterator[None]:
+def within(run: RunInfo) -> Generator[None]:
     token = current_run.set(run)
     try:
         yield
@@ -110,7 +110,7 @@ def test_a_failed_attempt_is_told_as_the_users_error(
     trace: str | None, more: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Temporal's own report has only frames of ours."""
-    detail = FailureDetail(**{"class": "ValueError"}, message="bad", traceback=trace, attempt=2)
+    detail = FailureDetail.model_validate({"class": "ValueError", "message": "bad", "traceback": trace, "attempt": 2})
     with tagging(TEXT), within(ONE):
         try:
             raise TaskFailure("bad", detail, type="ValueError", is_last=False)

@@ -1,0 +1,202 @@
+"""The two commands that stay: `worker` and `dev`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.cli.conftest import APP, Cli, start_worker, still
+from tests.cli.test_run import wait_for
+from tests.integration.conftest import free_port
+
+
+def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
+    """Two lines, then only what tasks write; SIGTERM is no failure."""
+    worker = cli.start("worker", "--task-queue", "cli-drain")
+    assert worker.stdout is not None
+    lines = [worker.stdout.readline(), worker.stdout.readline()]
+    done = cli(
+        "workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait", "--json", "--task-queue", "cli-drain"
+    )
+    worker.send_signal(signal.SIGTERM)
+    out, err = worker.communicate(timeout=30)
+
+    address = cli.environment["MOOSE_TEMPORAL_CONFIG__ADDRESS"]
+    assert lines == [
+        f"working for task queue 'cli-drain' of {address} (namespace default)\n",
+        "workflows: Nightly, Order, Waiting\n",
+    ]
+    assert done.code == 0
+    assert worker.returncode == 0
+    assert still(out) == "[Order/check #1 <id>] checking 7\nstopped\n".replace("<id>", done.document["workflow_id"][6:])
+    assert err == "finishing the running tasks\n"
+
+
+def test_a_task_that_a_stopping_worker_gave_back_has_one_attempt(cli: Cli) -> None:
+    """Nothing is used up by a deployment."""
+    flag = cli.folder / "flag-drain"
+    impatient = Cli(
+        folder=cli.folder,
+        environment={
+            **cli.environment,
+            "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-back",
+            "MOOSE_WORKER__GRACE_PERIOD": "1s",
+        },
+    )
+    first = start_worker(impatient)
+    assert impatient("workflow", "run", "Waiting", "--input", f'{{"until": "{flag}"}}', "--id", "back").code == 0
+    wait_for(lambda: impatient("workflow", "status", "back", "--json").document["tasks"][0]["state"] == "running")
+    first.send_signal(signal.SIGTERM)
+    _, err = first.communicate(timeout=30)
+    assert first.returncode == 0, err
+    flag.touch()
+    second = start_worker(impatient)
+    done = impatient("workflow", "result", "back", "--wait", "--json")
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=30)
+
+    assert done.code == 0
+    assert done.document["tasks"][0]["attempts"] == 1
+    assert second.returncode == 0
+
+
+def test_a_second_signal_ends_a_worker_at_once(cli: Cli) -> None:
+    """For those who cannot wait for the grace period."""
+    hasty = Cli(
+        folder=cli.folder,
+        environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-hasty"},
+    )
+    worker = start_worker(hasty)
+    assert hasty("workflow", "run", "Waiting", "--id", "hasty").code == 0
+    wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running")
+    assert worker.stderr is not None
+    worker.send_signal(signal.SIGINT)
+    while worker.stderr.readline() != "finishing the running tasks\n":
+        assert worker.poll() is None
+    worker.send_signal(signal.SIGINT)
+
+    assert worker.wait(10) == 130
+    worker.communicate()
+    assert hasty("workflow", "terminate", "hasty").code == 0
+
+
+def test_a_worker_whose_code_does_not_load_exits_2(cli: Cli, tmp_path: Path) -> None:
+    """With the user's traceback; a supervisor must not take it for a crash."""
+    file = tmp_path / "broken.py"
+    file.write_text("1 / 0\n", encoding="utf-8")
+    done = cli("worker", str(file))
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"error: {file.resolve()} does not import\n"
+        "Traceback (most recent call last):\n"
+        f'  File "{file.resolve()}", line 1, in <module>\n'
+        "    1 / 0\n"
+        "    ~~^~~\n"
+        "ZeroDivisionError: division by zero\n"
+        f"hint: python {file.resolve()}\n"
+    )
+
+
+def test_a_worker_without_a_server_exits_3(cli: Cli) -> None:
+    """There is nothing to wait for."""
+    done = cli("worker", "--address", "127.0.0.1:1")
+
+    assert (done.code, done.err) == (
+        3,
+        "error: no Temporal server at 127.0.0.1:1: connection refused\nhint: moose-cli dev\n",
+    )
+
+
+@contextmanager
+def developing(cli: Cli, *arguments: str) -> Generator[subprocess.Popen[str]]:
+    """A `dev` that has said it is ready."""
+    dev = cli.start("dev", *arguments)
+    assert dev.stdout is not None
+    try:
+        seen = list[str]()
+        while not any(line.startswith("  Stop") for line in seen):
+            seen.append(dev.stdout.readline())
+            assert seen[-1], f"{''.join(seen)}{dev.stderr.read() if dev.stderr is not None else ''}"
+        yield dev
+    finally:
+        if dev.poll() is None:
+            dev.send_signal(signal.SIGINT)
+            dev.communicate(timeout=60)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Cli:
+    """A folder with a single file and no server."""
+    (tmp_path / "shop.py").write_text(APP.read_text(encoding="utf-8"), encoding="utf-8")
+    return Cli(folder=tmp_path)
+
+
+def test_dev_runs_a_single_file_and_leaves_nothing_behind(alone: Cli) -> None:
+    """The spec's calls work beside it, without saying which file or which port."""
+    ports = ["--temporal-port", str(free_port()), "--ui-port", str(free_port())]
+    with developing(alone, "shop.py", *ports) as dev:
+        children = psutil.Process(dev.pid).children(recursive=True)
+        started = alone("workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait")
+        listed = alone("workflow", "list")
+        status = alone("workflow", "status", "Order")
+        second = alone("dev", "shop.py", "--temporal-port", str(free_port()), "--ui-port", str(free_port()))
+        dev.send_signal(signal.SIGINT)
+        out, err = dev.communicate(timeout=60)
+
+    assert started.code == 0, started.err
+    assert f"http://localhost:{ports[3]}/namespaces/default/workflows/Order-" in started.out
+    assert "Waiting" in listed.out
+    assert status.code == 0
+    assert second.code == 1
+    assert second.err.startswith("error: moose-cli dev is already running in ")
+    assert dev.returncode == 0, err
+    assert "worker   │ [Order/check #1 " in out
+    assert "dev      │ stopping; running tasks continue at the next start (Ctrl-C again to hurry)\n" in out
+    assert children
+    wait_for(lambda: not any(it.is_running() and it.status() != psutil.STATUS_ZOMBIE for it in children))
+    assert not (alone.folder / ".moose" / "dev-file").exists()
+
+
+def test_dev_shows_a_reload_and_code_that_does_not_load(alone: Cli) -> None:
+    """A save is picked up; a broken one leaves the old code at work."""
+    file = alone.folder / "shop.py"
+    with developing(alone, "shop.py", "--temporal-port", str(free_port()), "--ui-port", str(free_port())) as dev:
+        assert dev.stdout is not None
+        file.write_text(APP.read_text(encoding="utf-8") + "\nboom(\n", encoding="utf-8")
+        refused = _line_with(dev, "the next save is tried again")
+        file.write_text(APP.read_text(encoding="utf-8").replace('"Nightly"', '"Weekly"'), encoding="utf-8")
+        reloaded = _line_with(dev, "reloaded")
+        dev.send_signal(signal.SIGTERM)
+        _, err = dev.communicate(timeout=60)
+
+    assert refused == "dev      │ the worker goes on with the code it has; the next save is tried again\n"
+    assert still(reloaded) == "dev      │ reloaded shop.py in <span>: Order, Waiting, Weekly\n"
+    assert "SyntaxError" in err
+    assert dev.returncode == 0
+
+
+def _line_with(dev: subprocess.Popen[str], text: str) -> str:
+    assert dev.stdout is not None
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        line = dev.stdout.readline()
+        if text in line:
+            return line
+        assert line, "dev ended"
+    raise AssertionError(f"{text!r} was not said in time")
+
+
+def test_a_busy_port_is_named_with_its_setting(alone: Cli, server: int) -> None:
+    """Who holds it, and what to change."""
+    done = alone("dev", "shop.py", "--temporal-port", str(server), "--ui-port", str(free_port()))
+
+    assert done.code == 1
+    assert done.err.startswith(f"error: port {server} is in use")
+    assert "--temporal-port" in done.err
