@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import runpy
 import signal
 import sys
 from datetime import timedelta
@@ -173,6 +174,16 @@ def test_the_launcher_gives_up_when_its_parent_is_gone(
         launch.main(["1" if os.getppid() != 1 else "2", "/bin/program"])
 
     assert executed == []
+
+
+def test_without_a_parent_death_signal_the_launcher_does_without(
+    executed: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "argv", ["launch.py", str(os.getppid()), "/bin/program"])
+    runpy.run_path(launch.__file__, run_name="__main__")
+
+    assert executed == [("/bin/program", ["/bin/program"])]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
