@@ -7,25 +7,21 @@ module that reads the process environment.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from moose_lib.errors import SettingsError
 from moose_lib.project import layers
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.running import STATE_DIRECTORY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from pydantic_core import ErrorDetails
-
-    from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
+from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
 
 _SECRETS = frozenset({"api_key"})
 _OPTIONAL_TEXTS = frozenset(
