@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
     from moose_lib.operations.records import StartedRun
 
-__all__ = ["NO_WORKER", "Wanted", "is_idle", "prepare", "start", "start_wanted", "started_lines"]
+__all__ = ["Wanted", "idleness", "prepare", "start", "start_wanted", "started_lines"]
 
 #: How long a worker that is there may take to pick a run up; without a known worker there is less to wait for.
 _PATIENCE = timedelta(seconds=4)
 _NO_PATIENCE = timedelta(seconds=1)
-NO_WORKER = "no worker has taken the run yet: nobody works for task queue {queue!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,30 +110,36 @@ async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:
     return await start_run(client, wanted.plan, wanted.data, task_queue=queue, workflow_id=identity, ui=ui)
 
 
-async def is_idle(client: Client, run: StartedRun, task_queue: str) -> bool:
-    """Whether nobody takes the run up, as far as can be known within five seconds."""
+async def idleness(client: Client, run: StartedRun, wanted: Wanted) -> str | None:
+    """Say why nothing happens, if nobody takes the run up, as far as can be known within five seconds."""
     from moose_lib.operations.workers import is_taken_up, list_pollers
 
-    pollers = await list_pollers(client, task_queue)
-    return not await is_taken_up(client, run, within=_PATIENCE if pollers else _NO_PATIENCE)
+    queue = wanted.session.task_queue
+    pollers = await list_pollers(client, queue)
+    patience = _PATIENCE if pollers else _NO_PATIENCE
+    if await is_taken_up(client, run, needs_plan=wanted.plan is None, within=patience):
+        return None
+    if not pollers:
+        return f"no worker has taken the run yet: nobody works for task queue {queue!r}"
+    if wanted.plan is None:
+        return f"no worker so far knows a workflow named {run.workflow!r}; the run waits for one"
+    return f"no worker has taken the run yet, though some have worked for task queue {queue!r} lately"
 
 
 def start(output: Output, wanted: Wanted) -> int:
     """Start the run and say where it can be seen."""
     from moose_lib.cli.documents import started_document
 
-    queue = wanted.session.task_queue
-
-    async def work(client: Client) -> tuple[StartedRun, bool]:
+    async def work(client: Client) -> tuple[StartedRun, str | None]:
         run = await start_wanted(client, wanted)
         output.data(*started_lines(run))
-        return run, await is_idle(client, run, queue)
+        return run, await idleness(client, run, wanted)
 
     run, idle = wanted.session.run(work)
     if output.is_json:
-        output.document(started_document(run, has_worker=not idle))
-    if idle:
-        output.note(NO_WORKER.format(queue=queue))
+        output.document(started_document(run, has_worker=idle is None))
+    if idle is not None:
+        output.note(idle)
         output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
     elif not output.is_json:
         output.hint(f"moose-cli workflow status {run.workflow_id} --watch")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from moose_lib.cli.documents import run_document
 from moose_lib.cli.output import Output
-from moose_lib.cli.starting import NO_WORKER, Wanted, is_idle, start_wanted, started_lines
+from moose_lib.cli.starting import Wanted, idleness, start_wanted, started_lines
 from moose_lib.cli.status_text import STATE_PAINTS, failure_text, traceback_lines
 from moose_lib.cli.texts import duration_text
 from moose_lib.cli.views import View, view_for
@@ -34,7 +34,7 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
         run = await start_wanted(client, wanted)
         started.append(run)
         output.data(*started_lines(run), "")
-        return await _follow_new(client, output, run, wanted.session.task_queue, timeout)
+        return await _follow_new(client, output, run, wanted, timeout)
 
     try:
         status = wanted.session.run(work)
@@ -44,7 +44,7 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
 
 
 async def _follow_new(
-    client: Client, output: Output, run: StartedRun, task_queue: str, patience: timedelta | None
+    client: Client, output: Output, run: StartedRun, wanted: Wanted, patience: timedelta | None
 ) -> RunStatus:
     """Show a new run until it ends, and say so if nobody works on it at all.
 
@@ -52,7 +52,7 @@ async def _follow_new(
         GaveUpWaiting: it has not ended after `patience`.
     """
     with view_for(output) as view:
-        warning = asyncio.create_task(_warn_if_idle(client, view, run, task_queue))
+        warning = asyncio.create_task(_warn_if_idle(client, view, run, wanted))
         try:
             async with asyncio.timeout(None if patience is None else patience.total_seconds()):
                 return await follow_run(client, run.workflow_id, run.run_id, view.show)
@@ -65,9 +65,10 @@ async def _follow_new(
             warning.cancel()
 
 
-async def _warn_if_idle(client: Client, view: View, run: StartedRun, task_queue: str) -> None:
-    if await is_idle(client, run, task_queue):
-        view.note(f"{NO_WORKER.format(queue=task_queue)}; start one: moose-cli dev, or moose-cli worker")
+async def _warn_if_idle(client: Client, view: View, run: StartedRun, wanted: Wanted) -> None:
+    idle = await idleness(client, run, wanted)
+    if idle is not None:
+        view.note(f"{idle}; start one: moose-cli dev, or moose-cli worker")
 
 
 async def follow(client: Client, output: Output, workflow_id: str, run_id: str) -> RunStatus:

@@ -41,15 +41,8 @@ def _ending(run: RunSummary) -> str:
 
 
 async def cancel_run(client: Client, run: RunSummary) -> None:
-    """Ask the run to stop; its running tasks are canceled and their `on_cancel` runs.
-
-    Raises:
-        RunNotOpen: it ended in the meantime.
-    """
-    try:
-        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).cancel()
-    except RPCError as error:
-        raise _refused(run, error) from error
+    """Ask the run to stop; its running tasks are canceled and their `on_cancel` runs. One that has ended stays so."""
+    await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).cancel()
 
 
 async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
@@ -61,10 +54,6 @@ async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
     try:
         await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).terminate(reason=reason)
     except RPCError as error:
-        raise _refused(run, error) from error
-
-
-def _refused(run: RunSummary, error: RPCError) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return RunNotOpen(f"workflow {run.workflow_id!r} has already completed")
-    return error
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise RunNotOpen(f"workflow {run.workflow_id!r} has already completed") from error
+        raise

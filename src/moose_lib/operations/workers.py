@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -10,7 +11,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from moose_lib.operations.events import PickedUp, RunClosed
+from moose_lib.operations.events import PickedUp, Planned, RunClosed
 from moose_lib.operations.reading import read_events
 from moose_lib.operations.records import Poller, StartedRun
 
@@ -36,13 +37,15 @@ async def list_pollers(client: Client, task_queue: str) -> tuple[Poller, ...]:
     return tuple(sorted(pollers, key=lambda poller: poller.last_seen, reverse=True))
 
 
-async def is_taken_up(client: Client, run: StartedRun, *, within: timedelta) -> bool:
-    """Tell whether a worker takes a new run up within a time; the only proof that somebody works for its queue."""
-    try:
+async def is_taken_up(client: Client, run: StartedRun, *, needs_plan: bool = False, within: timedelta) -> bool:
+    """Tell whether a worker takes a new run up within a time; the only proof that somebody works for its queue.
+
+    With `needs_plan`, only a worker that knows the workflow counts.
+    """
+    proof = (Planned, RunClosed) if needs_plan else (PickedUp, RunClosed)
+    with suppress(TimeoutError):
         async with asyncio.timeout(within.total_seconds()):
             async for event in read_events(client, run.workflow_id, run.run_id, wait=True):
-                if isinstance(event, PickedUp | RunClosed):
+                if isinstance(event, proof):
                     return True
-    except TimeoutError:
-        return False
-    return True
+    return False
