@@ -56,9 +56,9 @@ def try_compile(workflows: Iterable[Workflow]) -> tuple[dict[str, Plan], list[Fa
         found |= {_key(fault): fault for fault in _settings_faults(workflow) + _model_faults(workflow)}
         planned, unwired = _planned_tasks(workflow, shape, is_checked=not found)
         found |= {_key(fault): fault for fault in unwired}
-        if not found:
+        if not found and len(planned) == len(workflow.tasks()):
             plans[workflow.name] = _plan(workflow, planned)
-        faults = found | faults
+        faults |= {key: fault for key, fault in found.items() if key not in faults}
     return plans, list(faults.values())
 
 
@@ -98,7 +98,7 @@ def _planned_tasks(
             if task.name not in undecided:
                 faults.append(unwired.fault)
             continue
-        if is_checked:
+        if is_checked and task.is_input_known and task.is_output_known:
             planned.append(_planned(graph, task, source))
     return planned, faults
 

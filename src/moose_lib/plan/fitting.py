@@ -64,6 +64,7 @@ def structural_gaps(output: type[BaseModel], wanted: type[BaseModel]) -> list[st
 
 def fits(offered: object, wanted: object) -> bool:
     """Whether every value annotated `offered` is one that `wanted` takes; in doubt, no."""
+    offered, wanted = _bare(offered), _bare(wanted)
     if wanted is typing.Any or wanted is object or offered == wanted:
         return True
     if _is_union(offered):
@@ -98,9 +99,9 @@ def _need(name: str, field: FieldInfo) -> Need | None:
     annotation = _without_none(field.annotation)
     if is_model(annotation):
         return Need(field=name, model=annotation, is_list=False)
-    arguments = typing.get_args(annotation)
-    if typing.get_origin(annotation) is list and arguments and is_model(arguments[0]):
-        return Need(field=name, model=arguments[0], is_list=True)
+    if typing.get_origin(annotation) is list:
+        member = _bare(next(iter(typing.get_args(annotation)), None))  # `typing.List` has none
+        return Need(field=name, model=member, is_list=True) if is_model(member) else None
     return None
 
 
@@ -109,6 +110,11 @@ def _without_none(annotation: object) -> object:
         return annotation
     members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
     return members[0] if len(members) == 1 else annotation
+
+
+def _bare(annotation: object) -> object:
+    """Without what `Annotated` adds: constraints are checked when there is a value."""
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
 
 
 def _is_union(annotation: object) -> bool:

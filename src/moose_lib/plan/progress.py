@@ -17,7 +17,7 @@ class TaskState(StrEnum):
     """Where a task of a run stands.
 
     waiting: its parents have not all completed. running: started. completed, failed: over. skipped: never starts, as a
-    task before it failed. canceled: stopped, or never started because the run was canceled.
+    task before it failed or the run was canceled. canceled: stopped while it ran.
     """
 
     WAITING = "waiting"
@@ -71,10 +71,12 @@ class Progress:
         self._skip_after(name)
 
     def cancel(self) -> None:
-        """The run was canceled: nothing more starts, and what has not finished is canceled."""
+        """The run was canceled: what runs is canceled, and what waits never starts."""
         for name, state in self._states.items():
-            if state in (TaskState.WAITING, TaskState.RUNNING):
+            if state is TaskState.RUNNING:
                 self._states[name] = TaskState.CANCELED
+            elif state is TaskState.WAITING:
+                self._states[name] = TaskState.SKIPPED
         self._running.clear()
 
     def state(self, name: str) -> TaskState:
