@@ -204,6 +204,9 @@ class _HandlerThread(threading.Thread):
 
 
 def _raise_in_thread(identifier: int | None) -> None:
-    """Raise HandlerStopped in a thread at its next Python instruction; the interpreter's own C call for that."""
+    """Raise HandlerStopped in a thread at its next Python instruction; the interpreter's own C call for that.
+
+    Python 3.11 under a tracer (a debugger, coverage) spins in every thread for as long as the exception is pending.
+    """
     assert identifier is not None, "the thread was started"
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(identifier), ctypes.py_object(HandlerStopped))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -106,6 +108,34 @@ class Engine:
             namespace=self.client.namespace,
         )
         await replayer.replay_workflow(await handle.fetch_history())
+
+
+@asynccontextmanager
+async def worker_process(
+    engine: Engine, file: Path, grace: str = "30s", *, is_measured: bool = True
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A worker for a project file in a process of its own; stopped with SIGTERM if it is still there in the end."""
+    temporal = engine.settings.temporal
+    script = Path(__file__).with_name("worker_process.py")
+    environment = {name: value for name, value in os.environ.items() if is_measured or "COVERAGE" not in name}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        str(file),
+        str(temporal.port),
+        temporal.task_queue,
+        grace,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 60)
 
 
 def loaded(settings: Settings, *workflows: Workflow) -> LoadedProject:

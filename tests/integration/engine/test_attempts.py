@@ -125,23 +125,6 @@ async def test_an_async_handler_is_stopped_at_its_timeout(engine: Engine) -> Non
     assert "await asyncio.sleep(60)" in (error.traceback or "")
 
 
-async def test_a_blocking_handler_times_out_and_is_left_behind(engine: Engine) -> None:
-    """`time.sleep` cannot be interrupted: the attempt ends at its timeout all the same, and the next one runs."""
-    attempts = list[int]()
-
-    def slow(ctx: TaskContext[Number]) -> Number:
-        attempts.append(ctx.run.attempt)
-        if ctx.run.attempt == 1:
-            time.sleep(8)
-        return ctx.input
-
-    task = Task[Number, Number](name="slow", config=TaskConfig(run=slow, timeout="300ms", retries=1))
-    started = time.monotonic()
-    assert await engine.run(single("SlowSync", task), {"value": 1}) == {"value": 1}
-    assert time.monotonic() - started < 7
-    assert attempts == [1, 2]
-
-
 async def test_a_workflow_timeout_covers_the_whole_run(engine: Engine) -> None:
     """The run times out though its retries are not used up, and the running handler is stopped within seconds."""
     stopped = asyncio.Event()

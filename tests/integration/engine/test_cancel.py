@@ -85,24 +85,6 @@ async def test_cancel_of_a_sync_handler(engine: Engine) -> None:
     assert order == ["finally", "on_cancel 8"]
 
 
-async def test_cancel_of_a_handler_that_blocks(engine: Engine) -> None:
-    """`on_cancel` does not wait for code that cannot be stopped."""
-    begun, end = threading.Event(), threading.Event()
-    order = list[str]()
-
-    def run(ctx: TaskContext[Number]) -> Number:
-        begun.set()
-        end.wait(30)
-        return ctx.input
-
-    def on_cancel(ctx: TaskContext[Number]) -> None:
-        order.append("on_cancel")
-
-    assert await canceled_after(engine, single("CancelBlocked", run, on_cancel), begun) < 6
-    end.set()
-    assert order == ["on_cancel"]
-
-
 async def test_cancel_cannot_be_refused(engine: Engine) -> None:
     """A handler that swallows the cancellation and returns is canceled all the same."""
     begun = threading.Event()

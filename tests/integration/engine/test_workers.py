@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from tests.integration.engine.support import Engine, Handle, result, until
+from tests.integration.engine.support import Engine, Handle, result, until, worker_process
 
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
@@ -86,31 +84,6 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-@asynccontextmanager
-async def worker_process(
-    engine: Engine, folder: Folder, grace: str = "30s"
-) -> AsyncGenerator[asyncio.subprocess.Process]:
-    temporal = engine.settings.temporal
-    script = Path(__file__).with_name("worker_process.py")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(script),
-        str(folder.file),
-        str(temporal.port),
-        temporal.task_queue,
-        grace,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.wait(), 60)
-
-
 async def start(engine: Engine, folder: Folder) -> Handle:
     """A run started by a client that names it and gives an input, as any would."""
     return await engine.start_foreign("Lives", {"value": 1})
@@ -118,20 +91,20 @@ async def start(engine: Engine, folder: Folder) -> Handle:
 
 async def test_a_killed_worker_loses_nothing(engine: Engine, folder: Folder) -> None:
     """kill -9 in the middle of a task with `retries=0`: the next worker runs it again within seconds, as attempt 1."""
-    async with worker_process(engine, folder) as process:
+    async with worker_process(engine, folder.file) as process:
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
         process.kill()
         await process.wait()
     folder.go()
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         assert await result(handle, 40) == {"value": 2}
     assert folder.notes == ["first", "begun 1", "begun 1", "ended 1", "last"]
 
 
 async def test_a_draining_worker_lets_its_tasks_end(engine: Engine, folder: Folder) -> None:
     """SIGTERM: the running task ends within the grace period, on the old worker; the next worker goes on after it."""
-    async with worker_process(engine, folder) as process:
+    async with worker_process(engine, folder.file) as process:
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
         process.terminate()
@@ -139,38 +112,38 @@ async def test_a_draining_worker_lets_its_tasks_end(engine: Engine, folder: Fold
         folder.go()
         assert await asyncio.wait_for(process.wait(), 20) == 0
     assert folder.notes == ["first", "begun 1", "ended 1"]
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         assert await result(handle, 40) == {"value": 2}
     assert folder.notes == ["first", "begun 1", "ended 1", "last"]
 
 
 async def test_a_task_that_outlasts_the_grace_period_runs_again(engine: Engine, folder: Folder) -> None:
     """It is stopped without `on_cancel` and without using up an attempt, and the next worker runs it from its begin."""
-    async with worker_process(engine, folder, grace="1s") as process:
+    async with worker_process(engine, folder.file, grace="1s") as process:
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 20) == 0
     folder.go()
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         assert await result(handle, 40) == {"value": 2}
     assert folder.notes == ["first", "begun 1", "begun 1", "ended 1", "last"]
 
 
 async def test_an_open_run_keeps_its_plan_when_the_graph_is_edited(engine: Engine, folder: Folder) -> None:
     """A finished task is renamed while the run is open: the run goes on, with the new code of the tasks still there."""
-    async with worker_process(engine, folder, grace="10ms"):
+    async with worker_process(engine, folder.file, grace="10ms"):
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
     folder.go()
     folder.write(first="renamed", last=10)
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         assert await result(handle, 40) == {"value": 11}
 
 
 async def test_a_task_that_no_worker_knows_waits_for_one_that_does(engine: Engine, folder: Folder) -> None:
     """The pending task is renamed: the run stays open and says why, and completes when the name is back."""
-    async with worker_process(engine, folder, grace="10ms"):
+    async with worker_process(engine, folder.file, grace="10ms"):
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
     folder.go()
@@ -180,10 +153,10 @@ async def test_a_task_that_no_worker_knows_waits_for_one_that_does(engine: Engin
         [pending] = (await handle.describe()).raw_description.pending_activities
         return pending.last_failure.application_failure_info.type == "TaskUnknown"
 
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         await until(is_unknown)
     folder.write(slow="slow")
-    async with worker_process(engine, folder):
+    async with worker_process(engine, folder.file):
         assert await result(handle, 40) == {"value": 2}
     assert folder.notes == ["first", "begun 1", "begun 1", "ended 1", "last"]
 
