@@ -193,7 +193,8 @@ def _run_file(name: str, file: Path) -> ModuleType:
 def _module_name(file: Path) -> str:
     """The file's own name, so that tracebacks read well, unless that would hide another module."""
     if file.stem in sys.stdlib_module_names:
-        importlib.import_module(file.stem)  # now: later the library would find the user's file in its place
+        with contextlib.suppress(ImportError):  # some are for other platforms
+            importlib.import_module(file.stem)  # now: later the library would find the user's file in its place
     is_taken = file.stem in sys.stdlib_module_names or file.stem in sys.modules or not file.stem.isidentifier()
     return f"moose_file_{file.stem}" if is_taken else file.stem
 
