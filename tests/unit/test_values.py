@@ -26,6 +26,7 @@ from pydantic import (
     SecretStr,
     computed_field,
     field_serializer,
+    with_config,
 )
 from typing_extensions import TypedDict
 
@@ -75,6 +76,7 @@ class Everything(BaseModel):
     more: dict[str, list[Nested]]
 
 
+@with_config(ConfigDict(extra="forbid"))
 class Typed(TypedDict):
     raw: bytes
 
@@ -293,6 +295,7 @@ def test_a_typed_dict_in_a_model_travels() -> None:
 
     value = Holder(typed={"raw": b"\xff"})
     assert travelled(value) == value
+    assert read_value("t", Holder, b'{"typed": {"raw": "_w==", "more": 1}}') == value
 
 
 def test_nothing_is_null() -> None:

@@ -221,8 +221,6 @@ def _same_or_sub(kind: object, of: object) -> bool:
 def _name(annotation: object) -> str:
     if annotation is None or annotation is type(None):
         return "None"
-    if annotation is inspect.Parameter.empty:
-        return "an unannotated value"
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return " | ".join(map(_name, typing.get_args(annotation)))
     if isinstance(annotation, str) or not isinstance(annotation, type):

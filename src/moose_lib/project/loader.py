@@ -24,8 +24,6 @@ from moose_lib.project.settings import Settings, load_settings
 
 CONFIG_FILE = "moose.config.toml"
 
-_HEADER = "Traceback (most recent call last):\n"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
@@ -204,10 +202,7 @@ def _their_traceback(error: BaseException) -> str:
     shown = traceback.TracebackException.from_exception(error)
     frames = itertools.dropwhile(lambda frame: _is_importing(frame.filename), shown.stack)
     shown.stack = traceback.StackSummary.from_list(list(frames))
-    lines = list(shown.format())
-    if not shown.stack and _HEADER in lines:  # a SyntaxError in the entry itself: nothing stands below the header
-        lines.remove(_HEADER)
-    return "".join(lines)
+    return "".join(shown.format())
 
 
 def _is_importing(file: str) -> bool:

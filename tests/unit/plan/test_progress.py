@@ -125,6 +125,14 @@ def test_canceling_ends_what_runs_and_what_waits() -> None:
     assert progress.is_finished
 
 
+def test_what_waits_when_the_run_is_canceled_never_starts() -> None:
+    progress = Progress(DIAMOND)
+    progress.start()
+    progress.cancel()
+
+    assert states(progress, DIAMOND) == {"a": X, "b": S, "c": S, "d": S}
+
+
 def test_a_finished_run_has_nothing_to_start() -> None:
     progress = Progress(DIAMOND, completed=["a", "b", "c", "d"])
 
