@@ -126,8 +126,12 @@ def idle(server: int, folder: Path) -> Cli:
 @pytest.fixture(scope="session")
 def cli(server: int, folder: Path) -> Iterator[Cli]:
     """The project against the server, with a worker."""
-    address = {"MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}"}
-    cli = Cli(folder=folder, environment={**address, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": QUEUE})
+    environment = {
+        "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
+        "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": QUEUE,
+        "MOOSE_WORKER__GRACE_PERIOD": "2s",
+    }
+    cli = Cli(folder=folder, environment=environment)
     worker = start_worker(cli)
     try:
         yield cli

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.cli.conftest import Cli, Done
-from tests.cli.test_run import on_terminal, wait_for
+from tests.cli.test_run import interrupted, on_terminal, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,32 @@ def test_watching_ends_with_the_run(cli: Cli, paid: Done, declined: Done) -> Non
     assert good.text.startswith("<time>  check    completed  <span>\n")
     assert bad.document["error"]["task"] == "charge"
     assert "✓ deliver" in on_terminal(cli, "workflow", "status", "paid", "--watch")
+
+
+def test_ctrl_c_ends_the_watching(cli: Cli) -> None:
+    """The run goes on, and can be watched again."""
+    assert cli("workflow", "run", "Waiting", "--id", "watched").code == 0
+    text = interrupted(cli, "workflow", "status", "watched", "--watch")
+
+    assert "● wait" in text
+    assert " watched goes on without you watching" in text
+    assert cli("workflow", "terminate", "watched").code == 0
+
+
+def test_list_without_a_project_shows_what_has_run(
+    cli: Cli, paid: Done, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An address is enough; without one, the missing project is the nearer reason."""
+    away = Cli(folder=tmp_path_factory.mktemp("nowhere"), environment=cli.environment)
+    done, document = away("workflow", "list"), away("workflow", "list", "--json").document
+
+    assert done.err == "note: no project here: these are the workflows that have run lately\n"
+    assert done.out.splitlines()[0] == "NAME"
+    assert "Order" in done.out.splitlines()
+    assert {"name": "Order", "schedule": None} in document
+    assert away("workflow", "list", "--task-queue", "unused").out == ""
+    nothing = away("workflow", "list", "--address", "127.0.0.1:1")
+    assert (nothing.code, nothing.err.splitlines()[0].partition(" in ")[0]) == (2, "error: no moose.config.toml")
 
 
 def test_history_lists_the_newest_first(cli: Cli, paid: Done, declined: Done) -> None:

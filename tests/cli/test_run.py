@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from tests.cli.conftest import Cli
@@ -237,6 +239,17 @@ def test_ctrl_c_ends_the_waiting_not_the_run(cli: Cli) -> None:
     assert cli("workflow", "terminate", "left-alone").code == 0
 
 
+def test_being_terminated_is_not_the_runs_end_either(cli: Cli) -> None:
+    """143, as shells report it."""
+    waiting = cli.start("workflow", "run", "Waiting", "--wait", "--id", "left-too")
+    wait_for(lambda: cli("workflow", "status", "left-too").code == 0)
+    waiting.terminate()
+    waiting.communicate(timeout=20)
+
+    assert waiting.returncode == 143
+    assert cli("workflow", "terminate", "left-too").code == 0
+
+
 def test_a_terminal_gets_a_table_that_moves(cli: Cli) -> None:
     """With colours; `--no-color` and NO_COLOR take them away."""
     text = on_terminal(cli, "workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait")
@@ -248,23 +261,68 @@ def test_a_terminal_gets_a_table_that_moves(cli: Cli) -> None:
     assert "\x1b[32m" not in plain
 
 
-def on_terminal(cli: Cli, *arguments: str) -> str:
+def test_a_terminal_shows_that_nobody_works(idle: Cli) -> None:
+    """Under the table, as long as it is so."""
+    text = on_terminal(idle, "workflow", "run", "Nightly", "--wait", "--timeout", "3s", code=124)
+
+    assert "no worker has taken the run yet: nobody works for task queue 'cli-tests-idle'" in text
+    assert idle("workflow", "terminate", "Nightly", "--all").code == 0
+
+
+def test_a_name_no_worker_knows_is_said(cli: Cli) -> None:
+    """Where the code is not here, only the workers can tell."""
+    done = cli("workflow", "run", "Nobody", "--remote", "--id", "nobody-knows")
+
+    assert done.code == 0
+    assert done.err == (
+        "note: no worker so far knows a workflow named 'Nobody'; the run waits for one\n"
+        "hint: moose-cli dev   or, against this Temporal: moose-cli worker\n"
+    )
+    status = cli("workflow", "status", "nobody-knows")
+    assert status.out.endswith("\n  no worker so far knows a workflow named 'Nobody'\n")
+    assert cli("workflow", "terminate", "nobody-knows").code == 0
+
+
+def on_terminal(cli: Cli, *arguments: str, code: int = 0) -> str:
     """What a terminal shows of a command."""
+    with terminal(cli, *arguments) as (command, screen):
+        text = "".join(_chunks(screen))
+        assert command.wait(20) == code
+    return text
+
+
+def interrupted(cli: Cli, *arguments: str) -> str:
+    """What a terminal shows of a command that is interrupted once a task runs."""
+    with terminal(cli, *arguments) as (command, screen):
+        text = ""
+        for chunk in _chunks(screen):
+            if "●" in chunk and "●" not in text:
+                command.send_signal(signal.SIGINT)
+            text += chunk
+        assert command.wait(20) == 130
+    return text
+
+
+@contextmanager
+def terminal(cli: Cli, *arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+    """A command, and the terminal it runs in."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, **cli.environment, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    environment = {**cli.whole_environment, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
     command = subprocess.Popen(
         cli.command(*arguments), cwd=cli.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
-    text = bytearray()
     try:
-        while chunk := os.read(ours, 65536):
-            text += chunk
-    except OSError:  # Linux says so when the other side is closed
-        pass
-    os.close(ours)
-    assert command.wait(20) == 0
-    return text.decode()
+        yield command, ours
+    finally:
+        os.close(ours)
+
+
+def _chunks(screen: int) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with suppress(OSError):  # Linux says so when the other side is closed
+        while chunk := os.read(screen, 65536):
+            yield decoder.decode(chunk)
 
 
 def test_without_a_project_a_worker_brings_the_plan(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:

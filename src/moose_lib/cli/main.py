@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -39,7 +40,9 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _BROKEN_PIPE = 141
 
 
-def _forbid_color(context: click.Context, parameter: click.Parameter, value: object) -> None:  # noqa: ARG001
+def _forbid_color(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Take effect whichever of the two ways asked for it."""
+    del parameter
     if value:
         context.ensure_object(Output).forbid_color()
 
@@ -56,7 +59,13 @@ def cli() -> None:
 
 def run() -> NoReturn:
     """Run the command line and end the process."""
+    signal.signal(signal.SIGTERM, _terminated)
     end(main(sys.argv[1:]))
+
+
+def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001  # Python's signature
+    """Leave as on any other error, so that a terminal gets its cursor back."""
+    raise SystemExit(128 + number)
 
 
 def main(arguments: Sequence[str]) -> int:

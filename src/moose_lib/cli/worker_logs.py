@@ -13,7 +13,6 @@ from threading import Lock
 from typing import TextIO
 
 from moose_lib.dmv2.workflow import RunInfo
-from moose_lib.engine.failures import TaskFailure, read_failure
 from moose_lib.engine.logs import current_run
 from moose_lib.project.settings import LoggerSettings
 
@@ -31,7 +30,6 @@ def tagging(settings: LoggerSettings) -> Generator[None]:
     stdout, stderr = sys.stdout, sys.stderr
     handler = logging.StreamHandler(stderr)
     handler.setFormatter(_JsonFormatter() if is_json else _TextFormatter())
-    handler.addFilter(_told_for_users)
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -47,17 +45,6 @@ def tagging(settings: LoggerSettings) -> Generator[None]:
         root.removeHandler(handler)
         root.setLevel(level)
         _sdk.setLevel(logging.NOTSET)
-
-
-def _told_for_users(record: logging.LogRecord) -> bool:
-    """Rewrite Temporal's report of a failed attempt: the user's error and traceback, none of our frames."""
-    error = record.exc_info[1] if record.exc_info is not None else None
-    if isinstance(error, TaskFailure):
-        detail = read_failure(error)
-        trace = "" if detail.traceback is None else f"\n{detail.traceback.rstrip()}"
-        record.msg, record.args = f"attempt {detail.attempt} failed: {detail.summary}{trace}", ()
-        record.exc_info = None
-    return True
 
 
 class _TextFormatter(logging.Formatter):

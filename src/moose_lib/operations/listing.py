@@ -12,11 +12,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from moose_lib.errors import RunNotFound
 from moose_lib.operations.records import RunState, RunSummary
 
-__all__ = ["find_open_runs", "find_run", "list_runs", "quoted"]
+__all__ = ["find_open_runs", "find_run", "list_names", "list_runs", "quoted"]
 
 #: A new run appears in Temporal's lists a moment after its start; how long to look again before saying "not found".
 _LOOK_AGAIN = (0.1, 0.3, 0.6)
 _PAGE = 200
+_RECENT = 1000
 
 _STATES = {
     WorkflowExecutionStatus.RUNNING: RunState.RUNNING,
@@ -60,6 +61,12 @@ async def list_runs(
     if wanted:
         conditions.append(f"ExecutionStatus IN ({wanted})")
     return await _query(client, " AND ".join(conditions), limit)
+
+
+async def list_names(client: Client, *, task_queue: str) -> tuple[str, ...]:
+    """Return the names of the workflows that have run lately, where their code is not at hand."""
+    recent = await list_runs(client, task_queue=task_queue, limit=_RECENT)
+    return tuple(sorted({run.name for run in recent}))
 
 
 async def find_run(client: Client, reference: str, *, name: str | None = None) -> RunSummary:

@@ -125,7 +125,7 @@ def test_a_single_file_needs_no_project(
     assert capsys.readouterr().out.endswith("2 workflows, 5 tasks, no mistakes\n")
     assert main(["workflow", "list", "--file", "shop.py"]) == 0
     assert "Shop" in capsys.readouterr().out
-    assert main(["workflow", "list"]) == 2
+    assert main(["workflow", "graph", "Shop"]) == 2
     assert capsys.readouterr().err.startswith("error: no moose.config.toml in ")
     assert main(["check", "other.py"]) == 2
     assert capsys.readouterr().err == "error: other.py is not a file\nhint: moose-cli dev path/to/file.py\n"

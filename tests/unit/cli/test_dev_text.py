@@ -176,4 +176,4 @@ def test_code_that_does_not_load_is_shown_as_python_shows_it(
 def test_an_event_nobody_knows_is_a_mistake_of_ours() -> None:
     """Never silently dropped."""
     with pytest.raises(TypeError):
-        DevText(Output(), "app.py").tell("news")  # pyright: ignore[reportArgumentType]
+        DevText(Output(), "app.py").tell("news")  # pyright: ignore[reportArgumentType]  # on purpose

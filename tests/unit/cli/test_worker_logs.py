@@ -13,7 +13,6 @@ import pytest
 
 from moose_lib.cli.worker_logs import tagging
 from moose_lib.dmv2.workflow import RunInfo
-from moose_lib.engine.failures import FailureDetail, TaskFailure
 from moose_lib.engine.logs import TaskLogger, current_run
 from moose_lib.project.settings import LoggerSettings
 
@@ -103,22 +102,6 @@ def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None
     assert (hello["message"], hello["level"], hello["task"], hello["attempt"]) == ("hello", "info", "charge", 2)
     assert broke["traceback"].endswith("ValueError: bad")
     assert (printed["message"], printed["logger"], printed["run_id"]) == ("printed", "print", "r2")
-
-
-@pytest.mark.parametrize(("trace", "more"), [("Traceback: no\n", "\nTraceback: no"), (None, "")])
-def test_a_failed_attempt_is_told_as_the_users_error(
-    trace: str | None, more: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Temporal's own report has only frames of ours."""
-    detail = FailureDetail.model_validate({"class": "ValueError", "message": "bad", "traceback": trace, "attempt": 2})
-    with tagging(TEXT), within(ONE):
-        try:
-            raise TaskFailure("bad", detail, type="ValueError", is_last=False)
-        except TaskFailure:
-            logging.getLogger("temporalio.activity").warning("Completing activity as failed", exc_info=True)
-
-    err = re.sub(r"^\d\d:\d\d:\d\d", "<time>", capsys.readouterr().err)
-    assert err == f"<time> WARNING [Order/charge #2 1f] attempt 2 failed: ValueError: bad{more}\n"
 
 
 def test_a_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:

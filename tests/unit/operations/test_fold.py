@@ -306,4 +306,4 @@ def test_a_history_without_its_beginning_is_refused() -> None:
     with pytest.raises(ValueError, match="starts with its beginning"):
         Fold("x").status(START)
     with pytest.raises(TypeError):
-        Fold("x").apply("nonsense")  # pyright: ignore[reportArgumentType]
+        Fold("x").apply("nonsense")  # pyright: ignore[reportArgumentType]  # on purpose

@@ -83,7 +83,7 @@ def began(first_run_id: str) -> HistoryEvent:
 
 
 async def read(client: FakeClient, run_id: str) -> list[RunEvent]:
-    return [it async for it in read_events(cast("Client", client), "Order-1", run_id)]
+    return [it async for it in read_events(cast("Client", client), "Order-1", run_id)]  # a part of one
 
 
 async def test_a_run_whose_first_lives_are_forgotten_is_read_from_what_is_left() -> None:

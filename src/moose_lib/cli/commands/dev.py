@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from moose_lib.cli.groups import examples
 from moose_lib.cli.options import pass_output
 from moose_lib.cli.output import Output
+
+if TYPE_CHECKING:
+    from moose_lib.dev.events import DevEvent
 
 
 @click.command(
@@ -33,15 +37,16 @@ def dev(
     namespace: str | None,
     task_queue: str | None,
 ) -> int:
-    """Develop: Temporal with its UI and a worker that reloads on save, for a project folder or a single FILE.
+    """Develop: Temporal, its UI, and a worker that reloads on save.
 
-    Ctrl-C stops all of it; runs go on at the next start.
+    For a project folder, or for a single FILE. Ctrl-C stops all of it; runs go on at the next start.
     """
     from moose_lib.cli.dev_text import DevText
     from moose_lib.cli.options import Target
     from moose_lib.cli.remembering import remembering_file
     from moose_lib.cli.session import open_project
     from moose_lib.dev import serve
+    from moose_lib.dev.events import DevReady
 
     overrides = {
         "temporal_config.temporal_port": temporal_port,
@@ -51,5 +56,11 @@ def dev(
     }
     project = open_project(Target(file=file, overrides=overrides))
     text = DevText(output, project.name)
-    with remembering_file(Path.cwd(), project.entry) if project.is_single_file else nullcontext():
-        return serve(project, on_event=text.tell)
+    with ExitStack() as stack:
+
+        def tell(event: DevEvent) -> None:
+            if isinstance(event, DevReady) and project.is_single_file:
+                stack.enter_context(remembering_file(Path.cwd(), project.entry))
+            text.tell(event)
+
+        return serve(project, on_event=tell)

@@ -12,6 +12,7 @@ from moose_lib.cli.options import Target, json_option, pass_output, target_optio
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
+    from moose_lib.cli.session import Session
     from moose_lib.dmv2.workflow import Workflow
     from moose_lib.plan.model import Plan
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
 @target_options
 @pass_output
 def list_workflows(output: Output, target: Target) -> None:
-    """List the workflows that the project declares."""
-    from moose_lib.cli.session import open_project, open_session
-    from moose_lib.project.loader import load_project
+    """List the workflows that the project declares.
+
+    Without a project here: the names of those that have run lately.
+    """
+    from moose_lib.cli.session import open_session
 
     session = open_session(target)
-    loaded = load_project(session.project or open_project(target))
+    loaded = session.load()
+    if loaded is None:
+        _list_names(output, target, session)
+        return
     found = [(loaded.workflows[name], loaded.plans[name]) for name in sorted(loaded.workflows)]
     if output.is_json:
         output.document([_document(workflow, plan) for workflow, plan in found])
@@ -36,6 +42,23 @@ def list_workflows(output: Output, target: Target) -> None:
         output.table(("NAME", "SCHEDULE", "TASKS", "INPUT", "DECLARED AT"), rows)
     else:
         output.talk("no workflows are declared")
+
+
+def _list_names(output: Output, target: Target, session: Session) -> None:
+    from moose_lib.cli.session import open_project
+    from moose_lib.errors import EngineUnreachable
+    from moose_lib.operations.listing import list_names
+
+    try:
+        names = session.run(lambda client: list_names(client, task_queue=session.task_queue))
+    except EngineUnreachable:
+        open_project(target)  # says that there is no project, which is the nearer reason
+        raise
+    output.note("no project here: these are the workflows that have run lately")
+    if output.is_json:
+        output.document([{"name": name, "schedule": None} for name in names])
+    elif names:
+        output.table(("NAME",), [(name,) for name in names])
 
 
 def _row(workflow: Workflow, plan: Plan) -> tuple[str, ...]:

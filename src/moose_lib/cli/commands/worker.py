@@ -23,7 +23,7 @@ from moose_lib.cli.output import Output
 @target_options
 @pass_output
 def worker(output: Output, target: Target, script: Path | None, ready_fd: int | None) -> int:
-    """Work for a Temporal that runs elsewhere: only a worker, for the address in the settings.
+    """Run only a worker, for a Temporal that runs elsewhere.
 
     SIGTERM or Ctrl-C drains: running tasks get the grace period, no attempt is used up. A second one ends it at once.
     """
