@@ -21,8 +21,9 @@ from temporalio import activity
 from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskContext
 from moose_lib.engine.failures import TaskTimedOut
-from moose_lib.engine.handlers import Handlers, Outcome, Running
+from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.logs import TaskLogger, current_run
+from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL, AttemptsUsed
 from moose_lib.plan.model import Source
 

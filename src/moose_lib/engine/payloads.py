@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     ExternalStorage,
     StorageDriver,
@@ -39,6 +40,8 @@ from moose_lib.project.settings import Settings
 VALUE_LIMIT: Final = 64 * 1024 * 1024
 
 _OBJECT: Final = TypeAdapter(dict[str, object])
+
+_CONVERTERS: Final = tuple(PydanticPayloadConverter().converters.values())
 
 _DIRECTORY: Final = "values"
 
@@ -67,7 +70,7 @@ def converter_for(directory: Path) -> DataConverter:
         return driver if is_stored else None
 
     return DataConverter(
-        payload_converter_class=PydanticPayloadConverter,
+        payload_converter_class=_ValueConverter,
         failure_converter_class=FailureConverter,
         external_storage=ExternalStorage(drivers=[driver], driver_selector=select, payload_size_threshold=0),
     )
@@ -82,6 +85,13 @@ def check_size(data: bytes, owner: str, *, limit: int = VALUE_LIMIT) -> bytes:
     if len(data) > limit:
         raise ValueTooLarge(owner, field=_largest_field(data), size=len(data), limit=limit)
     return data
+
+
+class _ValueConverter(CompositePayloadConverter):
+    """pydantic's JSON. The SDK builds a converter for each payload, so what is costly to build is shared."""
+
+    def __init__(self) -> None:
+        super().__init__(*_CONVERTERS)
 
 
 class FileDriver(StorageDriver):

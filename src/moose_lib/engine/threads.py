@@ -1,0 +1,152 @@
+"""Threads for `def` handlers, in which one can be asked to stop.
+
+CPython can raise an exception in another thread, between any two of its instructions. So that it always hits the
+handler it is meant for, a thread takes the next call only after the worker's loop has seen the end of the one before,
+from where on nobody asks that one to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import queue
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from moose_lib.engine.running import Outcome, Running
+
+_RELEASE_LIMIT_SECONDS: Final = 60.0
+
+
+class HandlerStopped(asyncio.CancelledError):
+    """Raised inside a `def` handler that has to stop: the run was canceled, or the attempt's time is over.
+
+    Like asyncio's cancellation it is not an `Exception`; clean up in `finally`, and let it pass.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("stopped")
+        thread = threading.current_thread()
+        if isinstance(thread, _HandlerThread) and thread.call is not None:
+            thread.call.heard.set()
+
+
+class Threads:
+    """As many threads as calls run at a time; a thread is used again when its call has ended.
+
+    They end with the process, or when they have nothing to do after `close`: a call that blocks holds nobody up.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_HandlerThread] = []
+        self._is_closed = False
+
+    def run(self, function: Callable[[], object]) -> Running:
+        """Run `function` in a thread, with a copy of the current context."""
+        thread = self._idle.pop() if self._idle else _HandlerThread(self._take_back)
+        call = _InThread(function, thread)
+        thread.calls.put(call)
+        return call
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._is_closed = True
+        for thread in self._idle:
+            thread.calls.put(None)
+
+    def _take_back(self, thread: _HandlerThread) -> None:
+        if self._is_closed:
+            thread.calls.put(None)
+        else:
+            self._idle.append(thread)
+
+
+class _InThread(Running):
+    """A function in a thread."""
+
+    def __init__(self, function: Callable[[], object], thread: _HandlerThread) -> None:
+        super().__init__()
+        self.heard = threading.Event()
+        self._function = function
+        self._thread = thread
+        self._context = contextvars.copy_context()
+        self._lock = threading.Lock()
+        self._has_begun = self._is_over = self._is_unwanted = False
+        self._released = threading.Event()
+
+    def stop(self) -> None:
+        with self._lock:
+            if not self._has_begun:
+                self._is_unwanted = True
+            elif not self._is_over:  # then the thread waits for its release, so it is still in this call
+                _raise_in_thread(self._thread.ident)
+
+    @property
+    def has_heard(self) -> bool:
+        return self.heard.is_set()
+
+    def perform(self) -> None:
+        """Run the function and tell its outcome; called by the thread."""
+        with self._lock:
+            self._has_begun = True
+        outcome = Outcome()
+        try:
+            try:
+                if self._is_unwanted:
+                    raise HandlerStopped  # noqa: TRY301  # as if it had arrived at the first instruction
+                outcome = Outcome(value=self._context.run(self._function))
+            except BaseException as error:  # noqa: BLE001  # the outcome of users' code, sys.exit() included
+                outcome = Outcome(error=error)
+            self._end(outcome)
+        except HandlerStopped as error:  # it arrived just after the function had ended
+            self._end(outcome if outcome != Outcome() else Outcome(error=error))
+
+    def _end(self, outcome: Outcome) -> None:
+        self._report(lambda: self._settle_and_release(outcome))
+        self._released.wait(_RELEASE_LIMIT_SECONDS)
+
+    def _settle_and_release(self, outcome: Outcome) -> None:
+        self._is_over = True
+        self._settle(outcome)
+        self._released.set()
+
+
+class _HandlerThread(threading.Thread):
+    """A thread that performs one call after the other."""
+
+    def __init__(self, take_back: Callable[[_HandlerThread], None]) -> None:
+        super().__init__(name="moose-handler", daemon=True)
+        self.calls: queue.SimpleQueue[_InThread | None] = queue.SimpleQueue()
+        self.call: _InThread | None = None
+        self._take_back = take_back
+        self.start()
+
+    def run(self) -> None:
+        """Perform calls until there is a `None` among them."""
+        try:
+            while self._perform_next():
+                pass
+        except HandlerStopped:  # it arrived after its call; this thread was not taken back and is not used again
+            return
+
+    def _perform_next(self) -> bool:
+        self.call = self.calls.get()
+        if self.call is None:
+            return False
+        self.call.perform()
+        _raise_in_thread(self.ident, None)
+        self.call = None
+        self._take_back(self)
+        return True
+
+
+def _raise_in_thread(identifier: int | None, error: type[BaseException] | None = HandlerStopped) -> None:
+    """Raise an exception in a thread at its next Python instruction, or take back one that has not been raised yet.
+
+    Python 3.11 under a tracer (a debugger, coverage) spins in every thread for as long as the exception is pending.
+    """
+    assert identifier is not None, "the thread was started"
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(identifier), raised)
