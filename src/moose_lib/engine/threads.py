@@ -73,7 +73,7 @@ class _InThread(Running):
         self._thread = thread
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
-        self._has_begun = self._is_over = self._is_unwanted = False
+        self._has_begun = self._is_over = self._is_unwanted = self._is_asked_to_stop = False
         self._released = threading.Event()
 
     def stop(self) -> None:
@@ -81,6 +81,7 @@ class _InThread(Running):
             if not self._has_begun:
                 self._is_unwanted = True
             elif not self._is_over:  # then the thread waits for its release, so it is still in this call
+                self._is_asked_to_stop = True
                 _raise_in_thread(self._thread.ident)
 
     @property
@@ -100,8 +101,18 @@ class _InThread(Running):
             except BaseException as error:  # noqa: BLE001  # the outcome of users' code, sys.exit() included
                 outcome = Outcome(error=error)
             self._end(outcome)
+            self._await_stop()
         except HandlerStopped as error:  # it arrived just after the function had ended
             self._end(outcome if outcome != Outcome() else Outcome(error=error))
+
+    def _await_stop(self) -> None:
+        """Let a stop that is under way arrive here, or it would hit the thread's next call.
+
+        Taking it back is no way: CPython 3.11 then leaves every thread of the process on its slow path for ever, and
+        under a tracer (a debugger, coverage) spinning.
+        """
+        while self._is_asked_to_stop and not self.has_heard:
+            pass
 
     def _end(self, outcome: Outcome) -> None:
         self._report(lambda: self._settle_and_release(outcome))
@@ -136,17 +147,15 @@ class _HandlerThread(threading.Thread):
         if self.call is None:
             return False
         self.call.perform()
-        _raise_in_thread(self.ident, None)
         self.call = None
         self._take_back(self)
         return True
 
 
-def _raise_in_thread(identifier: int | None, error: type[BaseException] | None = HandlerStopped) -> None:
-    """Raise an exception in a thread at its next Python instruction, or take back one that has not been raised yet.
+def _raise_in_thread(identifier: int | None) -> None:
+    """Raise HandlerStopped in a thread at its next Python instruction.
 
-    Python 3.11 under a tracer (a debugger, coverage) spins in every thread for as long as the exception is pending.
+    Python 3.11 under a tracer spins in every thread for as long as the exception is pending.
     """
     assert identifier is not None, "the thread was started"
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(identifier), raised)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(identifier), ctypes.py_object(HandlerStopped))
