@@ -334,7 +334,7 @@ def test_a_bad_schedule() -> None:
         ({"on_complete": ["b"]}, "on_complete holds 'b', which is not a task"),
         ({"on_complete": "b"}, "on_complete is 'b', which is not a list"),
         ({"input_from": "store"}, "input_from is 'store'"),
-        ({"input_from": tick}, f"input_from is {tick!r}"),
+        pytest.param({"input_from": tick}, f"input_from is {tick!r}", id="input_from a function"),
     ],
 )
 def test_a_bad_part_of_a_config(settings: dict[str, Any], text: str) -> None:
