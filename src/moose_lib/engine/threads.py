@@ -1,8 +1,8 @@
 """Threads for `def` handlers, in which one can be asked to stop.
 
 CPython can raise an exception in another thread, between any two of its instructions. So that it always hits the
-handler it is meant for, a thread takes the next call only after the worker's loop has seen the end of the one before,
-from where on nobody asks that one to stop.
+call it is meant for, a call that has ended cannot be stopped any more, and one that was stopped waits for the exception
+to arrive. No lock written in Python is taken where it can arrive: it would be left locked.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ import ctypes
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final
 
 from moose_lib.engine.running import Outcome, Running
-
-_RELEASE_LIMIT_SECONDS: Final = 60.0
 
 
 class HandlerStopped(asyncio.CancelledError):
@@ -30,7 +27,7 @@ class HandlerStopped(asyncio.CancelledError):
         super().__init__("stopped")
         thread = threading.current_thread()
         if isinstance(thread, _HandlerThread) and thread.call is not None:
-            thread.call.heard.set()
+            thread.call.heard = True
 
 
 class Threads:
@@ -68,60 +65,55 @@ class _InThread(Running):
 
     def __init__(self, function: Callable[[], object], thread: _HandlerThread) -> None:
         super().__init__()
-        self.heard = threading.Event()
+        self.heard = False
         self._function = function
         self._thread = thread
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
-        self._has_begun = self._is_over = self._is_unwanted = self._is_asked_to_stop = False
-        self._released = threading.Event()
+        self._has_begun = self._has_ended = self._is_stopped = False
 
     def stop(self) -> None:
         with self._lock:
-            if not self._has_begun:
-                self._is_unwanted = True
-            elif not self._is_over:  # then the thread waits for its release, so it is still in this call
-                self._is_asked_to_stop = True
+            self._is_stopped = True
+            if self._has_begun and not self._has_ended:
                 _raise_in_thread(self._thread.ident)
 
     @property
     def has_heard(self) -> bool:
-        return self.heard.is_set()
+        return self.heard
 
     def perform(self) -> None:
         """Run the function and tell its outcome; called by the thread."""
-        with self._lock:
-            self._has_begun = True
         outcome = Outcome()
         try:
             try:
-                if self._is_unwanted:
-                    raise HandlerStopped  # noqa: TRY301  # as if it had arrived at the first instruction
+                self._begin()
                 outcome = Outcome(value=self._context.run(self._function))
             except BaseException as error:  # noqa: BLE001  # the outcome of users' code, sys.exit() included
                 outcome = Outcome(error=error)
-            self._end(outcome)
-            self._await_stop()
+            self._end()
         except HandlerStopped as error:  # it arrived just after the function had ended
-            self._end(outcome if outcome != Outcome() else Outcome(error=error))
+            outcome = outcome if outcome != Outcome() else Outcome(error=error)
+        self._report(lambda: self._settle(outcome))
 
-    def _await_stop(self) -> None:
-        """Let a stop that is under way arrive here, or it would hit the thread's next call.
+    def _begin(self) -> None:
+        with self._lock:
+            self._has_begun = True
+            is_unwanted = self._is_stopped
+        if is_unwanted:
+            raise HandlerStopped
+
+    def _end(self) -> None:
+        """Refuse to be stopped from here on, and let a stop that is under way arrive before the next call does.
 
         Taking it back is no way: CPython 3.11 then leaves every thread of the process on its slow path for ever, and
         under a tracer (a debugger, coverage) spinning.
         """
-        while self._is_asked_to_stop and not self.has_heard:
+        with self._lock:
+            self._has_ended = True
+            is_stopped = self._is_stopped
+        while is_stopped and not self.heard:
             pass
-
-    def _end(self, outcome: Outcome) -> None:
-        self._report(lambda: self._settle_and_release(outcome))
-        self._released.wait(_RELEASE_LIMIT_SECONDS)
-
-    def _settle_and_release(self, outcome: Outcome) -> None:
-        self._is_over = True
-        self._settle(outcome)
-        self._released.set()
 
 
 class _HandlerThread(threading.Thread):
@@ -136,20 +128,15 @@ class _HandlerThread(threading.Thread):
 
     def run(self) -> None:
         """Perform calls until there is a `None` among them."""
-        try:
-            while self._perform_next():
-                pass
-        except HandlerStopped:  # it arrived after its call; this thread was not taken back and is not used again
-            return
+        while self._perform_next():
+            self.call = None
+            self._take_back(self)
 
     def _perform_next(self) -> bool:
         self.call = self.calls.get()
-        if self.call is None:
-            return False
-        self.call.perform()
-        self.call = None
-        self._take_back(self)
-        return True
+        if self.call is not None:
+            self.call.perform()
+        return self.call is not None
 
 
 def _raise_in_thread(identifier: int | None) -> None:
