@@ -291,8 +291,8 @@ def workflow_timeouts() -> list[Scenario]:
     four_starts = failed("x", "Boom", 1, notes=["x 1"] * 4)
     return [
         Scenario(workflow=workflow("RunTimedOut", late, timeout="4s"), expected=timed_out),
-        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="12s"), expected=failed_now),
-        one("NoTimeForStart", none_task("x", failing(99), retries=0), four_starts, retries=9, timeout="12s"),
+        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="14s"), expected=failed_now),
+        one("NoTimeForStart", none_task("x", failing(99), retries=0), four_starts, retries=9, timeout="14s"),
     ]
 
 
