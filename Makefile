@@ -65,7 +65,7 @@ clean: ## remove environments, caches and build products
 define RUN_TESTS
 rm -f $(TESTED) .coverage .coverage.*; \
 started=$$(mktemp); \
-$(BIN)/python -m pytest --cov --cov-report= --cov-fail-under=0 $(PYTEST_ARGS); status=$$?; \
+$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 $(PYTEST_ARGS); status=$$?; \
 $(if $(strip $(PYTEST_ARGS)),,[ $$status -ne 0 ] || touch -r "$$started" $(TESTED);) \
 rm -f "$$started"; exit $$status
 endef
