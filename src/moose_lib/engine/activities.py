@@ -35,6 +35,11 @@ class Activities:
     def __init__(self, project: LoadedProject, handlers: Handlers) -> None:
         self._project = project
         self._handlers = handlers
+        self._tasks = {
+            wire.activity_type(workflow.name, task.name): task
+            for workflow in project.workflows.values()
+            for task in workflow.tasks()
+        }
 
     @activity.defn(dynamic=True)
     async def perform(self, args: Sequence[RawValue]) -> RawValue:
@@ -65,10 +70,10 @@ class Activities:
         return _output(output, attempts)
 
     def _task(self, name: str, attempts: Attempts) -> Task[Any, Any]:  # Any: tasks have models of their own
-        workflow, _ = wire.task_of(activity.info().activity_type)
-        declared = self._project.workflows.get(workflow)
-        task = None if declared is None else declared.get_task(name)
+        kind = activity.info().activity_type
+        task = self._tasks.get(kind)
         if task is None:
+            workflow, _ = wire.task_of(kind)
             raise _unknown(f"task {name!r} of workflow {workflow!r}", wire.TASK_UNKNOWN, attempts)
         return task
 
