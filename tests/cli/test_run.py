@@ -325,13 +325,25 @@ def _chunks(screen: int) -> Iterator[str]:
             yield decoder.decode(chunk)
 
 
-def test_without_a_project_a_worker_brings_the_plan(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Next to a running worker the name alone is enough."""
-    away = Cli(folder=tmp_path_factory.mktemp("elsewhere"), environment=cli.environment)
-    done = away("workflow", "run", "Order", "--input", '{"order_id": "far"}', "--wait", "--json")
+def test_without_a_project_nothing_starts(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A typing mistake must not become a run that waits for ever."""
+    away = Cli(folder=tmp_path_factory.mktemp("nothing"), environment=cli.environment)
+    done = away("workflow", "run", "Order", "--id", "never-begun")
 
-    assert done.code == 0, done.err
-    assert done.err == "note: no project here: a worker that knows 'Order' has to bring its plan\n"
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"error: no moose.config.toml in {away.folder.resolve()} or above it, so nothing here knows 'Order'\n"
+        "hint: moose-cli workflow run Order --file FILE   or, if a worker elsewhere knows it, add --remote\n"
+    )
+    assert away("workflow", "status", "never-begun").code == 4
+
+
+def test_without_a_project_a_worker_brings_the_plan(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where the user says that the code is elsewhere."""
+    away = Cli(folder=tmp_path_factory.mktemp("elsewhere"), environment=cli.environment)
+    done = away("workflow", "run", "Order", "--remote", "--input", '{"order_id": "far"}', "--wait", "--json")
+
+    assert (done.code, done.err) == (0, "")
     assert done.document["result"]["order_id"] == "far"
     assert [task["state"] for task in done.document["tasks"]] == ["completed"] * 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -15,8 +16,9 @@ from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
-from moose_lib.errors import InvalidInput
+from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
+from moose_lib.project.loader import CONFIG_FILE
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
@@ -53,6 +55,7 @@ def prepare(
     """Find the workflow and check the input.
 
     Raises:
+        ProjectNotFound: there is no project here, and the run is not said to be `is_remote`.
         WorkflowNotFound: the project does not declare it.
         InvalidJson, InvalidInput: the input cannot be right.
     """
@@ -65,11 +68,13 @@ def prepare(
     return Wanted(session=session, name=name, plan=plan, data=data, workflow_id=identity)
 
 
-def _local_plan(output: Output, session: Session, name: str, data: bytes | None) -> Plan | None:
+def _local_plan(output: Output, session: Session, name: str, data: bytes | None) -> Plan:
     loaded = session.load()
     if loaded is None:
-        output.note(f"no project here: a worker that knows {name!r} has to bring its plan")
-        return None
+        raise ProjectNotFound(
+            f"no {CONFIG_FILE} in {Path.cwd()} or above it, so nothing here knows {name!r}",
+            hint=f"moose-cli workflow run {name} --file FILE   or, if a worker elsewhere knows it, add --remote",
+        )
     workflow = loaded.workflows.get(name)
     if workflow is None:
         raise workflow_not_found(name, loaded.workflows, "moose-cli workflow run")
