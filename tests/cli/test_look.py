@@ -160,10 +160,12 @@ def test_history_lists_the_newest_first(cli: Cli, paid: Done, declined: Done) ->
 
     assert failed.code == 0
     header, row = (" ".join(line.split()) for line in failed.text.splitlines())
-    assert header == "WORKFLOW ID RUN ID STATUS STARTED AT DURATION"
+    assert header == "WORKFLOW WORKFLOW ID RUN ID STATUS STARTED AT DURATION"
+    assert row.startswith("Order ")
     assert row.endswith("<run> failed <date> <span>")
     rows = {row["workflow_id"]: row for row in document}
     assert rows["paid"]["status"] == "WORKFLOW_EXECUTION_STATUS_COMPLETED"
+    assert (rows["paid"]["name"], rows["paid"]["workflow_name"]) == ("paid", "Order")
     assert rows["paid"]["started_at"].endswith(" UTC")
     assert {row["state"] for row in document} == {"failed", "completed"}
     assert [row["started_at"] for row in document] == sorted((row["started_at"] for row in document), reverse=True)

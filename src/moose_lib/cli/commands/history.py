@@ -61,6 +61,7 @@ def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
 
     rows = [
         (
+            run.name,
             run.workflow_id,
             run.run_id,
             run.state.value.replace("_", " "),
@@ -69,5 +70,5 @@ def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
         )
         for run in runs
     ]
-    header = ("WORKFLOW ID", "RUN ID", "STATUS", "STARTED AT", "DURATION")
+    header = ("WORKFLOW", "WORKFLOW ID", "RUN ID", "STATUS", "STARTED AT", "DURATION")
     output.table(header, rows, [STATE_PAINTS[run.state] for run in runs])
