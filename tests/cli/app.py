@@ -61,6 +61,15 @@ Workflow(
 )
 
 
+def refuse(order: Order) -> None:
+    raise ValueError(f"no {order.order_id}")
+
+
+refuse_task = Task[Order, None](name="refuse", config=TaskConfig(run=refuse, retries=0))
+open_task = Task[Order, Order](name="open", config=TaskConfig(run=lambda order: order, on_complete=[refuse_task]))
+Workflow(name="Stubborn", config=WorkflowConfig(starting_task=open_task, retries=1))
+
+
 async def nothing() -> None:
     return None
 

@@ -30,7 +30,7 @@ def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
     address = cli.environment["MOOSE_TEMPORAL_CONFIG__ADDRESS"]
     assert lines == [
         f"working for task queue 'cli-drain' of {address} (namespace default)\n",
-        "workflows: Nightly, Order, Waiting\n",
+        "workflows: Nightly, Order, Stubborn, Waiting\n",
     ]
     assert done.code == 0
     assert worker.returncode == 0
@@ -178,7 +178,7 @@ def test_dev_shows_a_reload_and_code_that_does_not_load(alone: Cli) -> None:
         _, err = dev.communicate(timeout=60)
 
     assert refused == "dev      │ the worker goes on with the code it has; the next save is tried again\n"
-    assert still(reloaded) == "dev      │ reloaded shop.py in <span>: Order, Waiting, Weekly\n"
+    assert still(reloaded) == "dev      │ reloaded shop.py in <span>: Order, Stubborn, Waiting, Weekly\n"
     assert "SyntaxError" in err
     assert dev.returncode == 0
 

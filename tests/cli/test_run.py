@@ -80,6 +80,19 @@ def test_a_run_that_fails_shows_the_users_error_and_exits_1(cli: Cli) -> None:
     )
 
 
+def test_a_run_that_begins_again_says_why_tasks_come_twice(cli: Cli) -> None:
+    """The retries of a workflow start the run from its beginning."""
+    done = cli("workflow", "run", "Stubborn", "--input", '{"order_id": "7"}', "--id", "stubborn", "--wait")
+    watched, status = cli("workflow", "status", "stubborn", "--watch"), cli("workflow", "status", "stubborn")
+
+    retry = "run failed: task 'refuse' failed on attempt 1: ValueError: no 7; retry 1 of 1 starts from the beginning\n"
+    life = "<time>  open    completed  <span>\n<time>  refuse  failed     <span>  ValueError: no 7\n"
+    assert (done.code, watched.code) == (1, 1)
+    assert done.text.endswith(f"\n\n{life}<time>  {retry}{life}")
+    assert watched.text.endswith(f"<time>  {retry}{life}")
+    assert "  attempt      2 of 2, after task 'refuse' failed on attempt 1: ValueError: no 7\n" in status.out
+
+
 def test_waiting_with_json_prints_one_object(cli: Cli) -> None:
     """Also for a run that fails: the exit code says it."""
     good = cli("workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait", "--json")

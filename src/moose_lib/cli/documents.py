@@ -49,6 +49,7 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
         "close_time": json_time(status.closed),
         "execution_time_seconds": seconds(status.duration),
         "attempt": status.attempt,
+        "max_attempts": status.max_attempts,
         "is_cancel_requested": status.is_cancel_requested,
         "result": None if status.result is None else json.loads(status.result),
         "error": None if status.error is None else _run_error(status.error),

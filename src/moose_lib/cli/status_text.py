@@ -7,9 +7,19 @@ from datetime import UTC, datetime
 from moose_lib.cli.documents import EMOJI
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.texts import clock_text, duration_text, local_text
-from moose_lib.operations.records import RunState, RunStatus, TaskPhase, TaskStatus
+from moose_lib.operations.records import RunError, RunState, RunStatus, TaskPhase, TaskStatus
 
-__all__ = ["STATE_PAINTS", "failure_text", "headline", "status_lines", "task_lines", "task_remark", "traceback_lines"]
+__all__ = [
+    "STATE_PAINTS",
+    "failure_text",
+    "headline",
+    "retry_text",
+    "state_text",
+    "status_lines",
+    "task_lines",
+    "task_remark",
+    "traceback_lines",
+]
 
 _MARKS = {
     TaskPhase.WAITING: "○",
@@ -74,11 +84,26 @@ def _facts(status: RunStatus, ui_url: str | None) -> list[str]:
         "workflow id": status.workflow_id,
         "run id": status.run_id,
         "started": local_text(status.started),
-        "attempt": str(status.attempt) if status.attempt > 1 else None,
+        "attempt": _attempt_text(status) if status.attempt > 1 else None,
         "parent": None if status.parent is None else f"{status.parent.workflow_id} {status.parent.run_id}",
         "dashboard": ui_url,
     }
     return [f"  {name:<11}  {value}" for name, value in facts.items() if value is not None]
+
+
+def _attempt_text(status: RunStatus) -> str:
+    """`2 of 3, after task 'charge' failed on attempt 4: …`."""
+    limit = "" if status.max_attempts is None else f" of {status.max_attempts}"
+    error = None if status.retried is None else status.retried.error
+    return f"{status.attempt}{limit}" + ("" if error is None else f", after {_reason(error, status)}")
+
+
+def retry_text(status: RunStatus) -> str:
+    """Say that the run failed and begins again, and how often it may."""
+    error = None if status.retried is None else status.retried.error
+    why = "" if error is None else f": {_reason(error, status)}"
+    limit = "" if status.max_attempts is None else f" of {status.max_attempts - 1}"
+    return f"run failed{why}; retry {status.attempt - 1}{limit} starts from the beginning"
 
 
 def _no_plan(status: RunStatus) -> str:
@@ -104,11 +129,16 @@ def task_lines(status: RunStatus, output: Output, now: datetime | None = None) -
 def _row(task: TaskStatus) -> tuple[str, str, str, str, str]:
     return (
         f"{_MARKS[task.state]} {task.name}",
-        task.state.value,
+        state_text(task),
         _attempts(task),
         "-" if task.started is None else clock_text(task.started),
         duration_text(task.duration),
     )
+
+
+def state_text(task: TaskStatus) -> str:
+    """Return the task's state in a word."""
+    return "lost" if task.is_lost else task.state.value
 
 
 def _attempts(task: TaskStatus) -> str:
@@ -128,22 +158,31 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
         case TaskPhase.UNKNOWN:
             return "the workers asked so far do not know this task"
         case TaskPhase.RETRYING:
-            wait = "" if task.next_attempt is None else f", next attempt in {duration_text(task.next_attempt - now)}"
+            next_one = "runs again" if task.is_lost else "next attempt"
+            wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
             return f"{_first_line(task)}{wait}"
         case _:
             return _first_line(task)
 
 
 def _first_line(task: TaskStatus) -> str:
-    return "" if task.error is None else next(iter(str(task.error).splitlines()), "")
+    if task.error is None:
+        return ""
+    text = task.error.message if task.error.is_lost else str(task.error)
+    return next(iter(text.splitlines()), "")
 
 
 def failure_text(status: RunStatus) -> str:
     """One line: which task failed on which attempt, and how."""
     assert status.error is not None, "asked only for runs that have an error"
-    failed, error = status.error.task, status.error.error
     if status.state is RunState.TERMINATED:
-        return f"terminated: {error.message}" if error.message else "terminated"
+        message = status.error.error.message
+        return f"terminated: {message}" if message else "terminated"
+    return _reason(status.error, status)
+
+
+def _reason(reason: RunError, status: RunStatus) -> str:
+    failed, error = reason.task, reason.error
     if failed is None:
         return str(error)
     task = status.task(failed)

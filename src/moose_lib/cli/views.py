@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.status_text import headline, task_lines, task_remark
+from moose_lib.cli.status_text import headline, retry_text, state_text, task_lines, task_remark
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
 
@@ -46,11 +46,12 @@ def view_for(output: Output) -> View:
 
 
 class _PlainView:
-    """A line whenever a task ends, or an attempt does."""
+    """A line whenever a task ends, or an attempt does, of a task or of the whole run."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._told = dict[str, tuple[TaskPhase, int]]()
+        self._told = dict[str, tuple[str, int]]()
+        self._attempt = 1
 
     def __enter__(self) -> Self:
         return self
@@ -61,17 +62,30 @@ class _PlainView:
         """Nothing is left on the screen to tidy up."""
 
     def show(self, status: RunStatus) -> None:
+        if status.attempt < self._attempt:
+            return  # the history is read again after a lost connection
+        if status.attempt > self._attempt:
+            self._attempt = status.attempt
+            self._told.clear()
+            self._output.data(self._retry_line(status))
         width = max((len(task.name) for task in status.tasks), default=0)
         for task in sorted(status.tasks, key=_ended):
-            what = (task.state, task.attempts)
+            if task.state is TaskPhase.RUNNING and task.error is not None and task.error.is_lost:
+                self._told.pop(task.name, None)  # it may be lost once more
+            what = (state_text(task), task.attempts)
             if task.state in _TOLD and self._told.get(task.name) != what:
                 self._told[task.name] = what
                 self._output.data(self._line(task, width))
 
+    def _retry_line(self, status: RunStatus) -> str:
+        time = datetime.now(UTC) if status.retried is None else status.retried.time
+        return f"{clock_text(time)}  {self._output.paint(retry_text(status), 'warn')}"
+
     def _line(self, task: TaskStatus, width: int) -> str:
         now = datetime.now(UTC)
-        state = self._output.paint(f"{task.state.value:<9}", _TOLD[task.state])
-        attempt = f"attempt {task.attempts} of {task.max_attempts}: " if task.state is TaskPhase.RETRYING else ""
+        state = self._output.paint(f"{state_text(task):<9}", _TOLD[task.state])
+        is_counted = task.state is TaskPhase.RETRYING and not task.is_lost
+        attempt = f"attempt {task.attempts} of {task.max_attempts}: " if is_counted else ""
         parts = [clock_text(task.closed or now), task.name.ljust(width), state]
         parts += [duration_text(task.duration)] if task.duration is not None else []
         parts += [f"{attempt}{task_remark(task, now)}"]
@@ -126,7 +140,9 @@ class _TerminalView:
         status = _as_of(self._status, now)
         frame = self._spinner.render(self._console.get_time())
         mark = f"{frame.plain if isinstance(frame, Text) else ''} " if status.is_open else ""
-        lines = [f"{mark}{headline(status, self._output)}", *task_lines(status, self._output, now)]
+        lines = [f"{mark}{headline(status, self._output)}"]
+        lines += [self._output.paint(retry_text(status), "warn")] if status.attempt > 1 else []
+        lines += task_lines(status, self._output, now)
         lines += [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
         return Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis")
 

@@ -40,7 +40,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RunBegan:
-    """A life of the run: its start, a continuation (`is_continued`), or a retry of the whole (`attempt` > 1)."""
+    """A life of the run: its start, a continuation (`is_continued`), or a retry of the whole (`attempt` > 1).
+
+    A continuation counts its attempts from 1 again; `max_attempts` then are those that are left (`None`: no limit).
+    """
 
     time: datetime
     run_id: str
@@ -48,6 +51,7 @@ class RunBegan:
     workflow: str
     is_continued: bool = False
     attempt: int = 1
+    max_attempts: int | None = 1
     plan: Plan | None = None
     completed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()

@@ -12,10 +12,9 @@ from moose_lib.operations.records import RunError, TaskError
 
 __all__ = ["read_run_error", "read_task_error"]
 
-_LOST = ("WorkerLost", "its worker went away")
 _TIMEOUTS = {
     TimeoutType.START_TO_CLOSE: ("TaskTimedOut", "took longer than its timeout"),
-    TimeoutType.HEARTBEAT: _LOST,
+    TimeoutType.HEARTBEAT: ("WorkerLost", "its worker went away"),
     TimeoutType.SCHEDULE_TO_START: ("NoWorker", "no worker took it up in time"),
     TimeoutType.SCHEDULE_TO_CLOSE: ("TaskTimedOut", "took longer than its timeout, attempts included"),
 }
@@ -44,7 +43,8 @@ def _task_error(error: BaseException) -> TaskError:
         return _task_error(error.cause)
     if isinstance(error, TemporalTimeoutError) and error.type is not None:
         class_name, message = _TIMEOUTS[error.type]
-        return TaskError(class_name=class_name, message=message, kind="timeout")
+        kind = "lost" if error.type is TimeoutType.HEARTBEAT else "timeout"
+        return TaskError(class_name=class_name, message=message, kind=kind)
     if isinstance(error, CancelledError):
         return TaskError(class_name="Canceled", message=error.message, kind="canceled", is_retryable=False)
     return _from_detail(read_failure(error))

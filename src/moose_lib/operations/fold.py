@@ -3,7 +3,7 @@
 Rules worth knowing:
 - The history wins over what the server says is pending: pending facts only colour tasks the history calls queued.
 - A continued run keeps what earlier lives did; a retry of the whole run begins again.
-- Worker hand-backs and workers that do not know a task are not attempts.
+- Worker hand-backs, lost workers and workers that do not know a task use up no attempt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from moose_lib.operations.events import (
     TaskQueued,
     TaskStarted,
 )
-from moose_lib.operations.records import RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 from moose_lib.plan.model import Plan, PlannedTask
 
 __all__ = ["Fold"]
@@ -69,6 +69,8 @@ class Fold:
         self._life: RunBegan | None = None
         self._plan: Plan | None = None
         self._closed: RunClosed | None = None
+        self._failed_life: RunRetry | None = None
+        self._retries = list[RunRetry]()
         self._is_picked_up = False
         self._is_cancel_requested = False
 
@@ -90,6 +92,9 @@ class Fold:
         self._tasks_by_key.clear()
         if not event.is_continued:
             self._tracks.clear()
+        if self._failed_life is not None:
+            self._retries.append(self._failed_life)
+            self._failed_life = None
         if event.plan is not None:
             self._plan = event.plan
         for track in self._tracks.values():
@@ -141,6 +146,8 @@ class Fold:
     def _(self, event: RunClosed) -> None:
         if event.next_run_id is None:
             self._closed = event
+        elif event.state is not RunState.CONTINUED_AS_NEW:
+            self._failed_life = RunRetry(time=event.time, error=event.error)
 
     def _track(self, name: str) -> _Track:
         return self._tracks.setdefault(name, _Track())
@@ -163,7 +170,9 @@ class Fold:
             result=None if closed is None else closed.result,
             result_fault=None if closed is None else closed.result_fault,
             error=None if closed is None else closed.error,
-            attempt=self._life.attempt,
+            attempt=self._attempt(self._life),
+            max_attempts=self._max_attempts(self._life),
+            retried=self._retries[-1] if self._retries else None,
             parent=self._first.parent,
             tasks=self._task_statuses(now, pending_by_task),
             plan_hash=None if self._plan is None else self._plan.hash,
@@ -172,6 +181,15 @@ class Fold:
             is_picked_up=self._is_picked_up,
             is_cancel_requested=self._is_cancel_requested,
         )
+
+    def _attempt(self, life: RunBegan) -> int:
+        """Count the tries of the run: the server forgets old lives, and a continuation does not know of any."""
+        return max(life.attempt, len(self._retries) + 1)
+
+    def _max_attempts(self, life: RunBegan) -> int | None:
+        if life.max_attempts is None:
+            return None
+        return self._attempt(life) + max(life.max_attempts - life.attempt, 0)
 
     def _task_statuses(self, now: datetime, pending: dict[str | None, PendingTask]) -> tuple[TaskStatus, ...]:
         if self._plan is None:
@@ -222,13 +240,15 @@ class Fold:
 
 def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetime, max_attempts: int) -> TaskStatus:
     started = pending.started if pending.is_started else None
+    error = pending.last_error or track.error
+    has_begun = pending.is_started or (pending.last_error is not None and pending.last_error.is_lost)
     return TaskStatus(
         name=name,
         state=_pending_phase(pending),
-        attempts=pending.used + pending.is_started,
+        attempts=pending.used + has_begun,
         started=started,
         duration=None if started is None else max(now - started, timedelta()),
-        error=pending.last_error or track.error,
+        error=error,
         next_attempt=None if pending.is_started else pending.next_attempt,
         max_attempts=max_attempts,
     )

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.errors import RunNotFound
-from moose_lib.operations.events import PendingTask
+from moose_lib.operations.events import PendingTask, RunBegan
 from moose_lib.operations.fold import Fold
 from moose_lib.operations.reading import read_events, read_pending
 from moose_lib.operations.records import RunStatus
@@ -85,6 +85,8 @@ class _Follower:
                 async for event in read_events(self._client, self._workflow_id, self._run_id, wait=True):
                     fold.apply(event)
                     self._fold = fold
+                    if isinstance(event, RunBegan):
+                        self._pending = ()  # what was pending in the life before says nothing about this one
                     self._changed.set()
             except RPCError as error:
                 if error.status not in _PASSING:

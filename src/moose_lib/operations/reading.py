@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingActivityState
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 from temporalio.converter import DataConverter
@@ -127,6 +127,7 @@ class _Life:
             workflow=began.workflow_type.name,
             is_continued=began.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
             attempt=max(began.attempt, 1),
+            max_attempts=_max_attempts(began),
             plan=None if envelope is None else envelope.plan,
             completed=frontier.completed,
             failed=frontier.failed,
@@ -254,6 +255,12 @@ async def _pending(converter: DataConverter, activity: PendingActivityInfo) -> P
         next_attempt=_next_attempt(activity),
         last_error=await read_task_error(converter, activity.last_failure) if is_told else None,
     )
+
+
+def _max_attempts(began: WorkflowExecutionStartedEventAttributes) -> int | None:
+    if not began.HasField("retry_policy"):
+        return 1
+    return began.retry_policy.maximum_attempts or None  # Temporal's 0 is no limit
 
 
 def _next_attempt(activity: PendingActivityInfo) -> datetime | None:

@@ -11,6 +11,7 @@ __all__ = [
     "Poller",
     "RecordedEvent",
     "RunError",
+    "RunRetry",
     "RunState",
     "RunStatus",
     "RunSummary",
@@ -73,6 +74,11 @@ class TaskError:
         """The exception's class without its module."""
         return self.class_name.rpartition(".")[2]
 
+    @property
+    def is_lost(self) -> bool:
+        """The worker went away, which says nothing about the task."""
+        return self.kind == "lost"
+
     def __str__(self) -> str:
         """`ValueError: bad`, as Python writes it."""
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -80,7 +86,10 @@ class TaskError:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStatus:
-    """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt."""
+    """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt.
+
+    An attempt whose worker went away begins again under its number.
+    """
 
     name: str
     state: TaskPhase
@@ -93,6 +102,11 @@ class TaskStatus:
     next_attempt: datetime | None = None
     max_attempts: int | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Its worker went away, and it runs again soon."""
+        return self.state is TaskPhase.RETRYING and self.error is not None and self.error.is_lost
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunError:
@@ -101,6 +115,14 @@ class RunError:
     error: TaskError
     task: str | None = None
     tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRetry:
+    """The run failed as a whole and began again: when, and why."""
+
+    time: datetime
+    error: RunError | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +140,7 @@ class RunStatus:
     `run_id` is the newest of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the
     one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
+    `attempt` counts the tries of the run as a whole, of `max_attempts` (`None`: no limit); `retried` is the last retry.
     """
 
     name: str
@@ -132,6 +155,8 @@ class RunStatus:
     result_fault: str | None = None
     error: RunError | None = None
     attempt: int = 1
+    max_attempts: int | None = 1
+    retried: RunRetry | None = None
     parent: ParentRun | None = None
     tasks: tuple[TaskStatus, ...] = ()
     plan_hash: str | None = None

@@ -92,7 +92,9 @@ async def test_a_run_that_was_retried_as_a_whole_says_so(engine: Engine) -> None
         await failure(handle)
     status = await status_of(engine, handle)
 
-    assert (status.state, status.attempt) == (RunState.FAILED, 2)
+    assert (status.state, status.attempt, status.max_attempts) == (RunState.FAILED, 2, 2)
+    assert status.retried is not None
+    assert status.retried.error == status.error
     assert status.run_id != status.first_run_id
     assert status.error is not None
     assert (status.error.task, status.error.tasks, str(status.error.error)) == ("only", ("only",), "ValueError: no 7")

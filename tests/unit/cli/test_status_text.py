@@ -15,6 +15,7 @@ from moose_lib.operations.records import (
     ParentRun,
     RecordedEvent,
     RunError,
+    RunRetry,
     RunState,
     RunStatus,
     RunSummary,
@@ -26,6 +27,7 @@ from moose_lib.operations.records import (
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ERROR = TaskError(class_name="shop.CardDeclined", message="no funds\nat all", traceback="Traceback: no\n", attempt=2)
+LOST = TaskError(class_name="WorkerLost", message="its worker went away", kind="lost")
 TASKS = (
     TaskStatus(
         name="validate", state=TaskPhase.COMPLETED, attempts=1, started=NOW, duration=timedelta(milliseconds=30)
@@ -51,14 +53,16 @@ def run(state: RunState = RunState.RUNNING, **changes: object) -> RunStatus:
 def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
     """The whole text, as `workflow status` prints it."""
     error = RunError(error=ERROR, task="charge", tasks=("charge",))
-    status = run(RunState.FAILED, tasks=TASKS, error=error, attempt=2, parent=ParentRun(workflow_id="p", run_id="q"))
+    retried = RunRetry(time=NOW, error=error)
+    parent = ParentRun(workflow_id="p", run_id="q")
+    status = run(RunState.FAILED, tasks=TASKS, error=error, attempt=2, max_attempts=2, retried=retried, parent=parent)
 
     assert status_lines(status, Output(), "http://ui/r1", is_verbose=True) == [
         "Order  failed ❌  in 1m 4s",
         "  workflow id  Order-1",
         "  run id       r1",
         f"  started      {local_text(NOW)}",
-        "  attempt      2",
+        "  attempt      2 of 2, after task 'charge' failed on attempt 2: CardDeclined: no funds",
         "  parent       p q",
         "  dashboard    http://ui/r1",
         "",
@@ -86,12 +90,28 @@ def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
             TaskStatus(name="t", state=TaskPhase.RETRYING, error=ERROR, next_attempt=NOW + timedelta(seconds=7)),
             "CardDeclined: no funds, next attempt in 7s",
         ),
+        (
+            TaskStatus(name="t", state=TaskPhase.RETRYING, error=LOST, next_attempt=NOW + timedelta(milliseconds=917)),
+            "its worker went away, runs again in 917ms",
+        ),
+        (TaskStatus(name="t", state=TaskPhase.RUNNING, error=LOST), "its worker went away"),
         (TaskStatus(name="t", state=TaskPhase.COMPLETED), ""),
     ],
 )
 def test_a_task_says_what_it_waits_for_or_suffers_from(task: TaskStatus, remark: str) -> None:
     """One remark beside the columns."""
     assert task_remark(task, NOW) == remark
+
+
+def test_a_task_whose_worker_went_away_is_lost_for_people_and_retrying_for_programs() -> None:
+    """The attempt that comes is the one that was lost."""
+    task = TaskStatus(name="ship", state=TaskPhase.RETRYING, attempts=1, max_attempts=4, error=LOST)
+
+    assert status_lines(run(tasks=(task,)), Output(), None)[-1] == (
+        "↻ ship  lost   1 of 4    -        -         its worker went away"
+    )
+    (row,) = run_document(run(tasks=(task,)), None)["tasks"]
+    assert (row["state"], row["attempts"], row["error"]["kind"]) == ("retrying", 1, "lost")
 
 
 @pytest.mark.parametrize(
@@ -185,6 +205,7 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "close_time": "2026-11-22T12:00:00Z",
         "execution_time_seconds": 64.0,
         "attempt": 1,
+        "max_attempts": 1,
         "is_cancel_requested": False,
         "result": None,
         "error": {"task": "charge", "tasks": ["charge"], **told_error},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,7 @@ from moose_lib.operations.events import (
     TaskStarted,
 )
 from moose_lib.operations.fold import Fold
-from moose_lib.operations.records import ParentRun, RunError, RunState, RunStatus, TaskError, TaskPhase
+from moose_lib.operations.records import ParentRun, RunError, RunRetry, RunState, RunStatus, TaskError, TaskPhase
 from moose_lib.plan.model import Plan, PlannedTask, Source
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -159,6 +160,19 @@ def test_a_task_between_two_attempts_says_when_the_next_one_comes() -> None:
     assert (task.state, task.attempts, task.next_attempt, task.duration) == (TaskPhase.RETRYING, 2, at(64), None)
 
 
+def test_an_attempt_whose_worker_went_away_comes_again_under_its_number() -> None:
+    """It has used up nothing: the first attempt stays the first."""
+    queued = TaskQueued(time=at(1), key=1, task="a")
+    lost = TaskError(class_name="WorkerLost", message="its worker went away", kind="lost")
+    pending = PendingTask(task="a", used=0, is_started=False, next_attempt=at(64), last_error=lost)
+
+    (task, *_) = status_of(BEGAN, queued, pending=(pending,)).tasks
+    (again, *_) = status_of(BEGAN, queued, pending=(replace(pending, is_started=True, started=at(64)),)).tasks
+
+    assert (task.state, task.is_lost, task.attempts, task.max_attempts) == (TaskPhase.RETRYING, True, 1, 4)
+    assert (again.state, again.is_lost, again.attempts) == (TaskPhase.RUNNING, False, 1)
+
+
 @pytest.mark.parametrize(("is_unknown", "phase"), [(True, TaskPhase.UNKNOWN), (False, TaskPhase.QUEUED)])
 def test_a_task_no_worker_has_is_unknown_or_queued(is_unknown: bool, phase: TaskPhase) -> None:
     """A worker that does not know the task has not used up an attempt."""
@@ -251,17 +265,34 @@ def test_a_retry_of_the_whole_run_begins_again() -> None:
     """The failed life's tasks are not the new life's."""
     error = RunError(error=ERROR, task="a", tasks=("a",))
     events: list[RunEvent] = [
-        BEGAN,
+        replace(BEGAN, max_attempts=3),
         *ran("a", 1, 1, 2),
         RunClosed(time=at(3), state=RunState.FAILED, error=error, next_run_id="r2"),
     ]
-    again = RunBegan(time=at(4), run_id="r2", first_run_id="r1", workflow="Diamond", plan=PLAN, attempt=2)
+    again = replace(BEGAN, time=at(4), run_id="r2", attempt=2, max_attempts=3)
 
     between, after = status_of(*events), status_of(*events, again)
 
-    assert (between.is_open, between.error) == (True, None)
+    assert (between.is_open, between.error, between.attempt, between.max_attempts) == (True, None, 1, 3)
     assert set(phases(after).values()) == {"waiting"}
-    assert (after.attempt, after.started, after.run_id) == (2, START, "r2")
+    assert (after.attempt, after.max_attempts, after.started, after.run_id) == (2, 3, START, "r2")
+    assert after.retried == RunRetry(time=at(3), error=error)
+
+
+def test_the_tries_of_a_run_are_counted_over_its_continuations() -> None:
+    """A continuation begins to count anew, with as many attempts as are left."""
+    events: list[RunEvent] = [
+        replace(BEGAN, max_attempts=3),
+        RunClosed(time=at(3), state=RunState.FAILED, next_run_id="r2"),
+        replace(BEGAN, run_id="r2", attempt=2, max_attempts=3),
+        RunClosed(time=at(5), state=RunState.CONTINUED_AS_NEW, next_run_id="r3"),
+        replace(BEGAN, run_id="r3", is_continued=True, attempt=1, max_attempts=2),
+    ]
+
+    status, unlimited = status_of(*events), status_of(replace(BEGAN, attempt=7, max_attempts=None))
+
+    assert (status.attempt, status.max_attempts) == (2, 3)
+    assert (unlimited.attempt, unlimited.max_attempts, unlimited.retried) == (7, None, None)
 
 
 def test_a_run_without_a_plan_gets_it_from_a_worker() -> None:

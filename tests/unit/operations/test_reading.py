@@ -136,7 +136,7 @@ async def test_a_task_that_timed_out_for_good_failed() -> None:
 @pytest.mark.parametrize(
     ("failure", "text", "kind"),
     [
-        (HEARTBEAT, "WorkerLost: its worker went away", "timeout"),
+        (HEARTBEAT, "WorkerLost: its worker went away", "lost"),
         (Failure(message="stop", canceled_failure_info=CanceledFailureInfo()), "Canceled: stop", "canceled"),
         (
             Failure(

@@ -1,0 +1,80 @@
+"""A run as lines while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moose_lib.cli.output import Output
+from moose_lib.cli.texts import clock_text
+from moose_lib.cli.views import view_for
+from moose_lib.operations.records import RunError, RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TIME = clock_text(NOW)
+LOST = TaskError(class_name="WorkerLost", message="its worker went away", kind="lost")
+BOOM = TaskError(class_name="ValueError", message="boom", attempt=1)
+DONE = TaskStatus(name="check", state=TaskPhase.COMPLETED, attempts=1, max_attempts=4, closed=NOW)
+FAILED = TaskStatus(name="charge", state=TaskPhase.FAILED, attempts=1, max_attempts=1, closed=NOW, error=BOOM)
+
+
+def run(*tasks: TaskStatus) -> RunStatus:
+    return RunStatus(
+        name="Order",
+        workflow_id="Order-1",
+        run_id="r1",
+        first_run_id="r1",
+        state=RunState.RUNNING,
+        started=NOW,
+        duration=timedelta(seconds=1),
+        tasks=tasks,
+    )
+
+
+def lines_of(capsys: pytest.CaptureFixture[str], *statuses: RunStatus) -> list[str]:
+    with view_for(Output()) as view:
+        for status in statuses:
+            view.show(status)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_lost_worker_is_no_failed_attempt(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that the task runs again, once for each worker that went away."""
+    lost = TaskStatus(name="check", state=TaskPhase.RETRYING, attempts=1, max_attempts=4, error=LOST)
+    soon = replace(lost, next_attempt=datetime.now(UTC) + timedelta(seconds=60, milliseconds=500))
+    running = replace(lost, state=TaskPhase.RUNNING)
+
+    lines = lines_of(capsys, run(soon), run(lost), run(running), run(lost), run(replace(lost, error=BOOM)), run(DONE))
+
+    assert [line.partition("  ")[2] for line in lines] == [
+        "check  lost       its worker went away, runs again in 1m 0s",
+        "check  lost       its worker went away",
+        "check  retrying   attempt 1 of 4: ValueError: boom",
+        "check  completed",
+    ]
+
+
+def test_a_retry_of_the_run_explains_why_tasks_come_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the history is read a second time, after a lost connection."""
+    error = RunError(error=BOOM, task="charge", tasks=("charge",))
+    first, again = run(DONE, FAILED), run(DONE, replace(FAILED, state=TaskPhase.WAITING))
+    again = replace(again, attempt=2, max_attempts=2, retried=RunRetry(time=NOW, error=error))
+
+    assert lines_of(capsys, first, again, first, again) == [
+        f"{TIME}  check   completed",
+        f"{TIME}  charge  failed     ValueError: boom",
+        (
+            f"{TIME}  run failed: task 'charge' failed on attempt 1: ValueError: boom; "
+            "retry 1 of 1 starts from the beginning"
+        ),
+        f"{TIME}  check   completed",
+    ]
+
+
+def test_a_retry_of_which_little_is_known_is_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server has forgotten the first life, or somebody else's client set no limit."""
+    (line,) = lines_of(capsys, replace(run(), attempt=3, max_attempts=None))
+
+    assert line.endswith("  run failed; retry 2 starts from the beginning")
