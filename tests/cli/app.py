@@ -48,12 +48,16 @@ Workflow(name="Order", config=WorkflowConfig(starting_task=check_task, timeout="
 
 class Wait(BaseModel):
     until: str = "nobody-makes-this-file"
+    lingers: float = 0
 
 
 async def wait(context: TaskContext[Wait]) -> None:
     context.logger.info("waiting")
-    while not Path(context.input.until).exists():  # noqa: ASYNC110, ASYNC240  # a file is what a test can make
-        await asyncio.sleep(0.05)
+    try:
+        while not Path(context.input.until).exists():  # noqa: ASYNC110, ASYNC240  # a file is what a test can make
+            await asyncio.sleep(0.05)
+    finally:
+        await asyncio.sleep(context.input.lingers)
 
 
 Workflow(

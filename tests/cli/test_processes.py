@@ -15,6 +15,8 @@ from tests.cli.conftest import APP, Cli, start_worker, still
 from tests.cli.test_run import wait_for
 from tests.integration.conftest import free_port
 
+PATIENT = {"MOOSE_WORKER__GRACE_PERIOD": "60s"}
+
 
 def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
     """Two lines, then only what tasks write; SIGTERM is no failure."""
@@ -66,24 +68,52 @@ def test_a_task_that_a_stopping_worker_gave_back_has_one_attempt(cli: Cli) -> No
     assert second.returncode == 0
 
 
-def test_a_second_signal_ends_a_worker_at_once(cli: Cli) -> None:
-    """For those who cannot wait for the grace period."""
+def test_a_second_signal_gives_the_running_tasks_back(cli: Cli) -> None:
+    """For those who cannot wait for the grace period: the next worker goes on at once, with the same attempt."""
     hasty = Cli(
-        folder=cli.folder,
-        environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-hasty"},
+        folder=cli.folder, environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-hasty", **PATIENT}
     )
     worker = start_worker(hasty)
     assert hasty("workflow", "run", "Waiting", "--id", "hasty").code == 0
     wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running")
+    signaled_twice(worker, signal.SIGTERM)
+    _, err = worker.communicate(timeout=3)
+    second = start_worker(hasty)
+
+    wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running", 3)
+    (task,) = hasty("workflow", "status", "hasty", "--json").document["tasks"]
+    assert hasty("workflow", "terminate", "hasty").code == 0
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=30)
+    assert (worker.returncode, err) == (0, "giving the running tasks back\n")
+    assert (task["attempts"], task["error"]) == (1, None)
+
+
+def test_a_third_signal_ends_a_worker_at_once(cli: Cli) -> None:
+    """Whatever its tasks do."""
+    hasty = Cli(
+        folder=cli.folder, environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-hard", **PATIENT}
+    )
+    worker = start_worker(hasty)
+    assert hasty("workflow", "run", "Waiting", "--id", "hard", "--input", '{"lingers": 60}').code == 0
+    wait_for(lambda: hasty("workflow", "status", "hard", "--json").document["tasks"][0]["state"] == "running")
+    signaled_twice(worker, signal.SIGINT)
     assert worker.stderr is not None
-    worker.send_signal(signal.SIGINT)
-    while worker.stderr.readline() != "finishing the running tasks\n":
-        assert worker.poll() is None
+    assert worker.stderr.readline() == "giving the running tasks back\n"
     worker.send_signal(signal.SIGINT)
 
     assert worker.wait(10) == 130
     worker.communicate()
-    assert hasty("workflow", "terminate", "hasty").code == 0
+    assert hasty("workflow", "terminate", "hard").code == 0
+
+
+def signaled_twice(worker: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Wait for the answer to the first: two signals in one moment are one."""
+    assert worker.stderr is not None
+    worker.send_signal(number)
+    while worker.stderr.readline() != "finishing the running tasks\n":
+        assert worker.poll() is None
+    worker.send_signal(number)
 
 
 def test_a_worker_whose_code_does_not_load_exits_2(cli: Cli, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""The life of a worker process: load, connect, say so, work until told to stop, drain."""
+"""The life of a worker process: load, connect, say so, work until told to stop, drain, hurry if told again."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import warnings
 
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
@@ -22,14 +23,16 @@ def work(output: Output, target: Target, ready_fd: int | None) -> int:
     """Work until SIGTERM or SIGINT; return the exit code."""
     with tagging(open_project(target).settings.logger):
         loaded = load_project(open_project(target))
+        # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
+        warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
         return asyncio.run(_work(output, loaded, ready_fd))
 
 
 async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> int:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, output, stop, number)
+        loop.add_signal_handler(number, _stop, output, stop, hurry, number)
     settings = loaded.project.settings
     client = await connect(settings)
 
@@ -43,14 +46,19 @@ async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> 
             f"workflows: {', '.join(sorted(loaded.workflows)) or 'none'}",
         )
 
-    await run_worker(client=client, project=loaded, settings=settings, stop=stop, on_ready=tell)
+    await run_worker(client=client, project=loaded, settings=settings, stop=stop, on_ready=tell, hurry=hurry)
     if ready_fd is None:
         output.data("stopped")
     return 0
 
 
-def _stop(output: Output, stop: asyncio.Event, number: int) -> None:
+def _stop(output: Output, stop: asyncio.Event, hurry: asyncio.Event, number: int) -> None:
+    """Drain at the first signal, give the running tasks back at the second, end at the third."""
+    if hurry.is_set():
+        os._exit(128 + number)
     if stop.is_set():
-        os._exit(128 + number)  # asked twice: at once
-    stop.set()
-    output.talk("finishing the running tasks")
+        hurry.set()
+        output.talk("giving the running tasks back")
+    else:
+        stop.set()
+        output.talk("finishing the running tasks")

@@ -35,11 +35,20 @@ class Activities:
     def __init__(self, project: LoadedProject, handlers: Handlers) -> None:
         self._project = project
         self._handlers = handlers
+        self._unknown_told = set[str]()
+        self._attempts = set[asyncio.Task[Any]]()  # Any: whatever the SDK makes of an outcome
+        self._is_hurried = False
         self._tasks = {
             wire.activity_type(workflow.name, task.name): task
             for workflow in project.workflows.values()
             for task in workflow.tasks()
         }
+
+    def give_back(self) -> None:
+        """Stop every attempt that runs, now, for other workers to run; what comes after is not begun."""
+        self._is_hurried = True
+        for attempt in self._attempts:
+            attempt.cancel()
 
     @activity.defn(dynamic=True)
     async def perform(self, args: Sequence[RawValue]) -> RawValue:
@@ -57,7 +66,7 @@ class Activities:
             raise self._failure(WorkerLost(attempts.losses), call, attempts)
         assignment = _assignment(task, call, values, attempts)
         try:
-            output = await Attempt(self._handlers, assignment, attempts.notes).run()
+            output = await self._run(Attempt(self._handlers, assignment, attempts.notes))
             check_size(output, f"output of task {call.task!r}")
         except AttemptStopped as stopped:
             raise _consequence(stopped.reason, call.task, attempts) from None
@@ -69,13 +78,37 @@ class Activities:
             raise self._failure(error, call, attempts) from None
         return _output(output, attempts)
 
+    async def _run(self, attempt: Attempt) -> bytes:
+        """Run an attempt unless there is a hurry, and let it be stopped when there is one."""
+        running = asyncio.current_task()
+        assert running is not None, "the SDK runs every activity in a task"
+        if self._is_hurried:
+            raise AttemptStopped(Stopped.WORKER_SHUTDOWN)
+        self._attempts.add(running)
+        try:
+            return await attempt.run()
+        except AttemptStopped as stopped:
+            if self._is_hurried and stopped.reason is Stopped.UNWANTED:  # Temporal does not know that it was stopped
+                raise AttemptStopped(Stopped.WORKER_SHUTDOWN) from None
+            raise
+        finally:
+            self._attempts.discard(running)
+
     def _task(self, name: str, attempts: Attempts) -> Task[Any, Any]:  # Any: tasks have models of their own
         kind = activity.info().activity_type
         task = self._tasks.get(kind)
         if task is None:
             workflow, _ = wire.task_of(kind)
-            raise _unknown(f"task {name!r} of workflow {workflow!r}", wire.TASK_UNKNOWN, attempts)
+            raise self._unknown(f"task {name!r} of workflow {workflow!r}", wire.TASK_UNKNOWN, attempts)
         return task
+
+    def _unknown(self, what: str, kind: str, attempts: Attempts) -> TaskFailure:
+        activity.heartbeat(attempts.when_excused.model_dump())
+        message = f"this worker does not know {what}"
+        _logger.log(logging.DEBUG if what in self._unknown_told else logging.WARNING, "%s", message)
+        self._unknown_told.add(what)  # it is asked again every few seconds, for as long as nobody knows it
+        detail = FailureDetail(class_name=kind, message=message, kind="lost")
+        return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
 
     def _failure(self, error: BaseException, call: wire.Call, attempts: Attempts) -> TaskFailure:
         activity.heartbeat(attempts.when_used.model_dump())
@@ -88,7 +121,7 @@ class Activities:
         name = info.workflow_type or ""
         plan = self._project.plans.get(name)
         if plan is None:
-            raise _unknown(f"workflow {name!r}", wire.WORKFLOW_UNKNOWN, attempts)
+            raise self._unknown(f"workflow {name!r}", wire.WORKFLOW_UNKNOWN, attempts)
         start = self._project.workflows[name].config.starting_task
         data = args[0].payload.data
         running = self._handlers.in_thread(lambda: calling.decode_run_input(start.input_type, data))
@@ -127,14 +160,6 @@ def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseExceptio
     return TaskFailure(
         "the worker stopped; another one runs the task", detail, type=wire.WORKER_SHUTDOWN, is_last=False
     )
-
-
-def _unknown(what: str, kind: str, attempts: Attempts) -> TaskFailure:
-    activity.heartbeat(attempts.when_excused.model_dump())
-    message = f"this worker does not know {what}"
-    _logger.warning("%s", message)
-    detail = FailureDetail(class_name=kind, message=message, kind="lost")
-    return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
 
 
 def _output(data: bytes, attempts: Attempts) -> RawValue:

@@ -46,21 +46,24 @@ async def run_worker(
     settings: Settings,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
+    hurry: asyncio.Event | None = None,
 ) -> None:
     """Work until `stop` is set, then drain and return.
 
-    Draining takes no new tasks and gives the running ones `settings.worker.grace_period`. What still runs then is
-    stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
+    Draining takes no new tasks and gives the running ones `settings.worker.grace_period`, or until `hurry` is set. What
+    still runs then is stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
 
     Raises:
         EngineUnreachable: the namespace is not there, or not for us.
         RuntimeError: Temporal refused the worker, or polling failed for good.
     """
     with Handlers() as handlers, _quiet_sdk():
-        worker = _worker(client, Activities(project, handlers), settings)
+        activities = Activities(project, handlers)
+        worker = _worker(client, activities, settings)
         await _check_namespace(client)
         running = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())
+        hurrying = asyncio.create_task(_give_back(activities, hurry or asyncio.Event()))
         try:
             on_ready()
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +71,13 @@ async def run_worker(
             await running
         finally:
             stopping.cancel()
-            await asyncio.gather(stopping, return_exceptions=True)
+            hurrying.cancel()
+            await asyncio.gather(stopping, hurrying, return_exceptions=True)
+
+
+async def _give_back(activities: Activities, hurry: asyncio.Event) -> None:
+    await hurry.wait()
+    activities.give_back()
 
 
 @contextmanager

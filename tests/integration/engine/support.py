@@ -38,7 +38,7 @@ class Engine:
     settings: Settings
 
     @asynccontextmanager
-    async def worker(self, *workflows: Workflow) -> AsyncGenerator[asyncio.Event]:
+    async def worker(self, *workflows: Workflow, hurry: asyncio.Event | None = None) -> AsyncGenerator[asyncio.Event]:
         """A worker for these workflows; yields the event that tells it to stop."""
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(
@@ -48,6 +48,7 @@ class Engine:
                 settings=self.settings,
                 stop=stop,
                 on_ready=ready.set,
+                hurry=hurry,
             )
         )
         await _first(ready.wait(), running)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -191,3 +192,48 @@ async def test_a_shutdown_in_this_process_stops_handlers_after_the_grace_period(
     async with engine.worker(workflow):
         assert await result(handle) == {"value": 3}
     assert seen == ["begun 1", "begun 1"]
+
+
+async def test_a_worker_in_a_hurry_gives_its_attempts_back_at_once(engine: Engine) -> None:
+    """Long before the grace period ends; `on_cancel` does not run and the attempt is not used up."""
+    seen = list[str]()
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def run(ctx: TaskContext[Number]) -> Number:
+        seen.append(f"begun {ctx.run.attempt}")
+        loop.call_soon_threadsafe(begun.set)
+        if len(seen) == 1:
+            await asyncio.sleep(60)
+        return ctx.input
+
+    def on_cancel(ctx: TaskContext[Number]) -> None:
+        seen.append("on_cancel")
+
+    task = Task[Number, Number](name="task", config=TaskConfig(run=run, retries=0, on_cancel=on_cancel))
+    workflow = Workflow(name="Hurried", config=WorkflowConfig(starting_task=task))
+    hurry = asyncio.Event()
+    async with engine.worker(workflow, hurry=hurry) as stop:
+        handle = await engine.start(workflow, {"value": 3})
+        await begun.wait()
+        stop.set()
+        hurry.set()
+        leaving = loop.time()
+    assert loop.time() - leaving < 5
+    async with engine.worker(workflow):
+        assert await result(handle) == {"value": 3}
+    assert seen == ["begun 1", "begun 1"]
+
+
+async def test_a_worker_says_once_what_it_does_not_know(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """It is asked again and again; a log that repeats itself is not read."""
+    caplog.set_level(logging.DEBUG, "moose_lib")
+    handle = await engine.start_foreign("Nobody", {"value": 1})
+
+    def told() -> list[str]:
+        return [record.levelname for record in caplog.records if "workflow 'Nobody'" in record.getMessage()]
+
+    async with engine.worker():
+        await until(lambda: len(told()) > 1)
+    await handle.terminate()
+    assert told()[:2] == ["WARNING", "DEBUG"]

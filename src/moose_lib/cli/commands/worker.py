@@ -25,7 +25,8 @@ from moose_lib.cli.output import Output
 def worker(output: Output, target: Target, script: Path | None, ready_fd: int | None) -> int:
     """Run only a worker, for a Temporal that runs elsewhere.
 
-    SIGTERM or Ctrl-C drains: running tasks get the grace period, no attempt is used up. A second one ends it at once.
+    SIGTERM or Ctrl-C drains: running tasks get the grace period. A second one gives them back to run elsewhere, with no
+    attempt used up; a third one ends it at once.
     """
     from moose_lib.cli.working import work
 
