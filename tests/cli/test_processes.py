@@ -15,6 +15,19 @@ from tests.cli.conftest import APP, Cli, start_worker, still
 from tests.cli.test_run import wait_for
 from tests.integration.conftest import free_port
 
+WARNS = """\
+import warnings
+from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+
+def warn() -> None:
+    warnings.warn("Cannot find activity to cancel for token b'x'")
+    warnings.warn("mind the gap")
+
+Workflow(
+    name="Warns",
+    config=WorkflowConfig(starting_task=Task[None, None](name="warn", config=TaskConfig(run=warn))),
+)
+"""
 PATIENT = {"MOOSE_WORKER__GRACE_PERIOD": "60s"}
 
 
@@ -87,6 +100,23 @@ def test_a_second_signal_gives_the_running_tasks_back(cli: Cli) -> None:
     second.communicate(timeout=30)
     assert (worker.returncode, err) == (0, "giving the running tasks back\n")
     assert (task["attempts"], task["error"]) == (1, None)
+
+
+def test_a_worker_does_not_pass_on_what_only_the_sdk_wants_to_know(cli: Cli, tmp_path: Path) -> None:
+    """A race of its own that harms nobody; every other warning is shown."""
+    file = tmp_path / "warns.py"
+    file.write_text(WARNS, encoding="utf-8")
+    options = ["--file", str(file), "--task-queue", "cli-warns"]
+    worker = cli.start("worker", *options)
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    done = cli("workflow", "run", "Warns", "--wait", *options)
+    worker.send_signal(signal.SIGTERM)
+    _, err = worker.communicate(timeout=30)
+
+    assert done.code == 0, done.err
+    assert "UserWarning: mind the gap" in err
+    assert "Cannot find activity" not in err
 
 
 def test_a_third_signal_ends_a_worker_at_once(cli: Cli) -> None:
@@ -189,6 +219,7 @@ def test_dev_runs_a_single_file_and_leaves_nothing_behind(alone: Cli) -> None:
     assert second.err.startswith("error: moose-cli dev is already running in ")
     assert dev.returncode == 0, err
     assert "worker   │ [Order/check #1 " in out
+    assert "temporalio" not in out + err
     assert "dev      │ stopping; running tasks continue at the next start (Ctrl-C again to hurry)\n" in out
     assert children
     wait_for(lambda: not any(it.is_running() and it.status() != psutil.STATUS_ZOMBIE for it in children))
