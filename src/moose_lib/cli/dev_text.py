@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import singledispatchmethod
 from pathlib import Path
 
 from moose_lib.cli.output import Output, Paint
+from moose_lib.cli.schedule_note import schedule_note
 from moose_lib.cli.texts import duration_text
 from moose_lib.dev.events import (
     CodeRefused,
@@ -38,6 +40,7 @@ class DevText:
         self._output = output
         self._name = name
         self._is_ready = False
+        self._schedules: Mapping[str, str] = {}
 
     @singledispatchmethod
     def tell(self, event: DevEvent) -> None:
@@ -71,6 +74,7 @@ class DevText:
     @tell.register
     def _(self, event: DevReady) -> None:
         self._is_ready = True
+        self._schedules = event.facts.schedules
         self._output.data(*_banner(self._output, self._name, event.facts, event.took))
 
     @tell.register
@@ -81,6 +85,10 @@ class DevText:
     def _(self, event: Reloaded) -> None:
         names = "" if event.workflows is None else f": {', '.join(event.workflows) or 'no workflows'}"
         self._say(f"reloaded {_files(event.files)} in {duration_text(event.took)}{names}", "good")
+        note = schedule_note(event.schedules)
+        if note is not None and event.schedules != self._schedules:
+            self._say(f"note: {note}", "warn")
+        self._schedules = event.schedules
 
     @tell.register
     def _(self, event: CodeRefused) -> None:
@@ -115,6 +123,8 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
     }
     told = [f"  {output.paint(f'{key:<10}', 'dim')} {value}" for key, value in lines.items() if value is not None]
     example = facts.workflows[0] if facts.workflows else "NAME"
+    note = schedule_note(facts.schedules)
+    told += [] if note is None else ["", f"  {output.paint('note:', 'warn')} {note}"]
     return [
         f"{output.paint('moose-cli dev', 'strong')}  {name}, ready in {duration_text(took)}",
         "",

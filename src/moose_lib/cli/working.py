@@ -9,6 +9,7 @@ import warnings
 
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
+from moose_lib.cli.schedule_note import schedule_note, schedules_of
 from moose_lib.cli.session import open_project
 from moose_lib.cli.worker_logs import tagging
 from moose_lib.dev.readiness import ready_line
@@ -35,16 +36,20 @@ async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> 
         loop.add_signal_handler(number, _stop, output, stop, hurry, number)
     settings = loaded.project.settings
     client = await connect(settings)
+    schedules = schedules_of(loaded.plans.values())
 
     def tell() -> None:
         if ready_fd is not None:
-            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root))
+            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root, schedules))
             return
         address, queue = client.service_client.config.target_host, settings.temporal.task_queue
         output.data(
             f"working for task queue {queue!r} of {address} (namespace {client.namespace})",
             f"workflows: {', '.join(sorted(loaded.workflows)) or 'none'}",
         )
+        note = schedule_note(schedules)
+        if note is not None:
+            output.note(note)
 
     await run_worker(client=client, project=loaded, settings=settings, stop=stop, on_ready=tell, hurry=hurry)
     if ready_fd is None:

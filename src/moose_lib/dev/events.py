@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class Exit:
 class DevFacts:
     """What runs where.
 
-    `workflows` are the names the worker serves, `None` if it did not tell. What belongs to an embedded Temporal is
-    `None` when the session works against another one, and `worker_pid` when the user's code was refused.
+    `workflows` are the names the worker serves, `None` if it did not tell, `schedules` those of them that have one. What
+    belongs to an embedded Temporal is `None` when the session works against another one, and `worker_pid` when the
+    user's code was refused.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class DevFacts:
     temporal_pid: int | None
     worker_pid: int | None
     workflows: tuple[str, ...] | None
+    schedules: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,7 @@ class Reloaded:
     took: timedelta
     files: tuple[Path, ...]
     workflows: tuple[str, ...] | None
+    schedules: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True)

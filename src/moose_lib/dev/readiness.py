@@ -1,6 +1,6 @@
 """What a worker says to the `dev` that started it, on the descriptor of `--ready-fd`: one line, once it polls.
 
-    ready {"workflows": ["orders"], "files": ["/project/app/main.py"]}
+    ready {"workflows": ["orders"], "schedules": {"orders": "@daily"}, "files": ["/project/app/main.py"]}
 
 The JSON is optional: a bare `ready` counts.
 """
@@ -8,6 +8,7 @@ The JSON is optional: a bare `ready` counts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,21 @@ _WORD = "ready"
 
 
 class Ready(BaseModel):
-    """The workflows a worker serves and the project's files it has loaded; `None` where it did not tell."""
+    """The workflows a worker serves and the project's files it has loaded; `None` where it did not tell.
+
+    `schedules` are those of the workflows that have one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     workflows: tuple[str, ...] | None = None
+    schedules: Mapping[str, str] = {}
     files: frozenset[Path] | None = None
 
 
-def ready_line(workflows: Iterable[str], root: Path) -> bytes:
+def ready_line(workflows: Iterable[str], root: Path, schedules: Mapping[str, str] | None = None) -> bytes:
     """Return the line for a worker that serves these workflows, with the modules it has imported from the project."""
-    ready = Ready(workflows=tuple(workflows), files=loaded_files(root))
+    ready = Ready(workflows=tuple(workflows), schedules=schedules or {}, files=loaded_files(root))
     return f"{_WORD} {ready.model_dump_json()}\n".encode()
 
 

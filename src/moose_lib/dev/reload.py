@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from moose_lib.dev.backoff import Backoff
 from moose_lib.dev.events import CodeRefused, OnEvent, ProcessDied, ProcessReady, Reloaded, Reloading
+from moose_lib.dev.readiness import Ready
 from moose_lib.dev.saves import Saved, Saves
 from moose_lib.dev.waiting import first_of, forever
 from moose_lib.dev.worker import REFUSED, Worker
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moose_lib.dev.process import Command
-    from moose_lib.dev.readiness import Ready
 
 #: Old workers that still finish tasks; when more are there, the oldest is told to hurry.
 MOST_LEAVING = 3
@@ -117,8 +117,16 @@ class Workers:
             self._on_event(ProcessReady(source="worker", pid=worker.pid, took=worker.age))
         else:
             took = timedelta(seconds=asyncio.get_running_loop().time() - saved.at)
-            workflows = None if ready is None else ready.workflows
-            self._on_event(Reloaded(pid=worker.pid, took=took, files=saved.files, workflows=workflows))
+            told = Ready() if ready is None else ready
+            self._on_event(
+                Reloaded(
+                    pid=worker.pid,
+                    took=took,
+                    files=saved.files,
+                    workflows=told.workflows,
+                    schedules=told.schedules,
+                )
+            )
         self._on_loaded(ready)
         self.settled.set()
         if old is not None:

@@ -240,6 +240,7 @@ class _Session:
             temporal_pid=None if temporal is None else temporal.pid,
             worker_pid=None if serving is None else serving.pid,
             workflows=None if ready is None else ready.workflows,
+            schedules={} if ready is None else ready.schedules,
         )
 
 

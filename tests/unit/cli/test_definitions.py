@@ -48,6 +48,9 @@ Workflow(
 """
 
 
+NOTE = "note: schedules are checked but do not fire in this version: Nightly (@daily)\n"
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -61,7 +64,9 @@ def test_check_draws_each_workflow_with_what_feeds_its_tasks(shop: Path, capsys:
     """Everything is in order: exit 0."""
     assert main(["check"]) == 0
 
-    assert capsys.readouterr().out == (
+    told = capsys.readouterr()
+    assert told.err == NOTE
+    assert told.out == (
         "Nightly  1 task, 2 retries, schedule @daily\n"
         "  tidy  takes nothing\n"
         "\n"
@@ -147,7 +152,9 @@ def test_the_file_of_a_running_dev_is_found(
 def test_list_shows_what_is_declared(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Known keys in JSON, with null where there is nothing."""
     assert main(["workflow", "list"]) == 0
-    assert capsys.readouterr().out == (
+    told = capsys.readouterr()
+    assert told.err == NOTE
+    assert told.out == (
         "NAME     SCHEDULE  TASKS  INPUT  DECLARED AT\n"
         "Nightly  @daily    1      -      app/main.py:30\n"
         "Shop     None      4      Order  app/main.py:29\n"

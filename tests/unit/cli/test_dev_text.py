@@ -67,6 +67,27 @@ def test_the_banner_says_what_runs_and_where(capsys: pytest.CaptureFixture[str])
     assert len(text.splitlines()) <= 15
 
 
+def test_schedules_that_do_not_fire_are_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the banner, and again when a save changes them."""
+    told = DevText(Output(), "app.py")
+    told.tell(DevReady(facts=replace(FACTS, schedules={"Nightly": "0 0 * * *"}), took=timedelta(seconds=1)))
+    banner = capsys.readouterr().out
+    reloaded = Reloaded(
+        pid=3, took=timedelta(seconds=1), files=(), workflows=("Order",), schedules={"Nightly": "0 0 * * *"}
+    )
+
+    told.tell(reloaded)
+    same = capsys.readouterr().out
+    told.tell(replace(reloaded, schedules={"Nightly": "@daily", "Hourly": "@every 1h"}))
+    changed = capsys.readouterr().out
+
+    note = "note: schedules are checked but do not fire in this version:"
+    assert f"\n\n  {note} Nightly (0 0 * * *)\n\n  Run one" in banner
+    assert len(banner.splitlines()) <= 15
+    assert same.count("\n") == 1
+    assert changed.splitlines()[1:] == [f"dev      │ {note} Hourly (@every 1h), Nightly (@daily)"]
+
+
 @pytest.mark.parametrize(
     ("changes", "worker"),
     [

@@ -57,12 +57,13 @@ def test_a_log_file_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
 
 
-def test_the_ready_line_carries_workflows_and_files() -> None:
-    line = ready_line(["orders"], Path(__file__).parent)
+def test_the_ready_line_carries_workflows_schedules_and_files() -> None:
+    line = ready_line(["orders"], Path(__file__).parent, {"orders": "@daily"})
 
     ready = read_ready(line.decode().rstrip("\n"))
     assert ready is not None
     assert ready.workflows == ("orders",)
+    assert ready.schedules == {"orders": "@daily"}
     assert ready.files is not None
     assert Path(__file__) in ready.files
 

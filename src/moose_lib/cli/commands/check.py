@@ -24,6 +24,7 @@ def check(output: Output, file: Path | None) -> None:
 
     Prints each one as a tree with the value that feeds each task; all mistakes together, with file and line (exit 2).
     """
+    from moose_lib.cli.schedule_note import schedule_note, schedules_of
     from moose_lib.cli.session import open_project, open_session
     from moose_lib.plan.render import tree
     from moose_lib.project.loader import load_project
@@ -37,6 +38,9 @@ def check(output: Output, file: Path | None) -> None:
         plan = plans[name]
         output.data(f"{output.paint(name, 'strong')}  {_summary(plan)}", *_indented(tree(plan, _label)), "")
     output.data(_verdict(len(plans), sum(len(plan.tasks) for plan in plans.values())))
+    note = schedule_note(schedules_of(plans.values()))
+    if note is not None:
+        output.note(note)
 
 
 def _summary(plan: Plan) -> str:

@@ -26,6 +26,7 @@ def list_workflows(output: Output, target: Target) -> None:
 
     Without a project here: the names of those that have run lately.
     """
+    from moose_lib.cli.schedule_note import schedule_note, schedules_of
     from moose_lib.cli.session import open_session
 
     session = open_session(target)
@@ -42,6 +43,9 @@ def list_workflows(output: Output, target: Target) -> None:
         output.table(("NAME", "SCHEDULE", "TASKS", "INPUT", "DECLARED AT"), rows)
     else:
         output.talk("no workflows are declared")
+    note = schedule_note(schedules_of(plan for _, plan in found))
+    if note is not None:
+        output.note(note)
 
 
 def _list_names(output: Output, target: Target, session: Session) -> None:
