@@ -30,8 +30,8 @@ class Exit:
 class DevFacts:
     """What runs where.
 
-    `workflows` are the names the worker serves, `None` if it did not tell, `schedules` those of them that have one. What
-    belongs to an embedded Temporal is `None` when the session works against another one, and `worker_pid` when the
+    `workflows` are the names the worker serves, `None` if it did not tell; `schedules` those of them that have one.
+    What belongs to an embedded Temporal is `None` when the session works against another, and `worker_pid` when the
     user's code was refused.
     """
 

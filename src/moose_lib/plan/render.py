@@ -9,12 +9,17 @@ from moose_lib.plan.model import Plan, PlannedTask
 
 Label = Callable[[PlannedTask], str]
 
+#: Columns of indentation from which on an only child is not indented any further: twelve levels.
+_DEEP = 36
+#: What stands before a task: whether its branch is the last one, whether it stands below its parent.
+_BRANCHES = {(False, False): "├─ ", (True, False): "└─ ", (False, True): "│↓ ", (True, True): " ↓ "}
+
 
 def tree(plan: Plan, label: Label | None = None) -> str:
     """The graph as an indented tree, each task once, with what feeds it.
 
-    A join stands under the parent that comes last, with the parents it waits for. `label` writes a task's line; unset:
-    its name and source.
+    A join stands under the parent that comes last, with the parents it waits for. Deep down, an only child stands below
+    its parent (`↓`), or long chains would leave the page. `label` writes a task's line; unset: its name and source.
     """
     write = _line if label is None else label
     children: dict[str, list[str]] = {task.name: [] for task in plan.tasks}
@@ -22,12 +27,15 @@ def tree(plan: Plan, label: Label | None = None) -> str:
         if task.after:
             children[task.after[-1]].append(task.name)
     lines = [write(plan.task(plan.start))]
-    unvisited = [(name, "", i == 0) for i, name in enumerate(reversed(children[plan.start]))]
+    unvisited = [(name, "", i == 0, False) for i, name in enumerate(reversed(children[plan.start]))]
     while unvisited:
-        name, indent, is_last = unvisited.pop()
-        lines.append(f"{indent}{'└─ ' if is_last else '├─ '}{write(plan.task(name))}")
+        name, indent, is_last, is_below = unvisited.pop()
+        lines.append(f"{indent}{_BRANCHES[is_last, is_below]}{write(plan.task(name))}")
+        if len(children[name]) == 1 and len(indent) >= _DEEP:
+            unvisited.append((children[name][0], indent, is_last, True))
+            continue
         below = indent + ("   " if is_last else "│  ")
-        unvisited += [(child, below, i == 0) for i, child in enumerate(reversed(children[name]))]
+        unvisited += [(child, below, i == 0, False) for i, child in enumerate(reversed(children[name]))]
     return "\n".join(lines)
 
 

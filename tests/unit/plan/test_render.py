@@ -53,6 +53,38 @@ def test_a_tree_with_other_labels() -> None:
     assert tree(orders(), lambda it: it.name.upper()).splitlines()[:2] == ["VALIDATE", "├─ INVENTORY"]
 
 
+def chain(length: int, *more: tuple[str, str]) -> Plan:
+    """t0 → t1 → … and what else is said."""
+    edges = [(f"t{n}", f"t{n + 1}") for n in range(length - 1)] + list(more)
+    names = dict.fromkeys(name for edge in edges for name in edge)
+    tasks = {name: task(name) for name in names}
+    connect(tasks, edges)
+    return compile_workflow(flow(tasks["t0"], "Chain"))
+
+
+def test_a_long_chain_stays_on_the_page() -> None:
+    """Twelve levels are indented; further down an only child stands below its parent."""
+    lines = tree(chain(16)).splitlines()
+
+    assert lines[:3] == ["t0", "└─ t1", "   └─ t2"]
+    assert lines[12:] == [f"{' ' * 33}└─ t12", f"{' ' * 36}└─ t13", f"{' ' * 36} ↓ t14", f"{' ' * 36} ↓ t15"]
+    assert len(tree(chain(2500))) < 150_000
+
+
+def test_a_branch_of_a_long_chain_keeps_its_place() -> None:
+    """Siblings stay connected past what stands below one of them."""
+    lines = tree(chain(16, ("t12", "side"), ("t15", "left"), ("t15", "right"))).splitlines()
+
+    assert [line[36:] for line in lines[13:]] == [
+        "├─ t13",
+        "│↓ t14",
+        "│↓ t15",
+        "│  ├─ left",
+        "│  └─ right",
+        "└─ side",
+    ]
+
+
 def test_mermaid_shows_values_that_do_not_come_from_a_parent() -> None:
     assert mermaid(orders()) == (
         "flowchart TD\n"
