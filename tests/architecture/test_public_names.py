@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +45,31 @@ def test_the_spelling_of_the_first_release_of_the_reference_works() -> None:
 
     assert {"Workflow", "Task", "WorkflowConfig", "TaskConfig", "TaskContext"} <= set(vars(workflow))
     assert isinstance(importlib.import_module("moose_lib.dmv2._registry")._workflows, dict)
+
+
+def test_importing_the_package_loads_the_declarations_only_when_they_are_used() -> None:
+    """The command line's help has no need of them; `dir` and `*` know them all the same."""
+    script = (
+        "import sys, moose_lib\n"
+        "assert set(moose_lib.__all__) <= set(dir(moose_lib))\n"
+        "assert not {'pydantic', 'moose_lib.dmv2'} & set(sys.modules)\n"
+        "assert not hasattr(moose_lib, 'Tusk')\n"
+        "from moose_lib import *\n"
+        "assert Task is sys.modules['moose_lib.dmv2.workflow'].Task is moose_lib.Task\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_needs_no_pydantic() -> None:
+    """It is there in a tenth of a second."""
+    script = (
+        "import sys\n"
+        "from moose_lib.cli.main import main\n"
+        "code = main(['--help'])\n"
+        "sys.exit(code or bool({'pydantic', 'temporalio', 'rich', 'asyncio'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
