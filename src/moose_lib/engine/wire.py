@@ -110,9 +110,9 @@ def by_reference(value: RawValue) -> RawValue:
     return RawValue(payload)
 
 
-def encode(message: BaseModel) -> RawValue:
-    """A payload of one of the messages of this module."""
-    return json_value(message.model_dump_json().encode())
+def encode(message: BaseModel, *, is_terse: bool = False) -> RawValue:
+    """A payload of one of the messages of this module; a terse one leaves out what has its default."""
+    return json_value(message.model_dump_json(exclude_defaults=is_terse).encode())
 
 
 def read_envelope(data: bytes | None) -> Envelope | None:

@@ -112,9 +112,9 @@ class _Life:
             values = [wire.by_reference(value) for value in values]
         call = wire.Call(task=name, source=task.source, timeout=task.timeout, retries=task.retries, is_packed=is_packed)
         limit = _NO_TIMEOUT if task.timeout is None else min(task.timeout + _TIMEOUT_MARGIN, _NO_TIMEOUT)
-        handle = _start_activity(
-            wire.activity_type(self._plan.workflow, name), [wire.encode(call), *values], name=name, timeout=limit
-        )
+        arguments = [wire.encode(call, is_terse=True), *values]
+        kind = wire.activity_type(self._plan.workflow, name)
+        handle = _start_activity(kind, arguments, name=name, timeout=limit)
         self._handles[name] = handle
         handle.add_done_callback(functools.partial(self._on_end, name))
         return size if size <= room else 0

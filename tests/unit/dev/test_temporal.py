@@ -94,6 +94,7 @@ async def test_the_command_line_is_tuned(tmp_path: Path, durability: str, synchr
     assert f"--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous={synchronous}" in line
     for queue in ("transfer", "timer", "visibility", "outbound"):
         assert f"--dynamic-config-value history.{queue}ProcessorMaxPollRPS=5000" in line
+    assert "--dynamic-config-value history.eventsCacheMaxSizeBytes=67108864" in line
 
 
 @pytest.mark.parametrize(
