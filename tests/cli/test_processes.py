@@ -242,7 +242,7 @@ def test_dev_shows_a_reload_and_code_that_does_not_load(alone: Cli) -> None:
         _, err = dev.communicate(timeout=60)
 
     assert refused == "dev      │ the worker goes on with the code it has; the next save is tried again\n"
-    assert still(reloaded) == "dev      │ reloaded shop.py in <span>: Order, Stubborn, Waiting, Weekly\n"
+    assert still(reloaded) == "dev      │ reloaded shop.py in <span>: Order, Waiting, Stubborn, Weekly\n"
     assert "SyntaxError" in err
     assert dev.returncode == 0
 
