@@ -75,7 +75,7 @@ def _total(value: str, text: str) -> timedelta:
     while position < len(text):
         part = _PART.match(text, position)
         if part is None:
-            raise InvalidDuration(value, f"cannot read {text[position:]!r}")
+            raise InvalidDuration(value, f"cannot read {text[position:]!r}" if position else _why_not_begun(text))
         unit = _UNIT_BY_WORD.get(part["unit"])
         if unit is None:
             raise InvalidDuration(value, f"unknown unit {part['unit']!r}")
@@ -88,6 +88,10 @@ def _total(value: str, text: str) -> timedelta:
             raise InvalidDuration(value, "longer than ten years") from None
         position = part.end()
     return total
+
+
+def _why_not_begun(text: str) -> str:
+    return "it is negative" if text.startswith("-") else "it does not begin with a number"
 
 
 def _checked(value: str | timedelta, duration: timedelta) -> timedelta:

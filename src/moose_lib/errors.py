@@ -170,7 +170,10 @@ class InvalidInput(MooseError, ValueError):
         self.owner = owner
         self.model = model
         self.faults = tuple(faults)
-        super().__init__(f"input of {owner} is not a valid {model}: {'; '.join(map(str, self.faults))}", hint=hint)
+        reasons = "; ".join(map(str, self.faults))
+        is_refused = model == "None"  # there is nothing that it could be a valid one of
+        text = f"{owner} takes no input" if is_refused else f"input of {owner} is not a valid {model}: {reasons}"
+        super().__init__(text, hint=hint)
 
 
 class InvalidOutput(MooseError):

@@ -83,6 +83,8 @@ def check_schedule(value: object) -> ScheduleSpec:
             raise InvalidSchedule(value, f"unknown word; known are {', '.join(_WORDS)} and @every")
         return ScheduleSpec(crons=(_WORDS[text],))
     if _looks_like_an_interval(text):
+        if not any(character.isdigit() for character in text):
+            raise InvalidSchedule(value, "neither cron nor an interval")
         return ScheduleSpec(every=_interval(value, text))
     return ScheduleSpec(crons=_crons(value, text))
 

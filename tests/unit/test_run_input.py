@@ -58,7 +58,7 @@ def test_an_input_that_nobody_takes_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
         read_run_input(None, b'{"a": 1}')
 
-    assert str(caught.value) == "input of the run is not a valid None: the starting task takes no input"
+    assert str(caught.value) == "the run takes no input"
     assert caught.value.hint == "start it without an input"
 
 

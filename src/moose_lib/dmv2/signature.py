@@ -33,7 +33,11 @@ class Signature:
 
 
 class UnusableHandler(TypeError):
-    """The handler cannot be called with nothing, one input or one context."""
+    """The handler cannot be called with nothing, one input or one context; `hint` says what to write instead."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def read_signature(run: object, context_type: type) -> Signature:
@@ -42,6 +46,9 @@ def read_signature(run: object, context_type: type) -> Signature:
     Raises:
         UnusableHandler: not callable, or it needs other arguments than none, the input or the context.
     """
+    if isinstance(run, types.CoroutineType):
+        run.close()  # never awaited, which Python would warn about
+        raise UnusableHandler(f"run is the result of calling {run.__name__}", hint=f"write run={run.__name__}")
     if not callable(run):
         raise UnusableHandler(f"handler {run!r} is not a function")
     parameters = _parameters(run)

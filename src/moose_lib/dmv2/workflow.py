@@ -162,7 +162,7 @@ class Task(Generic[In, Out]):
             text = f"on_complete is {config.on_complete!r}, which is not a list"
             found.append(("not-a-task", text, "write on_complete=[…]"))
         found += [
-            ("not-a-task", f"on_complete holds {child!r}, which is not a task", None)
+            ("not-a-task", f"on_complete holds {_described(child)}, which is not a task", _wrapping(child))
             for child in _listed(config.on_complete)
             if not isinstance(child, Task)
         ]
@@ -197,7 +197,7 @@ class Task(Generic[In, Out]):
             self.signature = read_signature(run, TaskContext)
         except UnusableHandler as error:
             self.signature = _UNKNOWN_SIGNATURE
-            return [*faults, self._fault("bad-handler", str(error), None)]
+            return [*faults, self._fault("bad-handler", str(error), error.hint)]
         if self.input_type is not None and self.signature.kind == "nothing" and takes_anything(run):
             self.signature = replace(self.signature, kind="input")
         found = contradictions(
@@ -223,6 +223,17 @@ def _no_handler() -> None:
 
 
 _UNKNOWN_SIGNATURE = Signature(kind="nothing", is_async=False, input_annotation=None, output_annotation=None)
+
+
+def _described(value: object) -> str:
+    return f"the function {value.__name__}" if isinstance(value, types.FunctionType) else repr(value)
+
+
+def _wrapping(value: object) -> str | None:
+    """The hint for a function in a task's place."""
+    if not isinstance(value, types.FunctionType):
+        return None
+    return f'make it a task: Task[In, Out](name="{value.__name__}", config=TaskConfig(run={value.__name__}))'
 
 
 def _listed(tasks: object) -> list[object] | tuple[object, ...]:
@@ -318,7 +329,8 @@ class Workflow:
         found = _rules.timeout_faults(config.timeout) + _rules.retries_faults(config.retries)
         found += _rules.schedule_faults(config.schedule)
         if not isinstance(config.starting_task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
-            found.append(("no-starting-task", f"starting_task is {config.starting_task!r}, which is not a task", None))
+            text = f"starting_task is {_described(config.starting_task)}, which is not a task"
+            found.append(("no-starting-task", text, _wrapping(config.starting_task)))
         return [self._fault(code, text, hint) for code, text, hint in found]
 
     def _duplicate_faults(self) -> list[Fault]:

@@ -116,9 +116,9 @@ def _position(fault: Fault) -> tuple[str, int]:
 def _single_file(directory: Path, file: Path, overrides: Mapping[str, object] | None) -> Project:
     path = (directory / file).resolve()
     if not path.is_file():
-        raise ProjectNotFound(f"{file} is not a file", hint="moose-cli dev path/to/file.py")
+        raise ProjectNotFound(f"{file} is not a file", hint=f"it was looked for in {path.parent}")
     if path.suffix != ".py":
-        raise ProjectNotFound(f"{file} is not a Python file", hint="moose-cli dev path/to/file.py")
+        raise ProjectNotFound(f"{file} is not a Python file", hint="name one that ends with .py")
     settings = load_settings(path.parent, overrides)
     return Project(root=path.parent, entry=path, settings=settings, is_single_file=True)
 

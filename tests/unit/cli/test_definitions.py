@@ -133,7 +133,7 @@ def test_a_single_file_needs_no_project(
     assert main(["workflow", "graph", "Shop"]) == 2
     assert capsys.readouterr().err.startswith("error: no moose.config.toml in ")
     assert main(["check", "other.py"]) == 2
-    assert capsys.readouterr().err == "error: other.py is not a file\nhint: moose-cli dev path/to/file.py\n"
+    assert capsys.readouterr().err == f"error: other.py is not a file\nhint: it was looked for in {tmp_path}\n"
 
 
 def test_the_file_of_a_running_dev_is_found(

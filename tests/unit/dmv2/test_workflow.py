@@ -303,7 +303,7 @@ def test_a_reserved_name() -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"timeout": "soon"}, "timeout 'soon' is not a duration: cannot read 'soon'"),
+        ({"timeout": "soon"}, "timeout 'soon' is not a duration: it does not begin with a number"),
         ({"timeout": 30}, "timeout 30 is not a duration: 30 of which unit?"),
         ({"retries": -1}, "retries -1 is not a whole number from 0"),
         ({"retries": 1.5}, "retries 1.5 is not a whole number from 0"),

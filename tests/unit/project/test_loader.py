@@ -180,7 +180,7 @@ def test_what_is_not_a_python_file_is_refused(tmp_path: Path, name: str) -> None
 
     with pytest.raises(ProjectNotFound, match=rf"{name} is not a (Python )?file") as caught:
         find_project(tmp_path, Path(name))
-    assert caught.value.hint == "moose-cli dev path/to/file.py"
+    assert caught.value.hint in (f"it was looked for in {tmp_path}", "name one that ends with .py")
 
 
 def test_what_is_printed_while_importing_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
