@@ -7,6 +7,7 @@ the end. With `--keep` it stays until Ctrl-C, so that the links can be opened.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shlex
 import signal
@@ -43,7 +44,12 @@ class Example:
         """Run a `moose-cli` command in the project as it is shown, and return what it printed."""
         print(f"$ {shlex.join(['moose-cli', *arguments])}", flush=True)
         process = subprocess.Popen(
-            [str(COMMAND), *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [str(COMMAND), *arguments],
+            cwd=self.folder,
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         watch = threading.Timer(RUN_SECONDS, process.kill)
         watch.start()
@@ -121,6 +127,7 @@ def _dev(name: str) -> Iterator[Example]:
     process = subprocess.Popen(
         [str(COMMAND), "dev", "--temporal-port", str(temporal), "--ui-port", str(ui)],
         cwd=folder,
+        env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -131,6 +138,11 @@ def _dev(name: str) -> Iterator[Example]:
         yield Example(folder)
     finally:
         _stop(process)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without settings that lead to another Temporal, perhaps a production one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MOOSE_", "TEMPORAL_"))}
 
 
 def _wait_ready(process: subprocess.Popen[str]) -> None:

@@ -32,6 +32,14 @@ def test_the_demo_shows_tasks_results_and_links(demo: list[str]) -> None:
         assert words in done.stdout
 
 
+def test_settings_of_the_shell_lead_the_demo_nowhere_else(demo: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of Temporal has `TEMPORAL_ADDRESS` set, perhaps to production; the demo stays on its own engine."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__TEMPORAL_PORT", "1")
+    done = subprocess.run(demo, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", ["ready in", "validateOrder"])
 def test_an_interrupted_demo_leaves_no_process(demo: list[str], how: signal.Signals, after: str) -> None:
