@@ -222,13 +222,17 @@ class ProjectNotFound(MooseError):
 
 
 class ImportFailed(MooseError):
-    """The user's code raised at import; `traceback` is theirs, whole, starting at their file."""
+    """The user's code raised at import; `traceback` is theirs, whole, starting at their file.
+
+    `faults` are the mistakes in what had been declared before.
+    """
 
     exit_code = 2
 
-    def __init__(self, file: str, traceback: str, *, hint: str | None = None) -> None:
+    def __init__(self, file: str, traceback: str, *, hint: str | None = None, faults: Iterable[Fault] = ()) -> None:
         self.file = file
         self.traceback = traceback
+        self.faults = tuple(faults)
         super().__init__(f"{file} does not import", hint=f"python {file}" if hint is None else hint)
 
 

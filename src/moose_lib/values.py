@@ -124,11 +124,13 @@ def write_run_input(model: type[BaseModel] | None, value: BaseModel | None) -> b
     """JSON of a run's input that is given as a model, such that `read_run_input` reads it as the same.
 
     Raises:
-        InvalidInput: there is no such JSON, as for bytes that are not UTF-8.
+        InvalidInput: it is another model, or there is no such JSON, as for bytes that are not UTF-8.
     """
     if value is None:
         return _JSON_NULL
     name = type(value).__name__ if model is None else model.__name__
+    if model is not None and not isinstance(value, model):
+        raise InvalidInput("the run", name, [FieldFault(path="", reason=f"it is a {type(value).__name__}")])
     try:
         texts = [value.model_dump_json(by_alias=by_alias, round_trip=True).encode() for by_alias in (True, False)]
         _refuse_stars(_codec(type(value)), texts[0])

@@ -139,3 +139,16 @@ def test_bytes_in_a_run_input_have_to_be_text_or_have_a_rule() -> None:
 
     assert caught.value.hint is not None
     assert 'ser_json_bytes="base64"' in caught.value.hint
+
+
+def test_a_run_input_of_another_model_is_refused() -> None:
+    """Even if its JSON would fit, as it does for a model that has only defaults."""
+
+    class Wanted(BaseModel):
+        rows: int = 1
+
+    class Given(BaseModel):
+        rows: int = 2
+
+    with pytest.raises(InvalidInput, match="input of the run is not a valid Wanted: it is a Given"):
+        write_run_input(Wanted, Given())

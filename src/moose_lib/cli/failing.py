@@ -48,10 +48,11 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _tell(error: BaseException, output: Output) -> None:
-    if isinstance(error, InvalidDefinition):
+    if isinstance(error, InvalidDefinition | ImportFailed):
         for fault in error.faults:
             output.error(_located(fault))
             _hint(fault.hint, output)
+    if isinstance(error, InvalidDefinition):
         return
     if isinstance(error, click.UsageError):
         output.error(_sentence(error.format_message()))
@@ -109,7 +110,7 @@ def _place(location: Location) -> str:
 def _document(error: BaseException) -> dict[str, Any]:  # Any: JSON
     message = _sentence(error.format_message()) if isinstance(error, click.ClickException) else str(error)
     document: dict[str, Any] = {"code": _code(error), "message": message, "hint": _any_hint(error)}
-    if isinstance(error, InvalidDefinition):
+    if isinstance(error, InvalidDefinition | ImportFailed):
         document["faults"] = [fault_document(fault) for fault in error.faults]
     if isinstance(error, InvalidInput):
         document["faults"] = [{"path": fault.path, "reason": fault.reason} for fault in error.faults]

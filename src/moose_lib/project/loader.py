@@ -88,12 +88,12 @@ def load_project(project: Project) -> LoadedProject:
     Meant to be called once in the life of a process: modules that are imported already do not run again.
 
     Raises:
-        ImportFailed: the code raises at import; carries the user's traceback.
+        ImportFailed: the code raises at import; carries the user's traceback, and the faults declared before.
         InvalidDefinition: with all faults of all workflows, in the order of the code.
     """
     _registry.registered_workflows().clear()
     with _registry.collect() as declared:
-        _import(project)
+        _import(project, declared.faults)
     workflows = dict(_registry.registered_workflows())
     namesakes = [it for it in declared.workflows if workflows.get(it.name, it) is not it]
     plans, compiled = try_compile([*workflows.values(), *namesakes])
@@ -123,8 +123,11 @@ def _single_file(directory: Path, file: Path, overrides: Mapping[str, object] | 
     return Project(root=path.parent, entry=path, settings=settings, is_single_file=True)
 
 
-def _import(project: Project) -> None:
-    """Run the user's code; what it prints goes to stderr, as stdout may be read by programs."""
+def _import(project: Project, declared: list[Fault]) -> None:
+    """Run the user's code, which fills `declared`.
+
+    What it prints goes to stderr, as stdout may be read by programs.
+    """
     try:
         with contextlib.redirect_stdout(sys.stderr):
             if project.is_single_file:
@@ -136,7 +139,8 @@ def _import(project: Project) -> None:
                 _import_package(project)
     except (Exception, SystemExit) as error:
         hint = None if project.is_single_file else f"cd {project.root} && python -m {_package(project)}.main"
-        raise ImportFailed(str(project.entry), _their_traceback(error), hint=hint) from error
+        faults = sorted(declared, key=_position)
+        raise ImportFailed(str(project.entry), _their_traceback(error), hint=hint, faults=faults) from error
 
 
 def _put_first(folder: Path) -> None:

@@ -119,6 +119,33 @@ def test_code_that_does_not_import_is_shown_with_its_traceback(shop: Path, capsy
     assert "ModuleNotFoundError: No module named 'no_such_module'\n" in err
 
 
+def test_mistakes_made_before_an_import_error_are_told_with_it(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One broken line does not hide the other mistakes."""
+    (shop / "app" / "main.py").write_text(
+        "from moose_lib import Task, TaskConfig\n"
+        "def work() -> None: ...\n"
+        "Task[None, None](name='a', config=TaskConfig(run=work, retries=-1))\n"
+        "import no_such_module\n",
+        encoding="utf-8",
+    )
+
+    assert main(["check", "--json"]) == 2
+
+    told = capsys.readouterr()
+    assert told.err.startswith("error: app/main.py:3: task 'a': retries -1 is not a whole number from 0")
+    assert "ModuleNotFoundError: No module named 'no_such_module'\n" in told.err
+    [fault] = json.loads(told.out)["error"]["faults"]
+    assert fault["code"] == "bad-retries"
+
+
+def test_code_without_a_workflow_is_no_success_in_silence(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "app" / "main.py").write_text("", encoding="utf-8")
+
+    assert main(["check"]) == 0
+
+    assert "note: importing it makes no workflow; declare one with Workflow(" in capsys.readouterr().err
+
+
 def test_a_single_file_needs_no_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

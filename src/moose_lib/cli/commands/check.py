@@ -38,6 +38,8 @@ def check(output: Output, file: Path | None) -> None:
         plan = plans[name]
         output.data(f"{output.paint(name, 'strong')}  {_summary(plan)}", *_indented(tree(plan, _label)), "")
     output.data(_verdict(len(plans), sum(len(plan.tasks) for plan in plans.values())))
+    if not plans:
+        output.note("importing it makes no workflow; declare one with Workflow(name=…, config=…)")
     note = schedule_note(schedules_of(plans.values()))
     if note is not None:
         output.note(note)
