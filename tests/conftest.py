@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -17,6 +18,10 @@ hypothesis.settings.load_profile("moose")
 # Before any fixture or child process reads them; a test sets what it is about.
 for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_"))]:
     del os.environ[variable]
+
+# A shell without job control starts background commands with Ctrl-C ignored, and children inherit that. Tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
