@@ -173,12 +173,20 @@ def test_history_lists_the_newest_first(cli: Cli, paid: Done, declined: Done) ->
 
 def test_history_without_runs_says_so(cli: Cli) -> None:
     """On stderr: stdout has no rows."""
-    none = cli("workflow", "history", "NoSuch")
-    empty = Cli(folder=cli.folder, environment=cli.environment)("workflow", "history", "--task-queue", "unused")
+    empty = cli("workflow", "history", "--task-queue", "unused")
+    none = cli("workflow", "history", "Order", "--task-queue", "unused")
 
-    assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
     assert (empty.code, empty.out, empty.err) == (0, "", "no runs yet\n")
-    assert cli("workflow", "history", "NoSuch", "--json").document == []
+    assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
+    assert cli("workflow", "history", "Order", "--task-queue", "unused", "--json").document == []
+
+
+def test_history_of_a_workflow_that_is_not_declared_is_refused(cli: Cli) -> None:
+    """A typing mistake is not a workflow without runs."""
+    none = cli("workflow", "history", "Ordr")
+
+    assert (none.code, none.out) == (4, "")
+    assert none.err == "error: no workflow named 'Ordr'\nhint: did you mean: moose-cli workflow history Order\n"
 
 
 def test_result_prints_the_result_alone(cli: Cli, paid: Done, declined: Done) -> None:

@@ -10,10 +10,12 @@ import click
 from moose_lib.cli.groups import examples
 from moose_lib.cli.options import Target, json_option, pass_output, target_options
 from moose_lib.cli.output import Output
+from moose_lib.errors import ImportFailed, InvalidDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from moose_lib.cli.session import Session
     from moose_lib.operations.connecting import Client
     from moose_lib.operations.records import RunSummary
 
@@ -47,12 +49,26 @@ def history(output: Output, target: Target, name: str | None, states: Sequence[s
         return await list_runs(client, task_queue=session.task_queue, name=name, states=wanted, limit=limit)
 
     runs, now = session.run(work), datetime.now(UTC)
+    if name is not None and not runs:
+        _refuse_unknown(session, name)
     if output.is_json:
         output.document([summary_document(run, now) for run in runs])
     elif runs:
         _show(output, runs, now)
     else:
         output.talk("no runs yet" if not states and name is None else "no such runs")
+
+
+def _refuse_unknown(session: Session, name: str) -> None:
+    """Tell a typing mistake from a workflow that has not run; code that does not load cannot."""
+    from moose_lib.cli.naming import workflow_not_found
+
+    try:
+        loaded = session.load()
+    except (ImportFailed, InvalidDefinition):
+        return
+    if loaded is not None and name not in loaded.workflows:
+        raise workflow_not_found(name, loaded.workflows, "moose-cli workflow history")
 
 
 def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
