@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from temporalio import activity
 from temporalio.common import RawValue
@@ -24,9 +24,6 @@ from moose_lib.errors import InvalidInput
 from moose_lib.project.loader import LoadedProject
 
 _logger = logging.getLogger(__name__)
-
-#: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
-ATTEMPT_METADATA: Final = "moose-attempt"
 
 
 class Activities:
@@ -165,5 +162,5 @@ def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseExceptio
 def _output(data: bytes, attempts: Attempts) -> RawValue:
     value = wire.json_value(data)
     if attempts.number != attempts.handed_out:
-        value.payload.metadata[ATTEMPT_METADATA] = str(attempts.number).encode()
+        value.payload.metadata[wire.ATTEMPT_METADATA] = str(attempts.number).encode()
     return value

@@ -20,11 +20,12 @@ from temporalio import activity
 
 from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskContext
-from moose_lib.engine.failures import TaskTimedOut
+from moose_lib.durations import format_duration
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.logs import TaskLogger, current_run
 from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL, AttemptsUsed
+from moose_lib.errors import TaskTimedOut
 from moose_lib.plan.model import Source
 
 _logger = logging.getLogger(__name__)
@@ -201,7 +202,8 @@ class Attempt:
             return AttemptStopped(reason)
         running = self._running
         last = running.outcome.result().error if running is not None and running.outcome.done() else None
-        return TaskTimedOut(self._assignment.timeout).with_traceback(None if last is None else last.__traceback__)
+        error = TaskTimedOut(format_duration(self._assignment.timeout))
+        return error.with_traceback(None if last is None else last.__traceback__)
 
 
 async def _awaited(call: Callable[[], object]) -> object:

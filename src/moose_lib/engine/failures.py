@@ -18,9 +18,8 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from moose_lib import calling
-from moose_lib.durations import format_duration
 from moose_lib.engine.attempts import Attempts
-from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, ValueTooLarge
+from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, TaskTimedOut, ValueTooLarge
 
 #: Why a task failed: its own exception, its time, its input, its output, the size of a value, its workers, or Temporal.
 Kind = Literal["task", "timeout", "input", "output", "size", "lost", "engine"]
@@ -90,13 +89,6 @@ class FailureConverter(DefaultFailureConverter):
         super().to_failure(exception, payload_converter, failure)
         if isinstance(exception, TaskFailure):
             failure.stack_trace = exception.stack_trace
-
-
-class TaskTimedOut(Exception):
-    """An attempt took longer than its task's timeout."""
-
-    def __init__(self, timeout: timedelta) -> None:
-        super().__init__(f"took longer than its timeout of {format_duration(timeout)}")
 
 
 class WorkerLost(Exception):

@@ -39,6 +39,9 @@ HEARTBEAT_INTERVAL: Final = timedelta(seconds=1)
 #: Marks a payload that is stored outside of the history whatever its size.
 BY_REFERENCE: Final = "moose-by-reference"
 
+#: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
+ATTEMPT_METADATA: Final = "moose-attempt"
+
 _JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
 
 

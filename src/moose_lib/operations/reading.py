@@ -15,7 +15,6 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.engine import wire
-from moose_lib.engine.activities import ATTEMPT_METADATA
 from moose_lib.engine.attempts import read_notes
 from moose_lib.errors import MooseError
 from moose_lib.operations.events import (
@@ -271,7 +270,7 @@ def _next_attempt(activity: PendingActivityInfo) -> datetime | None:
 
 def _attempts_of(result: Payloads) -> int | None:
     """Return the task's own count, where it is not the one that Temporal has."""
-    number = result.payloads[0].metadata.get(ATTEMPT_METADATA, b"") if result.payloads else b""
+    number = result.payloads[0].metadata.get(wire.ATTEMPT_METADATA, b"") if result.payloads else b""
     return int(number) if number.isdigit() else None
 
 

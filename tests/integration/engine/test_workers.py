@@ -166,10 +166,8 @@ class Number(BaseModel):
     value: int
 
 
-async def test_a_shutdown_in_this_process_stops_handlers_after_the_grace_period(engine: Engine) -> None:
-    """The handler is stopped, `on_cancel` does not run, and another worker in the same process completes the run."""
-    seen = list[str]()
-    begun = asyncio.Event()
+def held_once(name: str, seen: list[str], begun: asyncio.Event) -> Workflow:
+    """One task without retries: its first attempt takes a minute, any other ends at once."""
     loop = asyncio.get_running_loop()
 
     async def run(ctx: TaskContext[Number]) -> Number:
@@ -183,7 +181,14 @@ async def test_a_shutdown_in_this_process_stops_handlers_after_the_grace_period(
         seen.append("on_cancel")
 
     task = Task[Number, Number](name="task", config=TaskConfig(run=run, retries=0, on_cancel=on_cancel))
-    workflow = Workflow(name="Drained", config=WorkflowConfig(starting_task=task))
+    return Workflow(name=name, config=WorkflowConfig(starting_task=task))
+
+
+async def test_a_shutdown_in_this_process_stops_handlers_after_the_grace_period(engine: Engine) -> None:
+    """The handler is stopped, `on_cancel` does not run, and another worker in the same process completes the run."""
+    seen = list[str]()
+    begun = asyncio.Event()
+    workflow = held_once("Drained", seen, begun)
     worker = engine.settings.worker.model_copy(update={"grace_period": engine.settings.dev.stop_grace_period / 50})
     hasty = Engine(engine.client, engine.settings.model_copy(update={"worker": worker}))
     async with hasty.worker(workflow):
@@ -198,20 +203,8 @@ async def test_a_worker_in_a_hurry_gives_its_attempts_back_at_once(engine: Engin
     """Long before the grace period ends; `on_cancel` does not run and the attempt is not used up."""
     seen = list[str]()
     begun = asyncio.Event()
+    workflow = held_once("Hurried", seen, begun)
     loop = asyncio.get_running_loop()
-
-    async def run(ctx: TaskContext[Number]) -> Number:
-        seen.append(f"begun {ctx.run.attempt}")
-        loop.call_soon_threadsafe(begun.set)
-        if len(seen) == 1:
-            await asyncio.sleep(60)
-        return ctx.input
-
-    def on_cancel(ctx: TaskContext[Number]) -> None:
-        seen.append("on_cancel")
-
-    task = Task[Number, Number](name="task", config=TaskConfig(run=run, retries=0, on_cancel=on_cancel))
-    workflow = Workflow(name="Hurried", config=WorkflowConfig(starting_task=task))
     hurry = asyncio.Event()
     async with engine.worker(workflow, hurry=hurry) as stop:
         handle = await engine.start(workflow, {"value": 3})
