@@ -1,7 +1,8 @@
 """How a run advances: (plan, what happened) → what to start, what to wait for, how it ends.
 
 The heart of the system. No clock, no I/O, no randomness: the Temporal interpreter and the local runner both only obey
-this, so that they cannot disagree. A task is started at most once in the life of a `Progress`.
+this, so that they cannot disagree. A task is started at most once in the life of a `Progress`, but for one that was
+parked and is retried.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from moose_lib.plan.model import Plan
 
@@ -16,23 +18,29 @@ from moose_lib.plan.model import Plan
 class TaskState(StrEnum):
     """Where a task of a run stands.
 
-    waiting: its parents have not all completed. running: started. completed, failed: over. skipped: never starts, as a
-    task before it failed or the run was canceled. canceled: stopped while it ran.
+    waiting: its parents have not all completed. running: started. parked: failed for good, and somebody has to decide
+    how it goes on. completed, failed: over. skipped: never starts, as a task before it failed or the run was canceled.
+    canceled: stopped while it ran.
     """
 
     WAITING = "waiting"
     RUNNING = "running"
+    PARKED = "parked"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELED = "canceled"
 
 
+_UNDECIDED: Final = frozenset({TaskState.RUNNING, TaskState.PARKED})
+_MAY_START: Final = _UNDECIDED | {TaskState.WAITING}
+
+
 class Progress:
     """The state of one run of `plan`.
 
-    `completed` and `failed` are the frontier of an earlier part of the same run: those tasks are over and are not
-    started again.
+    `completed`, `failed` and `parked` are the frontier of an earlier part of the same run: those tasks are not started
+    again, unless a parked one is retried.
 
     Example:
         progress = Progress(plan)
@@ -40,11 +48,14 @@ class Progress:
         to_start = progress.complete("validate")
     """
 
-    def __init__(self, plan: Plan, *, completed: Iterable[str] = (), failed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, plan: Plan, *, completed: Iterable[str] = (), failed: Iterable[str] = (), parked: Iterable[str] = ()
+    ) -> None:
         self._plan = plan
         self._states = {task.name: TaskState.WAITING for task in plan.tasks}
         self._missing = {task.name: len(task.after) for task in plan.tasks}
         self._running: dict[str, None] = {}
+        self._parked: dict[str, None] = {}
         for name in dict.fromkeys(completed):
             self._states[name] = TaskState.COMPLETED
             for child in plan.children(name):
@@ -52,13 +63,15 @@ class Progress:
         for name in failed:
             self._states[name] = TaskState.FAILED
             self._skip_after(name)
+        for name in parked:
+            self._park(name)
 
     def start(self) -> tuple[str, ...]:
         """Start every task that can start now: the first one, or those at the frontier. Call it once."""
         return self._started(task.name for task in self._plan.tasks if self._can_start(task.name))
 
     def complete(self, name: str) -> tuple[str, ...]:
-        """`name` has completed; start the children for which it was the last one missing."""
+        """`name` has completed, or is parked and got its output by hand; start the children that waited only for it."""
         self._finish(name, TaskState.COMPLETED)
         children = self._plan.children(name)
         for child in children:
@@ -66,18 +79,32 @@ class Progress:
         return self._started(child for child in children if self._can_start(child))
 
     def fail(self, name: str) -> None:
-        """`name` has failed for good; what depends on it never starts, other branches go on."""
+        """`name` has failed for good, or was parked and is given up; what depends on it never starts, others go on."""
         self._finish(name, TaskState.FAILED)
         self._skip_after(name)
 
+    def park(self, name: str) -> None:
+        """`name` has failed, and somebody decides how it goes on; what depends on it waits."""
+        self._finish(name, TaskState.PARKED)
+        self._park(name)
+
+    def retry(self, name: str) -> tuple[str, ...]:
+        """Start a parked task again."""
+        assert self._states[name] is TaskState.PARKED, f"{name} is retried, but it is {self._states[name]}"
+        del self._parked[name]
+        return self._started([name])
+
     def cancel(self) -> None:
-        """The run was canceled: what runs is canceled, and what waits never starts."""
+        """The run was canceled: what runs is canceled, what is parked has failed, and what waits never starts."""
         for name, state in self._states.items():
             if state is TaskState.RUNNING:
                 self._states[name] = TaskState.CANCELED
+            elif state is TaskState.PARKED:
+                self._states[name] = TaskState.FAILED
             elif state is TaskState.WAITING:
                 self._states[name] = TaskState.SKIPPED
         self._running.clear()
+        self._parked.clear()
 
     def state(self, name: str) -> TaskState:
         """The state of one task; KeyError for a name that is not in the plan."""
@@ -100,21 +127,26 @@ class Progress:
         return self._in(TaskState.FAILED)
 
     @property
+    def parked(self) -> tuple[str, ...]:
+        """The tasks that somebody has to decide about, in the order in which they failed."""
+        return tuple(self._parked)
+
+    @property
     def completed(self) -> tuple[str, ...]:
         """The tasks that completed, in the order of the plan."""
         return self._in(TaskState.COMPLETED)
 
     @property
     def is_finished(self) -> bool:
-        """Nothing runs, so nothing more can start; ask only after `start()`."""
-        return not self._running
+        """Nothing runs and nothing is parked, so nothing more can start; ask only after `start()`."""
+        return not self._running and not self._parked
 
     @property
     def needed_outputs(self) -> frozenset[str]:
         """The completed tasks whose output a task that may still start, or the result, needs."""
         needed = set(self._plan.last_tasks)
         for task in self._plan.tasks:
-            if self._states[task.name] in (TaskState.WAITING, TaskState.RUNNING):
+            if self._states[task.name] in _MAY_START:
                 needed |= {value.task for value in task.source.values if value.task is not None}
         return frozenset(name for name in needed if self._states[name] is TaskState.COMPLETED)
 
@@ -129,9 +161,14 @@ class Progress:
         return started
 
     def _finish(self, name: str, state: TaskState) -> None:
-        assert self._states[name] is TaskState.RUNNING, f"{name} finishes, but it is {self._states[name]}"
-        del self._running[name]
+        assert self._states[name] in _UNDECIDED, f"{name} finishes, but it is {self._states[name]}"
+        self._running.pop(name, None)
+        self._parked.pop(name, None)
         self._states[name] = state
+
+    def _park(self, name: str) -> None:
+        self._states[name] = TaskState.PARKED
+        self._parked[name] = None
 
     def _skip_after(self, name: str) -> None:
         unvisited = deque(self._plan.children(name))

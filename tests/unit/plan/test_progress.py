@@ -12,7 +12,7 @@ from tests.unit.plan.graphs import parents_of_tasks, plan_of
 from moose_lib.plan.model import Plan, PlannedTask, Source, ValueRef
 from moose_lib.plan.progress import Progress, TaskState
 
-W, R, C, F, S, X = TaskState
+W, R, P, C, F, S, X = TaskState
 
 DIAMOND = plan_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
 Parents = dict[str, list[str]]
@@ -131,6 +131,53 @@ def test_what_waits_when_the_run_is_canceled_never_starts() -> None:
     progress.cancel()
 
     assert states(progress, DIAMOND) == {"a": X, "b": S, "c": S, "d": S}
+
+
+def test_a_parked_task_holds_what_depends_on_it_and_not_its_siblings() -> None:
+    progress = Progress(DIAMOND)
+    progress.start()
+    progress.complete("a")
+    progress.park("b")
+
+    assert states(progress, DIAMOND) == {"a": C, "b": P, "c": R, "d": W}
+    assert progress.waiting_for("d") == ("b", "c")
+    assert progress.complete("c") == ()
+    assert not progress.is_finished
+    assert progress.parked == ("b",)
+
+
+def test_a_parked_task_is_retried_skipped_or_given_up() -> None:
+    """Retried it runs again, skipped it has completed by hand, given up it has failed."""
+    progress = Progress(DIAMOND, completed=["a", "c"], parked=["b"])
+    assert progress.start() == ()
+
+    assert progress.retry("b") == ("b",)
+    assert progress.running == ("b",)
+    progress.park("b")
+    assert progress.complete("b") == ("d",)
+    progress.park("d")
+    progress.fail("d")
+
+    assert states(progress, DIAMOND) == {"a": C, "b": C, "c": C, "d": F}
+    assert progress.is_finished
+    assert progress.parked == ()
+
+
+def test_a_parked_task_of_a_canceled_run_has_failed() -> None:
+    progress = Progress(DIAMOND, completed=["a"], parked=["b"])
+    progress.start()
+    progress.cancel()
+
+    assert states(progress, DIAMOND) == {"a": C, "b": F, "c": X, "d": S}
+    assert progress.is_finished
+
+
+def test_only_a_parked_task_is_retried() -> None:
+    progress = Progress(DIAMOND)
+    progress.start()
+
+    with pytest.raises(AssertionError, match="a is retried, but it is running"):
+        progress.retry("a")
 
 
 def test_a_finished_run_has_nothing_to_start() -> None:
