@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
@@ -20,40 +20,57 @@ from moose_lib.plan.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class Resumed:
-    """Where a run goes on: its progress, the outputs it still needs, and why its first failed task failed."""
+    """Where a run goes on: its progress, the outputs it still needs, and why its first failed task failed.
+
+    `parked` are the failures of the parked tasks by name.
+    """
 
     progress: Progress
     outputs: Mapping[str, RawValue]
-    failure: BaseException | None
+    failure: BaseException | None = None
+    parked: Mapping[str, BaseException | None] = field(default_factory=dict)
+    is_paused: bool = False
 
 
 def fresh(plan: Plan) -> Resumed:
     """A run at its begin."""
-    return Resumed(progress=Progress(plan), outputs={}, failure=None)
+    return Resumed(progress=Progress(plan), outputs={})
 
 
-def freeze(
-    progress: Progress, outputs: Mapping[str, RawValue], failure: BaseException | None
-) -> tuple[wire.Frontier, RawValue]:
+def freeze(resumed: Resumed) -> tuple[wire.Frontier, RawValue]:
     """The frontier of a run in which nothing is running, and the outputs in one payload."""
+    progress = resumed.progress
     needed = sorted(progress.needed_outputs)
     frontier = wire.Frontier(
         completed=progress.completed,
         failed=progress.failed,
-        failure=_encode(failure),
+        failure=_encode(resumed.failure),
+        parked={name: _encode(failure) for name, failure in resumed.parked.items()},
         outputs=tuple(needed),
+        is_paused=resumed.is_paused,
     )
-    return frontier, wire.bytes_value(pack(outputs[name].payload.data for name in needed))
+    return frontier, wire.bytes_value(pack(resumed.outputs[name].payload.data for name in needed))
 
 
 def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: PayloadConverter) -> Resumed:
     """Where the continuation of a run goes on."""
-    values = map(wire.json_value, unpack(outputs.payload.data))
     return Resumed(
-        progress=Progress(plan, completed=frontier.completed, failed=frontier.failed),
-        outputs=dict(zip(frontier.outputs, values, strict=True)),
+        progress=Progress(plan, completed=frontier.completed, failed=frontier.failed, parked=frontier.parked),
+        outputs=_outputs(frontier, outputs),
         failure=_decode(frontier.failure, converter),
+        parked={name: _decode(failure, converter) for name, failure in frontier.parked.items()},
+        is_paused=frontier.is_paused,
     )
+
+
+def restart(plan: Plan, frontier: wire.Frontier, outputs: RawValue) -> Resumed:
+    """Where the retry of a resumed run begins: with what it kept, and nothing has failed yet."""
+    return Resumed(progress=Progress(plan, completed=frontier.completed), outputs=_outputs(frontier, outputs))
+
+
+def _outputs(frontier: wire.Frontier, outputs: RawValue) -> dict[str, RawValue]:
+    values = map(wire.json_value, unpack(outputs.payload.data))
+    return dict(zip(frontier.outputs, values, strict=True))
 
 
 def _encode(failure: BaseException | None) -> str | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
@@ -31,6 +31,15 @@ EXCUSED: Final = frozenset({WORKER_SHUTDOWN, TASK_UNKNOWN, WORKFLOW_UNKNOWN})
 
 MEMO_PLAN: Final = "moose_plan"
 MEMO_WORKFLOW: Final = "moose_workflow"
+#: The run id of the run that this one resumes.
+MEMO_RESUMED_FROM: Final = "moose_resumed_from"
+
+#: Signals with which people steer an open run: an `Order`, for a skipped task with its output as second argument.
+SIGNAL_PAUSE: Final = "moose-pause"
+SIGNAL_UNPAUSE: Final = "moose-unpause"
+SIGNAL_RETRY: Final = "moose-retry"
+SIGNAL_SKIP: Final = "moose-skip"
+SIGNAL_FAIL: Final = "moose-fail"
 
 #: A worker that is silent for this long is taken for dead and its tasks are run again.
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=10)
@@ -52,20 +61,28 @@ class _Message(BaseModel):
 class Frontier(_Message):
     """What an earlier part of a long run left behind.
 
-    `outputs` names the packed outputs in the third argument, `failure` is the first failed task's, in Temporal's form.
+    `outputs` names the packed outputs in the third argument. `failure` is the first failed task's, in Temporal's form,
+    and `parked` has those of the parked tasks by name.
     """
 
     completed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     failure: str | None = None
+    parked: Mapping[str, str | None] = {}
+    is_paused: bool = False
 
 
 class Envelope(_Message):
-    """The second argument of a run: its plan, and its frontier if it is the continuation of a longer one."""
+    """The second argument of a run: its plan, and its frontier if it goes on where another run left off.
+
+    That is the earlier part of a long run, or, if it `is_resumed`, a run that failed; the outputs that a resumed run
+    keeps are its begin, also for its own retries.
+    """
 
     plan: Plan
     frontier: Frontier | None = None
+    is_resumed: bool = False
 
 
 class Call(_Message):
@@ -78,11 +95,23 @@ class Call(_Message):
     is_packed: bool = False
 
 
+class Order(_Message):
+    """The argument of a signal about a task, and of one about the run: why, for those who read the history."""
+
+    task: str = ""
+    reason: str | None = None
+
+
 class AttemptsUsed(_Message):
     """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one."""
 
     used: int = 0
     excused: int = 0
+
+
+_ORDER: Final = TypeAdapter[Order](
+    Annotated[Order, BeforeValidator(lambda given: {"task": given} if isinstance(given, str) else given)]
+)
 
 
 def activity_type(workflow: str, task: str) -> str:
@@ -122,6 +151,14 @@ def read_envelope(data: bytes | None) -> Envelope | None:
     """The envelope, or `None` where a foreign client passed something else or nothing."""
     try:
         return None if data is None else Envelope.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def read_order(data: bytes | None) -> Order | None:
+    """The argument of a signal about a task; its bare name will do. `None` where it is neither."""
+    try:
+        return None if data is None else _ORDER.validate_json(data)
     except ValidationError:
         return None
 

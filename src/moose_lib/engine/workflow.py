@@ -20,7 +20,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, run_failure
-from moose_lib.engine.frontier import Resumed, freeze, fresh, thaw
+from moose_lib.engine.frontier import Resumed, freeze, fresh, restart, thaw
+from moose_lib.engine.inbox import GiveUp, Inbox, SkipTask
 from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.starting import run_retry_policy
 from moose_lib.engine.window import Window
@@ -45,6 +46,14 @@ _HAND_OUT_AGAIN: Final = RetryPolicy(
 class Interpreter:
     """Runs any plan; the workflow type is the workflow's name."""
 
+    def __init__(self) -> None:
+        self._inbox = Inbox()
+
+    @workflow.signal(dynamic=True)
+    def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Take what somebody decides about the run."""
+        self._inbox.deliver(name, args)
+
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> RawValue:
         """Run the plan in the second argument, or the one that a worker knows under this name; answer its result."""
@@ -54,24 +63,28 @@ class Interpreter:
             envelope = wire.Envelope(plan=await _plan_of_worker(run_input))
         else:
             run_input = args[0]
-        return await _Life(envelope.plan, run_input, _resumed(envelope, args)).run()
+        return await _Life(envelope, run_input, _resumed(envelope, args), self._inbox).run()
 
 
 class _Life:
     """A run, or one life of a long one, from its first task to its result."""
 
-    def __init__(self, plan: Plan, run_input: RawValue, resumed: Resumed) -> None:
-        self._plan = plan
+    def __init__(self, envelope: wire.Envelope, run_input: RawValue, resumed: Resumed, inbox: Inbox) -> None:
+        self._plan = envelope.plan
+        self._is_resumed = envelope.is_resumed
         self._input = run_input
         self._progress = resumed.progress
         self._outputs = dict(resumed.outputs)
         self._failure = resumed.failure
+        self._parked = dict(resumed.parked)
         self._startable = deque[str]()
         self._handles: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._ended = deque[str]()
-        self._something_ended = asyncio.Event()
+        self._inbox = inbox
+        inbox.inherit(is_paused=resumed.is_paused)
+        self._news = inbox.news
         self._window = Window()
-        self._readers = _count_readers(plan)
+        self._readers = _count_readers(self._plan)
 
     async def run(self) -> RawValue:
         """The result of the run."""
@@ -90,12 +103,32 @@ class _Life:
     async def _work(self) -> None:
         """Until everything is over, or until everything that runs is over and the history is long enough."""
         while True:
-            if not workflow.info().is_continue_as_new_suggested():
-                self._start_all()
-            if not self._handles:
-                return
-            await self._something_ended.wait()
             self._take_in()
+            self._decide()
+            is_long = workflow.info().is_continue_as_new_suggested()
+            if not is_long and not self._inbox.is_paused:
+                self._start_all()
+            if not self._handles and (is_long or not self._is_held):
+                return
+            await self._news.wait()
+
+    @property
+    def _is_held(self) -> bool:
+        """The run waits for people: it is paused though something could start, or a task is parked."""
+        return bool(self._startable or self._progress.parked)
+
+    def _decide(self) -> None:
+        """Do what people decided about parked tasks; a decision about any other task has come too late."""
+        for decision in self._inbox.take():
+            if isinstance(decision, GiveUp):
+                for name in self._progress.parked:
+                    self._fail_task(name, self._parked.pop(name))
+            elif decision.task in self._progress.parked:
+                self._parked.pop(decision.task)
+                if isinstance(decision, SkipTask):
+                    self._complete_task(decision.task, decision.output)
+                else:
+                    self._startable.extend(self._progress.retry(decision.task))
 
     def _start_all(self) -> None:
         """Start what may start, together, in a portion that the server accepts."""
@@ -121,24 +154,35 @@ class _Life:
 
     def _on_end(self, name: str, _: object) -> None:
         self._ended.append(name)
-        self._something_ended.set()
+        self._news.set()
 
     def _take_in(self) -> None:
         """Note what has ended, in the order in which it ended."""
-        self._something_ended.clear()
+        self._news.clear()
         while self._ended:
             name = self._ended.popleft()
             handle = self._handles.pop(name)
             try:
                 output = handle.result()
             except ActivityError as error:
-                self._failure = self._failure or error
-                self._progress.fail(name)
+                if self._plan.task(name).on_failure == "park":
+                    self._progress.park(name)
+                    self._parked[name] = error
+                else:
+                    self._fail_task(name, error)
             else:
-                self._outputs[name] = output
                 self._window.ended(inline_size(output))
-                self._startable.extend(self._progress.complete(name))
-            self._forget_values(name)
+                self._complete_task(name, output)
+
+    def _complete_task(self, name: str, output: RawValue) -> None:
+        self._outputs[name] = output
+        self._startable.extend(self._progress.complete(name))
+        self._forget_values(name)
+
+    def _fail_task(self, name: str, error: BaseException | None) -> None:
+        self._failure = self._failure or error
+        self._progress.fail(name)
+        self._forget_values(name)
 
     async def _cancel(self) -> None:
         """Cancel what runs and wait for it: the run is canceled only when every `on_cancel` has ended."""
@@ -146,10 +190,10 @@ class _Life:
             handle.cancel()
         while self._handles:
             try:
-                await self._something_ended.wait()
+                await self._news.wait()
             except asyncio.CancelledError:  # asked once more
                 continue
-            self._something_ended.clear()
+            self._news.clear()
             while self._ended:
                 _ignore(self._handles.pop(self._ended.popleft()))
 
@@ -179,8 +223,16 @@ class _Life:
     def _continue_as_new(self) -> NoReturn:
         """Go on in a new history. The retries of the run that are left go with it, and its timeout goes on."""
         info = workflow.info()
-        frontier, outputs = freeze(self._progress, self._outputs, self._failure)
-        envelope = wire.Envelope(plan=self._plan, frontier=frontier)
+        frontier, outputs = freeze(
+            Resumed(
+                progress=self._progress,
+                outputs=self._outputs,
+                failure=self._failure,
+                parked=self._parked,
+                is_paused=self._inbox.is_paused,
+            )
+        )
+        envelope = wire.Envelope(plan=self._plan, frontier=frontier, is_resumed=self._is_resumed)
         allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
         left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
         workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
@@ -219,10 +271,15 @@ def _count_readers(plan: Plan) -> dict[str, int]:
 
 
 def _resumed(envelope: wire.Envelope, args: Sequence[RawValue]) -> Resumed:
-    """Where the run goes on. Its retry starts from the beginning, also when what failed was a continuation."""
+    """Where the run goes on. Its retry starts from the beginning, also when what failed was a continuation.
+
+    The beginning of a resumed run is what it kept.
+    """
     is_retry = workflow.info().attempt > 1
-    if envelope.frontier is None or is_retry:
+    if envelope.frontier is None or (is_retry and not envelope.is_resumed):
         return fresh(envelope.plan)
+    if is_retry:
+        return restart(envelope.plan, envelope.frontier, args[2])
     return thaw(envelope.plan, envelope.frontier, args[2], workflow.payload_converter())
 
 

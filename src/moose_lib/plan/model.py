@@ -59,7 +59,7 @@ class PlannedTask(_Value):
     """One task of a plan.
 
     `after` are its parents in declared order, `timeout` limits one attempt (`None`: no limit), `retries` counts the
-    attempts after the first. The types are names, for people.
+    attempts after the first. `on_failure` is what follows when they have run out. The types are names, for people.
     """
 
     name: str
@@ -67,6 +67,7 @@ class PlannedTask(_Value):
     source: Source
     timeout: timedelta | None
     retries: int
+    on_failure: Literal["fail", "park"] = "fail"
     input_type: str | None = None
     output_type: str | None = None
 
