@@ -12,14 +12,9 @@ from moose_lib.errors import InvalidInput, InvalidOutput, NonRetryableError, Val
 from moose_lib.plan.fitting import needs
 from moose_lib.plan.model import FieldSource, Source
 from moose_lib.plan.result import json_list, json_object
-from moose_lib.values import read_run_input, read_value, reread_run_input, write_output, write_value
+from moose_lib.values import read_value, reread_run_input, write_output, write_value
 
 AnyTask = Task[Any, Any]  # Any: the caller holds tasks of all models
-
-
-def decode_run_input(input_type: type[BaseModel] | None, data: bytes | None) -> BaseModel | None:
-    """The run's input from JSON; raises InvalidInput with each field's fault."""
-    return read_run_input(input_type, data)
 
 
 def decode_input(task: AnyTask, source: Source, values: Sequence[bytes]) -> BaseModel | None:

@@ -291,6 +291,12 @@ class GaveUpWaiting(MooseError):
 
     exit_code = 124
 
+    def __init__(self, workflow_id: str, run_id: str, waited: str) -> None:
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        hint = f"moose-cli workflow status {workflow_id} --watch"
+        super().__init__(f"{workflow_id!r} goes on after {waited}", hint=hint)
+
 
 class PortBusy(MooseError):
     """Another process listens on `port`; `holder` says which, if it can be known."""

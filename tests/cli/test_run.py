@@ -237,6 +237,17 @@ def test_waiting_goes_on_with_nobody_working_until_the_time_is_over(idle: Cli) -
     assert idle("workflow", "terminate", "Nightly", "--all").code == 0
 
 
+def test_who_gave_up_waiting_can_come_back(idle: Cli) -> None:
+    """With --json the error carries the ids: there is nothing else to find the run by."""
+    done = idle("workflow", "run", "Nightly", "--id", "given-up", "--wait", "--timeout", "1s", "--json")
+
+    assert done.code == 124
+    error = done.document["error"]
+    assert (error["code"], error["workflow_id"]) == ("gave_up_waiting", "given-up")
+    assert error["run_id"] == idle("workflow", "status", "given-up", "--json").document["run_id"]
+    assert idle("workflow", "terminate", "given-up").code == 0
+
+
 def test_ctrl_c_ends_the_waiting_not_the_run(cli: Cli) -> None:
     """It says how to come back."""
     waiting = cli.start("workflow", "run", "Waiting", "--wait", "--id", "left-alone")

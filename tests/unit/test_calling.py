@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from moose_lib.calling import decode_input, decode_run_input, encode_output, invoke, invoke_on_cancel, is_retryable
+from moose_lib.calling import decode_input, encode_output, invoke, invoke_on_cancel, is_retryable
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskConfig, TaskContext
 from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, NonRetryableError, ValueTooLarge
 from moose_lib.plan.model import FieldSource, Source, ValueRef
@@ -112,12 +112,6 @@ def test_a_value_that_does_not_fit_names_the_task_and_the_field(source: Source) 
         decode_input(task(charge), source, [b'{"number": "x"}'])
 
     assert str(caught.value).startswith("input of task 'charge' is not a valid Order: number: input should be")
-
-
-def test_the_input_of_a_run_is_checked_before_it_starts() -> None:
-    assert decode_run_input(Order, None) == Order()
-    with pytest.raises(InvalidInput, match="input of the run is not a valid Order: invalid JSON"):
-        decode_run_input(Order, b"{")
 
 
 def test_a_handler_gets_what_it_asks_for() -> None:

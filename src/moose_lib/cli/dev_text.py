@@ -59,7 +59,8 @@ class DevText:
     @tell.register
     def _(self, event: ProcessDied) -> None:
         again = "" if event.restart_in is None else f"; starting it again in {duration_text(event.restart_in)}"
-        self._say(f"{event.source} died ({event.exit}){again}", "bad")
+        how = "ended by itself" if event.exit.is_orderly else "died"
+        self._say(f"{event.source} {how} ({event.exit}){again}", "bad")
 
     @tell.register
     def _(self, event: ProcessStopped) -> None:

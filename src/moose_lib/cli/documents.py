@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from moose_lib.cli.texts import json_time, reference_time, seconds
+from moose_lib.cli.texts import json_time, seconds
 from moose_lib.operations.records import (
     RecordedEvent,
     RunError,
@@ -121,8 +121,8 @@ def summary_document(run: RunSummary, now: datetime) -> _Document:
         "run_id": run.run_id,
         "status": run.state.wire,
         "state": run.state.value,
-        "started_at": reference_time(run.started),
-        "closed_at": None if run.closed is None else reference_time(run.closed),
+        "started_at": json_time(run.started),
+        "closed_at": json_time(run.closed),
         "duration": seconds(run.duration(now)),
     }
 

@@ -14,6 +14,7 @@ from moose_lib.cli.output import Output
 from moose_lib.errors import (
     AmbiguousRun,
     Fault,
+    GaveUpWaiting,
     ImportFailed,
     InvalidDefinition,
     InvalidInput,
@@ -118,6 +119,8 @@ def _document(error: BaseException) -> dict[str, Any]:  # Any: JSON
         document["runs"] = list(error.runs)
     if isinstance(error, ImportFailed):
         document["traceback"] = error.traceback
+    if isinstance(error, GaveUpWaiting):
+        document |= {"workflow_id": error.workflow_id, "run_id": error.run_id}
     return document
 
 

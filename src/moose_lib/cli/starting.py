@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from moose_lib.calling import decode_run_input
 from moose_lib.cli.inputs import read_input
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
@@ -19,6 +18,7 @@ from moose_lib.cli.session import Session, open_session
 from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import CONFIG_FILE
+from moose_lib.values import read_run_input
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
@@ -87,7 +87,7 @@ def _local_plan(output: Output, session: Session, name: str, data: bytes | None)
 
 def _check_input(name: str, model: type[BaseModel] | None, data: bytes | None) -> None:
     try:
-        decode_run_input(model, data)
+        read_run_input(model, data)
     except InvalidInput as error:
         hint = None if model is None else f"moose-cli workflow run {name} --input '{_example(model)}'"
         raise InvalidInput(f"workflow {name!r}", error.model, error.faults, hint=hint) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["clock_text", "duration_text", "json_time", "local_text", "reference_time", "seconds"]
+__all__ = ["clock_text", "duration_text", "json_time", "local_text", "seconds"]
 
 
 def duration_text(duration: timedelta | None) -> str:
@@ -33,11 +33,6 @@ def local_text(time: datetime) -> str:
 def json_time(time: datetime | None) -> str | None:
     """ISO 8601 in UTC."""
     return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def reference_time(time: datetime) -> str:
-    """The time as `workflow history --json` of the existing Moose writes it: `2026-11-22 19:31:58.861551 UTC`."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
 def seconds(duration: timedelta | None) -> float | None:

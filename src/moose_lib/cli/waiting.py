@@ -57,10 +57,7 @@ async def _follow_new(
             async with asyncio.timeout(None if patience is None else patience.total_seconds()):
                 return await follow_run(client, run.workflow_id, run.run_id, view.show)
         except TimeoutError:
-            raise GaveUpWaiting(
-                f"{run.workflow_id!r} goes on after {format_duration(patience)}",
-                hint=f"moose-cli workflow status {run.workflow_id} --watch",
-            ) from None
+            raise GaveUpWaiting(run.workflow_id, run.run_id, format_duration(patience)) from None
         finally:
             warning.cancel()
 

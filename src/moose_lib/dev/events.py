@@ -21,6 +21,11 @@ class Exit:
     signal: str | None
     lived: timedelta
 
+    @property
+    def is_orderly(self) -> bool:
+        """It ended by itself, and without an error."""
+        return self.code == 0
+
     def __str__(self) -> str:
         """`exit code 1` or `SIGKILL`."""
         return f"exit code {self.code}" if self.signal is None else self.signal

@@ -81,6 +81,8 @@ async def run_dev(
     """
     listener = _Listener(on_event)
     session = _Session(project, on_event=listener.tell, worker=worker)
+    if not project.settings.state_directory.exists():
+        session.require_ports()  # nobody runs here, and a refusal leaves nothing behind
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(dev_lock(project.settings, session.record()))
         session.require_ports()

@@ -10,7 +10,6 @@ from typing import Any
 from temporalio import activity
 from temporalio.common import RawValue
 
-from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
 from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
@@ -22,6 +21,7 @@ from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
 from moose_lib.errors import InvalidInput
 from moose_lib.project.loader import LoadedProject
+from moose_lib.values import read_run_input
 
 _logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Activities:
             raise self._unknown(f"workflow {name!r}", wire.WORKFLOW_UNKNOWN, attempts)
         start = self._project.workflows[name].config.starting_task
         data = args[0].payload.data
-        running = self._handlers.in_thread(lambda: calling.decode_run_input(start.input_type, data))
+        running = self._handlers.in_thread(lambda: read_run_input(start.input_type, data))
         outcome = await running.outcome
         if outcome.error is not None:
             detail = describe(outcome.error, task=None)

@@ -11,7 +11,6 @@ from typing import TypeAlias
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from moose_lib import calling
 from moose_lib.dmv2.workflow import Workflow
 from moose_lib.durations import parse_duration
 from moose_lib.plan.build import compile_workflow
@@ -19,7 +18,7 @@ from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import Cast, Failures, Fake
 from moose_lib.testing.records import LocalRun
 from moose_lib.testing.runner import Setup, perform
-from moose_lib.values import write_run_input
+from moose_lib.values import read_run_input, write_run_input
 
 #: A model, a mapping that is turned into JSON, or JSON as it comes from outside.
 RunInput: TypeAlias = BaseModel | Mapping[str, object] | bytes | None
@@ -126,7 +125,7 @@ def _prepare(
     cast = Cast(workflow, {} if fakes is None else fakes, {} if fail is None else fail)
     model = workflow.config.starting_task.input_type
     data = _json(model, given)
-    calling.decode_run_input(model, data)
+    read_run_input(model, data)
     moment = parse_duration(cancel_at) if isinstance(cancel_at, str) else cancel_at
     return Setup(plan=plan, cast=cast, data=data, cancel_at=moment)
 

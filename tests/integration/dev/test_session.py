@@ -155,7 +155,7 @@ async def test_a_busy_port_names_holder_and_setting(tmp_path: Path, key: str) ->
     assert refusal.value.hint is not None
     assert f"--{key.replace('_', '-')} " in refusal.value.hint
     assert f"MOOSE_TEMPORAL_CONFIG__{key.upper()}" in refusal.value.hint
-    assert not (tmp_path / ".moose" / "temporal.db").exists()
+    assert not (tmp_path / ".moose").exists()
 
 
 async def test_one_port_for_two_things_is_refused(tmp_path: Path) -> None:

@@ -129,6 +129,10 @@ def test_somebody_elses_temporal_has_no_page_and_no_file(capsys: pytest.CaptureF
             ProcessDied(source="worker", pid=2, exit=EXIT, restart_in=timedelta(seconds=2)),
             "dev      │ worker died (SIGKILL); starting it again in 2s\n",
         ),
+        (
+            ProcessDied(source="worker", pid=1, exit=replace(EXIT, code=0, signal=None), restart_in=None),
+            "dev      │ worker ended by itself (exit code 0)\n",
+        ),
         (ProcessDied(source="temporal", pid=1, exit=EXIT, restart_in=None), "dev      │ temporal died (SIGKILL)\n"),
         (ProcessStopped(source="worker", pid=2, exit=EXIT, killed=False), ""),
         (

@@ -127,7 +127,11 @@ def test_completion_scripts_are_printed(shell: str, capsys: pytest.CaptureFixtur
             "error: no run named 'x'\nhint: moose-cli workflow history\n",
         ),
         (EngineUnreachable("h:1", "refused"), 3, "error: no Temporal server at h:1: refused\nhint: moose-cli dev\n"),
-        (GaveUpWaiting("'x' goes on after 5s"), 124, "error: 'x' goes on after 5s\n"),
+        (
+            GaveUpWaiting("x", "r1", "5s"),
+            124,
+            "error: 'x' goes on after 5s\nhint: moose-cli workflow status x --watch\n",
+        ),
         (AmbiguousRun("x", ["x-1", "x-2"]), 2, "error: 2 runs of 'x' are open: x-1, x-2\n"),
         (
             InvalidInput("workflow 'x'", "Order", [FieldFault(path="a", reason="is missing")]),

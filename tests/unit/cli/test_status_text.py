@@ -264,7 +264,7 @@ def test_smaller_documents_have_the_known_keys_too() -> None:
         "run_id": "r1",
         "status": "WORKFLOW_EXECUTION_STATUS_CANCELED",
         "state": "canceled",
-        "started_at": "2026-11-22 12:00:00.000000 UTC",
+        "started_at": "2026-11-22T12:00:00Z",
         "closed_at": None,
         "duration": 2.0,
     }

@@ -86,7 +86,7 @@ def _stop(output: Output, target: Target, reference: str, done: str, work: Work)
     if output.is_json:
         output.document({"runs": [_document(run) for run in runs]})
     for run in runs:
-        output.data(f"'{reference if len(runs) == 1 else run.workflow_id}' {done}")
+        output.data(f"'{run.workflow_id}' {done}")
 
 
 def _document(run: RunSummary) -> dict[str, str]:
