@@ -144,6 +144,26 @@ def write_run_input(model: type[BaseModel] | None, value: BaseModel | None) -> b
     return next((text for text in texts if _reads_as(value, text)), texts[0])
 
 
+def settle_run_input(model: type[BaseModel], data: bytes | None) -> bytes:
+    """The same JSON for inputs that mean the same to the model: spelling, defaults and `1.0` for `1` do not matter.
+
+    What the model cannot write such that it reads the same (an excluded field, a fresh default each time), or writes in
+    any order (a set), stays as given.
+
+    Raises:
+        InvalidInput: as `read_run_input`.
+    """
+    given = b"null" if data is None else data
+    value, again = read_run_input(model, data), read_run_input(model, data)
+    if model is None or value is None or value != again or _has_sets(model):
+        return given
+    try:
+        settled = write_run_input(model, value)
+    except InvalidInput:
+        return given
+    return settled if _reads_as(value, settled) else given
+
+
 def field_faults(error: ValidationError) -> list[FieldFault]:
     """Pydantic's errors as paths and reasons."""
     return [_field_fault(detail) for detail in error.errors(include_url=False)]
@@ -267,6 +287,10 @@ def _keeps_computed(part: _Schema) -> bool:
     if part["type"] != "model" or not part["schema"].get("computed_fields"):
         return False
     return bool(part.get("config", {}).get("extra_fields_behavior") == "allow")
+
+
+def _has_sets(model: type[BaseModel]) -> bool:
+    return any(part["type"] in ("set", "frozenset") for part in _parts(_complete_schema(model)))
 
 
 def _is_secret(part: _Schema) -> bool:

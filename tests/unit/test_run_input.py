@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr
 
 from moose_lib.errors import InvalidInput
-from moose_lib.values import read_run_input, reread_run_input, write_run_input
+from moose_lib.values import read_run_input, reread_run_input, settle_run_input, write_run_input
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -152,3 +153,34 @@ def test_a_run_input_of_another_model_is_refused() -> None:
 
     with pytest.raises(InvalidInput, match="input of the run is not a valid Wanted: it is a Given"):
         write_run_input(Wanted, Given())
+
+
+def test_inputs_that_mean_the_same_settle_to_the_same() -> None:
+    spelled = [b"{}", b'{"order_id": "none"}', b'{ "items": [], "order_id": "none" }', None]
+    assert {settle_run_input(Order, data) for data in spelled} == {b'{"order_id":"none","items":[]}'}
+    assert settle_run_input(Line, b'{"number": 1}') == settle_run_input(Line, b'{"number": 1.0}')
+    assert settle_run_input(Order, b'{"order_id": "8"}') != settle_run_input(Order, b"{}")
+
+
+def test_what_cannot_be_settled_stays_as_given() -> None:
+    """Two inputs that differ must never look the same, nor the same one different each time."""
+
+    class Hidden(BaseModel):
+        key: str = Field("", exclude=True)
+
+    class Fresh(BaseModel):
+        token: uuid.UUID = Field(default_factory=uuid.uuid4)
+
+    class Secret(BaseModel):
+        password: SecretStr
+
+    class Tags(BaseModel):
+        tags: set[str]
+
+    for model, data in [
+        (Tags, b'{"tags": ["b", "a"]}'),
+        (Hidden, b'{"key": "a"}'),
+        (Fresh, b"{}"),
+        (Secret, b'{"password": "x"}'),
+    ]:
+        assert settle_run_input(model, data) == data

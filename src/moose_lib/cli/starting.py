@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,10 +16,12 @@ from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
+from moose_lib.cli.type_names import type_name
+from moose_lib.cli.unknown_fields import unknown_fields_notes
 from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import CONFIG_FILE
-from moose_lib.values import read_run_input
+from moose_lib.values import read_run_input, settle_run_input
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
@@ -63,12 +66,18 @@ def prepare(
 
     data = read_input(given)
     session = open_session(target)
-    plan = None if is_remote else _local_plan(output, session, name, data)
-    identity = derived_workflow_id(name, data) if is_once else workflow_id
+    if is_remote:
+        identity = derived_workflow_id(name, data) if is_once else workflow_id
+        return Wanted(session=session, name=name, plan=None, data=data, workflow_id=identity)
+    plan, model = _declared(session, name)
+    _check_input(output, name, model, data)
+    settled = None if model is None else settle_run_input(model, data)
+    identity = derived_workflow_id(name, settled) if is_once else workflow_id
     return Wanted(session=session, name=name, plan=plan, data=data, workflow_id=identity)
 
 
-def _local_plan(output: Output, session: Session, name: str, data: bytes | None) -> Plan:
+def _declared(session: Session, name: str) -> tuple[Plan, type[BaseModel] | None]:
+    """Return the workflow's plan and the model of its input."""
     loaded = session.load()
     if loaded is None:
         raise ProjectNotFound(
@@ -78,29 +87,29 @@ def _local_plan(output: Output, session: Session, name: str, data: bytes | None)
     workflow = loaded.workflows.get(name)
     if workflow is None:
         raise workflow_not_found(name, loaded.workflows, "moose-cli workflow run")
-    input_type = workflow.config.starting_task.input_type
-    _check_input(name, input_type, data)
-    if input_type is None and data is not None:
-        output.note(f"{name} takes no input: what was given is not used")
-    return loaded.plans[name]
+    return loaded.plans[name], workflow.config.starting_task.input_type
 
 
-def _check_input(name: str, model: type[BaseModel] | None, data: bytes | None) -> None:
+def _check_input(output: Output, name: str, model: type[BaseModel] | None, data: bytes | None) -> None:
+    """Refuse an input that cannot be right; mention what will be overlooked."""
     try:
-        read_run_input(model, data)
+        value = read_run_input(model, data)
     except InvalidInput as error:
         hint = None if model is None else f"moose-cli workflow run {name} --input '{_example(model)}'"
         raise InvalidInput(f"workflow {name!r}", error.model, error.faults, hint=hint) from None
+    if data is None:
+        return
+    if value is None:
+        output.note(f"{name} takes no input: what was given is not used")
+        return
+    for note in unknown_fields_notes(value, json.loads(data)):
+        output.note(note)
 
 
 def _example(model: type[BaseModel]) -> str:
     """Write the fields that must be given, each with its type."""
     fields = {field.alias or name: field for name, field in model.model_fields.items() if field.is_required()}
-    return "{" + ", ".join(f'"{name}": <{_type_name(field.annotation)}>' for name, field in fields.items()) + "}"
-
-
-def _type_name(annotation: object) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+    return "{" + ", ".join(f'"{name}": <{type_name(field.annotation)}>' for name, field in fields.items()) + "}"
 
 
 async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:

@@ -1,0 +1,28 @@
+"""Types as a user writes them: without the modules they come from."""
+
+from __future__ import annotations
+
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+__all__ = ["type_name"]
+
+
+def type_name(annotation: Any) -> str:  # Any: whatever can stand behind a field's colon
+    """`list[Item]`, `dict[str, int]`, `Item | None`."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if annotation is types.NoneType:
+        return "None"
+    if origin is Annotated:
+        return type_name(members[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, members))}]"
+    if origin in (Union, types.UnionType):
+        return " | ".join(map(type_name, members))
+    if origin is not None:
+        return f"{type_name(origin)}[{', '.join(map(_member_name, members))}]"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _member_name(member: Any) -> str:  # Any: as above
+    return "..." if member is Ellipsis else type_name(member)

@@ -1,0 +1,87 @@
+"""Keys of an input that its model does not know: pydantic overlooks them, and mostly they are typing mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import cast
+
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
+from pydantic.fields import FieldInfo
+
+__all__ = ["unknown_fields_notes"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unknown:
+    model: str
+    path: str
+    meant: str | None
+
+    def __str__(self) -> str:
+        return self.path if self.meant is None else f"{self.path} (did you mean {self.meant}?)"
+
+
+def unknown_fields_notes(value: BaseModel, given: object) -> list[str]:
+    """Return a sentence for each model that overlooked fields of the JSON `given`, which was read as `value`.
+
+    Not for models that keep extra fields, and not for those with a validator of their own that sees the whole JSON.
+    """
+    by_model = dict[str, list[_Unknown]]()
+    for unknown in _in_value(value, given, ""):
+        by_model.setdefault(unknown.model, []).append(unknown)
+    return [f"the input has fields that {model} does not know: {_listed(found)}" for model, found in by_model.items()]
+
+
+def _listed(found: list[_Unknown]) -> str:
+    more = len(found) - _SHOWN
+    return ", ".join(map(str, found[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _in_value(value: object, given: object, path: str) -> Iterator[_Unknown]:
+    """Follow the value, not the types: it shows which member of a union was meant."""
+    if isinstance(value, RootModel):
+        root: object = value.root  # pyright: ignore[reportUnknownMemberType]  # its type is the user's
+        yield from _in_value(root, given, path)
+    elif isinstance(value, BaseModel) and isinstance(given, dict):
+        yield from _in_model(value, cast("dict[str, object]", given), path)  # JSON has no other keys
+    elif isinstance(value, dict) and isinstance(given, dict):
+        members = cast("Mapping[object, object]", given)
+        for key, member in cast("Mapping[object, object]", value).items():
+            yield from _in_value(member, members.get(key), f"{path}{key}.")
+    elif isinstance(value, list | tuple) and isinstance(given, list):
+        for number, (member, text) in enumerate(zip(cast("list[object]", value), cast("list[object]", given))):  # noqa: B905  # a validator may have dropped some
+            yield from _in_value(member, text, f"{path}{number}.")
+
+
+def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator[_Unknown]:
+    model = type(value)
+    names = {name: _names(name, field, model) for name, field in model.model_fields.items()}
+    known = {spelling for spellings in names.values() for spelling in spellings}
+    if not _reads_more(model):
+        for key in given:
+            if key not in known:
+                close = get_close_matches(key, known - given.keys(), n=1)
+                yield _Unknown(model=model.__name__, path=f"{path}{key}", meant=close[0] if close else None)
+    for name, spellings in names.items():
+        for spelling in spellings & given.keys():
+            yield from _in_value(getattr(value, name), given[spelling], f"{path}{spelling}.")
+
+
+def _reads_more(model: type[BaseModel]) -> bool:
+    validators = model.__pydantic_decorators__.model_validators.values()
+    return model.model_config.get("extra") == "allow" or any(it.info.mode != "after" for it in validators)
+
+
+def _names(name: str, field: FieldInfo, model: type[BaseModel]) -> set[str]:
+    """The keys that a field is read from."""
+    alias = field.validation_alias
+    if alias is None:
+        return {name}
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    found = {str(it.path[0]) if isinstance(it, AliasPath) else it for it in choices}
+    config = model.model_config
+    return found | {name} if config.get("validate_by_name") or config.get("populate_by_name") else found
