@@ -10,12 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from moose_lib.operations.records import ParentRun, RunError, RunState, TaskError
+from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
 from moose_lib.plan.model import Plan
 
 __all__ = [
     "CancelRequested",
+    "Decided",
     "Outcome",
+    "Paused",
     "PendingTask",
     "PickedUp",
     "Planned",
@@ -42,6 +44,7 @@ class Outcome(StrEnum):
 class RunBegan:
     """A life of the run: its start, a continuation (`is_continued`), or a retry of the whole (`attempt` > 1).
 
+    A run that resumes another one, `resumed_from`, begins with what it kept as `completed`.
     A continuation counts its attempts from 1 again; `max_attempts` then are those that are left (`None`: no limit).
     """
 
@@ -55,6 +58,9 @@ class RunBegan:
     plan: Plan | None = None
     completed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    parked: tuple[str, ...] = ()
+    is_paused: bool = False
+    resumed_from: str | None = None
     parent: ParentRun | None = None
 
 
@@ -110,6 +116,23 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Paused:
+    """Somebody paused the run, or, not `is_paused`, let it go on."""
+
+    time: datetime
+    is_paused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """Somebody decided about a parked task; `task` is None for a decision about all of them."""
+
+    time: datetime
+    decision: Decision
+    task: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunClosed:
     """This life of the run ended; `next_run_id` is the following one, if any."""
 
@@ -121,7 +144,18 @@ class RunClosed:
     next_run_id: str | None = None
 
 
-RunEvent: TypeAlias = RunBegan | Planned | PickedUp | TaskQueued | TaskStarted | TaskEnded | CancelRequested | RunClosed
+RunEvent: TypeAlias = (
+    RunBegan
+    | Planned
+    | PickedUp
+    | TaskQueued
+    | TaskStarted
+    | TaskEnded
+    | CancelRequested
+    | Paused
+    | Decided
+    | RunClosed
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,15 @@ Rules worth knowing:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import singledispatchmethod
 
 from moose_lib.operations.events import (
     CancelRequested,
+    Decided,
     Outcome,
+    Paused,
     PendingTask,
     PickedUp,
     Planned,
@@ -26,7 +28,7 @@ from moose_lib.operations.events import (
     TaskQueued,
     TaskStarted,
 )
-from moose_lib.operations.records import RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import Decision, RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 from moose_lib.plan.model import Plan, PlannedTask
 
 __all__ = ["Fold"]
@@ -40,6 +42,13 @@ _OUTCOME_PHASES = {
 }
 
 
+_DECIDED_PHASES = {
+    Decision.RETRY: TaskPhase.QUEUED,
+    Decision.SKIP: TaskPhase.COMPLETED,
+    Decision.FAIL: TaskPhase.FAILED,
+}
+
+
 @dataclass
 class _Track:
     """What is known about one task so far."""
@@ -49,6 +58,8 @@ class _Track:
     started: datetime | None = None
     closed: datetime | None = None
     error: TaskError | None = None
+    is_kept: bool = False
+    decision: Decision | None = None
 
 
 class Fold:
@@ -73,11 +84,17 @@ class Fold:
         self._retries = list[RunRetry]()
         self._is_picked_up = False
         self._is_cancel_requested = False
+        self._is_paused = False
 
     @property
     def has_pending(self) -> bool:
-        """A task is queued or being worked on, so the server may know more than the history."""
+        """A task is queued or being worked on, or was when the run ended: the server may know more than the history."""
         return self._plan is None or any(track.phase is TaskPhase.QUEUED for track in self._tracks.values())
+
+    @property
+    def closed_run_id(self) -> str | None:
+        """The last life of a run that has ended."""
+        return None if self._closed is None or self._life is None else self._life.run_id
 
     @singledispatchmethod
     def apply(self, event: RunEvent) -> None:
@@ -89,6 +106,7 @@ class Fold:
         self._first = self._first or event
         self._life = event
         self._closed = None
+        self._is_paused = event.is_paused
         self._tasks_by_key.clear()
         if not event.is_continued:
             self._tracks.clear()
@@ -100,9 +118,15 @@ class Fold:
         for track in self._tracks.values():
             if track.phase in {TaskPhase.QUEUED, TaskPhase.UNKNOWN}:
                 track.phase = TaskPhase.WAITING
-        for names, phase in ((event.completed, TaskPhase.COMPLETED), (event.failed, TaskPhase.FAILED)):
+        over = (
+            (event.completed, TaskPhase.COMPLETED),
+            (event.failed, TaskPhase.FAILED),
+            (event.parked, TaskPhase.PARKED),
+        )
+        for names, phase in over:
             for name in names:
                 self._track(name).phase = phase
+                self._track(name).is_kept = self._track(name).is_kept or not event.is_continued
 
     @apply.register
     def _(self, event: Planned) -> None:
@@ -117,11 +141,24 @@ class Fold:
         self._is_cancel_requested = True
 
     @apply.register
+    def _(self, event: Paused) -> None:
+        self._is_paused = event.is_paused
+
+    @apply.register
+    def _(self, event: Decided) -> None:
+        """A decision about a task that is not parked came too late; the interpreter ignores it as well."""
+        for name, track in self._tracks.items():
+            if track.phase is TaskPhase.PARKED and event.task in {None, name}:
+                track.phase = _DECIDED_PHASES[event.decision]
+                track.decision = event.decision
+
+    @apply.register
     def _(self, event: TaskQueued) -> None:
         self._tasks_by_key[event.key] = event.task
         track = self._track(event.task)
         track.phase = TaskPhase.QUEUED
         track.started = track.closed = None
+        track.is_kept = False
 
     @apply.register
     def _(self, event: TaskStarted) -> None:
@@ -133,6 +170,8 @@ class Fold:
     def _(self, event: TaskEnded) -> None:
         track = self._track(self._tasks_by_key[event.key])
         track.phase = _OUTCOME_PHASES[event.outcome]
+        if track.phase is TaskPhase.FAILED and self._parks(self._tasks_by_key[event.key]):
+            track.phase = TaskPhase.PARKED
         if event.attempts is not None:
             track.attempts = event.attempts
         if event.outcome in {Outcome.RETURNED, Outcome.UNKNOWN}:
@@ -148,6 +187,9 @@ class Fold:
             self._closed = event
         elif event.state is not RunState.CONTINUED_AS_NEW:
             self._failed_life = RunRetry(time=event.time, error=event.error)
+
+    def _parks(self, name: str) -> bool:
+        return self._plan is not None and name in self._plan.by_name and self._plan.task(name).on_failure == "park"
 
     def _track(self, name: str) -> _Track:
         return self._tracks.setdefault(name, _Track())
@@ -180,6 +222,8 @@ class Fold:
             is_workflow_unknown=self._plan is None and None in pending_by_task and pending_by_task[None].is_unknown,
             is_picked_up=self._is_picked_up,
             is_cancel_requested=self._is_cancel_requested,
+            is_paused=self._is_paused and closed is None,
+            resumed_from=self._first.resumed_from,
         )
 
     def _attempt(self, life: RunBegan) -> int:
@@ -215,6 +259,8 @@ class Fold:
         retries = task.retries + 1
         if phase is TaskPhase.QUEUED and pending is not None:
             return _pending_status(task.name, track, pending, now, retries)
+        if pending is not None and track.phase is TaskPhase.QUEUED and self._closed is not None:
+            return _stopped_status(_pending_status(task.name, track, pending, self._closed.time, retries), phase)
         waiting_for = tuple(name for name in task.after if phases[name] is not TaskPhase.COMPLETED)
         end = track.closed or (None if self._closed is None else self._closed.time)
         return TaskStatus(
@@ -227,6 +273,8 @@ class Fold:
             error=track.error,
             waiting_for=waiting_for if phase is TaskPhase.WAITING else (),
             max_attempts=retries,
+            is_kept=track.is_kept,
+            decision=track.decision,
         )
 
     def _phase(self, task: PlannedTask, track: _Track, phases: dict[str, TaskPhase]) -> TaskPhase:
@@ -234,7 +282,7 @@ class Fold:
         if track.phase is TaskPhase.WAITING:
             return TaskPhase.SKIPPED if is_dead or self._closed is not None else TaskPhase.WAITING
         if self._closed is not None and not track.phase.is_final:
-            return TaskPhase.CANCELED
+            return TaskPhase.FAILED if track.phase is TaskPhase.PARKED else TaskPhase.CANCELED
         return track.phase
 
 
@@ -252,6 +300,11 @@ def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetim
         next_attempt=None if pending.is_started else pending.next_attempt,
         max_attempts=max_attempts,
     )
+
+
+def _stopped_status(last: TaskStatus, phase: TaskPhase) -> TaskStatus:
+    """The run was ended from outside: what the server knew at that moment is all there will ever be."""
+    return replace(last, state=phase, next_attempt=None)
 
 
 def _pending_phase(pending: PendingTask) -> TaskPhase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -19,7 +20,9 @@ from moose_lib.engine.attempts import read_notes
 from moose_lib.errors import MooseError
 from moose_lib.operations.events import (
     CancelRequested,
+    Decided,
     Outcome,
+    Paused,
     PendingTask,
     PickedUp,
     Planned,
@@ -32,7 +35,7 @@ from moose_lib.operations.events import (
 )
 from moose_lib.operations.failures import read_run_error, read_task_error
 from moose_lib.operations.payloads import read_json
-from moose_lib.operations.records import ParentRun, RunError, RunState, TaskError
+from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
 
 __all__ = ["read_events", "read_pending"]
 
@@ -45,6 +48,13 @@ _STARTED = frozenset(
 
 #: Failures that end a scheduling without being an attempt; the interpreter schedules the task again.
 _OUTCOMES = {wire.WORKER_SHUTDOWN: Outcome.RETURNED, wire.TASK_UNKNOWN: Outcome.UNKNOWN}
+
+
+_DECISIONS = {
+    wire.SIGNAL_RETRY: Decision.RETRY,
+    wire.SIGNAL_SKIP: Decision.SKIP,
+    wire.SIGNAL_FAIL: Decision.FAIL,
+}
 
 
 async def read_events(client: Client, workflow_id: str, run_id: str, *, wait: bool = False) -> AsyncIterator[RunEvent]:
@@ -100,6 +110,7 @@ class _Life:
             EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: self._timed_out,
             EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: self._canceled,
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: self._cancel_requested,
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: self._signaled,
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: self._run_completed,
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: self._run_failed,
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: self._run_timed_out,
@@ -117,7 +128,7 @@ class _Life:
         began = event.workflow_execution_started_event_attributes
         payloads = began.input.payloads
         envelope = await self._envelope(payloads[1]) if len(payloads) > 1 else None
-        frontier = wire.Frontier() if envelope is None or envelope.frontier is None else envelope.frontier
+        frontier = _frontier(envelope, is_retry=began.attempt > 1)
         parent = began.parent_workflow_execution
         return RunBegan(
             time=_time(event.event_time),
@@ -130,8 +141,30 @@ class _Life:
             plan=None if envelope is None else envelope.plan,
             completed=frontier.completed,
             failed=frontier.failed,
+            parked=tuple(frontier.parked),
+            is_paused=frontier.is_paused,
+            resumed_from=await self._resumed_from(began),
             parent=ParentRun(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent.workflow_id else None,
         )
+
+    async def _resumed_from(self, began: WorkflowExecutionStartedEventAttributes) -> str | None:
+        if wire.MEMO_RESUMED_FROM not in began.memo.fields:
+            return None
+        data = await read_json(self._converter, began.memo.fields[wire.MEMO_RESUMED_FROM])
+        return None if data is None else str(json.loads(data))
+
+    async def _signaled(self, event: HistoryEvent) -> RunEvent | None:
+        signaled = event.workflow_execution_signaled_event_attributes
+        name, time = signaled.signal_name, _time(event.event_time)
+        if name in {wire.SIGNAL_PAUSE, wire.SIGNAL_UNPAUSE}:
+            return Paused(time=time, is_paused=name == wire.SIGNAL_PAUSE)
+        if name not in _DECISIONS:
+            return None
+        payloads = signaled.input.payloads
+        order = wire.read_order(await read_json(self._converter, payloads[0])) if payloads else None
+        if name == wire.SIGNAL_FAIL:
+            return Decided(time=time, decision=Decision.FAIL)
+        return None if order is None else Decided(time=time, decision=_DECISIONS[name], task=order.task)
 
     async def _envelope(self, payload: Payload) -> wire.Envelope | None:
         return wire.read_envelope(await read_json(self._converter, payload))
@@ -254,6 +287,15 @@ async def _pending(converter: DataConverter, activity: PendingActivityInfo) -> P
         next_attempt=_next_attempt(activity),
         last_error=await read_task_error(converter, activity.last_failure) if is_told else None,
     )
+
+
+def _frontier(envelope: wire.Envelope | None, *, is_retry: bool) -> wire.Frontier:
+    """Return where a life of a run begins, by the interpreter's rules."""
+    if envelope is None or envelope.frontier is None:
+        return wire.Frontier()
+    if is_retry:
+        return wire.Frontier(completed=envelope.frontier.completed if envelope.is_resumed else ())
+    return envelope.frontier
 
 
 def _max_attempts(began: WorkflowExecutionStartedEventAttributes) -> int | None:

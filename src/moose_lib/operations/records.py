@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 __all__ = [
+    "Decision",
     "ParentRun",
     "Poller",
     "RecordedEvent",
@@ -39,6 +40,14 @@ class RunState(StrEnum):
         return f"WORKFLOW_EXECUTION_STATUS_{self.name}"
 
 
+class Decision(StrEnum):
+    """What can be done about a parked task."""
+
+    RETRY = "retry"  # run it again, with all its attempts
+    SKIP = "skip"  # go on with an output given by hand
+    FAIL = "fail"  # give it up, and so the run
+
+
 class TaskPhase(StrEnum):
     """How a task of a run stands, seen from outside."""
 
@@ -47,6 +56,7 @@ class TaskPhase(StrEnum):
     RUNNING = "running"
     RETRYING = "retrying"  # an attempt failed, the next one comes
     UNKNOWN = "unknown"  # the workers asked so far do not know the task
+    PARKED = "parked"  # failed, and waits for a decision
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"  # never started: something before it failed, or the run ended
@@ -88,7 +98,8 @@ class TaskError:
 class TaskStatus:
     """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt.
 
-    An attempt whose worker went away begins again under its number.
+    An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
+    one resumes. `decision` is the last one that was made about the task.
     """
 
     name: str
@@ -101,6 +112,8 @@ class TaskStatus:
     waiting_for: tuple[str, ...] = ()
     next_attempt: datetime | None = None
     max_attempts: int | None = None
+    is_kept: bool = False
+    decision: Decision | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -141,6 +154,7 @@ class RunStatus:
     one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
     `attempt` counts the tries of the run as a whole, of `max_attempts` (`None`: no limit); `retried` is the last retry.
+    `resumed_from` is the run id of the run that this one resumes.
     """
 
     name: str
@@ -164,11 +178,18 @@ class RunStatus:
     is_workflow_unknown: bool = False
     is_picked_up: bool = False
     is_cancel_requested: bool = False
+    is_paused: bool = False
+    resumed_from: str | None = None
 
     @property
     def is_open(self) -> bool:
         """The run goes on."""
         return self.state is RunState.RUNNING
+
+    @property
+    def parked(self) -> tuple[TaskStatus, ...]:
+        """The tasks that wait for a decision."""
+        return tuple(task for task in self.tasks if task.state is TaskPhase.PARKED)
 
     def task(self, name: str) -> TaskStatus | None:
         """Return the task of that name."""

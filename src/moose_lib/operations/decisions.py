@@ -1,0 +1,73 @@
+"""Steering open runs: pause them, and decide about their parked tasks.
+
+All of it is Temporal's signals, which the server takes whether or not a worker is there.
+"""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.service import RPCError, RPCStatusCode
+
+from moose_lib.engine import wire
+from moose_lib.engine.payloads import check_size
+from moose_lib.errors import RunNotOpen
+from moose_lib.operations.records import RunSummary
+
+__all__ = ["give_up_run", "pause_run", "retry_task", "skip_task", "unpause_run"]
+
+
+async def pause_run(client: Client, run: RunSummary) -> None:
+    """Let the run start no further tasks; running ones finish. Lasts until `unpause_run`, whatever is restarted.
+
+    Raises:
+        RunNotOpen: it has ended.
+    """
+    await _signal(client, run, wire.SIGNAL_PAUSE)
+
+
+async def unpause_run(client: Client, run: RunSummary) -> None:
+    """Let a paused run go on.
+
+    Raises:
+        RunNotOpen: it has ended.
+    """
+    await _signal(client, run, wire.SIGNAL_UNPAUSE)
+
+
+async def retry_task(client: Client, run: RunSummary, task: str) -> None:
+    """Run a parked task again, with all its attempts and the workers' code of now. Nothing happens to any other task.
+
+    Raises:
+        RunNotOpen: the run has ended.
+    """
+    await _signal(client, run, wire.SIGNAL_RETRY, wire.encode(wire.Order(task=task)))
+
+
+async def skip_task(client: Client, run: RunSummary, task: str, output: bytes) -> None:
+    """Go on as if a parked task had completed with `output`, JSON that fits the task's output model.
+
+    Raises:
+        RunNotOpen: the run has ended.
+        ValueTooLarge: the output is over the hard limit.
+    """
+    check_size(output, f"output of task {task!r}")
+    await _signal(client, run, wire.SIGNAL_SKIP, wire.encode(wire.Order(task=task)), wire.json_value(output))
+
+
+async def give_up_run(client: Client, run: RunSummary, reason: str | None = None) -> None:
+    """Let all parked tasks fail, and so the run, once its other branches have finished.
+
+    Raises:
+        RunNotOpen: it has ended.
+    """
+    await _signal(client, run, wire.SIGNAL_FAIL, wire.encode(wire.Order(reason=reason)))
+
+
+async def _signal(client: Client, run: RunSummary, name: str, *args: RawValue) -> None:
+    try:
+        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).signal(name, args=list(args))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise RunNotOpen(f"run {run.workflow_id!r} has ended in the meantime") from error
+        raise
