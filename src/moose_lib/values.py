@@ -155,7 +155,7 @@ def settle_run_input(model: type[BaseModel], data: bytes | None) -> bytes:
     """
     given = b"null" if data is None else data
     value, again = read_run_input(model, data), read_run_input(model, data)
-    if model is None or value is None or value != again or _has_sets(model):
+    if value is None or value != again or _has_sets(model):
         return given
     try:
         settled = write_run_input(model, value)

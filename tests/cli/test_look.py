@@ -261,6 +261,22 @@ def test_terminate_says_why_in_the_status(cli: Cli) -> None:
     assert cli("workflow", "terminate", "wrong").err == "error: workflow 'wrong' has already been terminated\n"
 
 
+def test_a_task_that_ran_when_its_run_was_terminated_keeps_its_start(cli: Cli) -> None:
+    """Also when a newer run has the id: that one's tasks are others."""
+    first = cli("workflow", "run", "Waiting", "--id", "ended", "--json").document["run_id"]
+    wait_for(lambda: cli("workflow", "status", "ended", "--json").document["tasks"][0]["state"] == "running")
+    running = cli("workflow", "status", "ended", "--json").document["tasks"][0]
+    assert cli("workflow", "terminate", "ended").code == 0
+    assert cli("workflow", "run", "Waiting", "--id", "ended").code == 0
+
+    shown, watched = cli("workflow", "status", first), cli("workflow", "status", first, "--watch", "--json")
+
+    assert "\n⊘ wait  canceled  1         <time>  <span>\n" in shown.text
+    [task] = watched.document["tasks"]
+    assert (task["state"], task["started"], task["attempts"]) == ("canceled", running["started"], 1)
+    assert cli("workflow", "terminate", "ended").code == 0
+
+
 def test_nothing_to_connect_to_exits_3(cli: Cli) -> None:
     """It says where it looked and how to have one."""
     done = cli("workflow", "status", "x", "--address", "127.0.0.1:1")

@@ -177,10 +177,11 @@ def test_what_cannot_be_settled_stays_as_given() -> None:
     class Tags(BaseModel):
         tags: set[str]
 
-    for model, data in [
+    cases: list[tuple[type[BaseModel], bytes]] = [
         (Tags, b'{"tags": ["b", "a"]}'),
         (Hidden, b'{"key": "a"}'),
         (Fresh, b"{}"),
         (Secret, b'{"password": "x"}'),
-    ]:
+    ]
+    for model, data in cases:
         assert settle_run_input(model, data) == data

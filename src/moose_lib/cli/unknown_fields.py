@@ -44,8 +44,7 @@ def _listed(found: list[_Unknown]) -> str:
 def _in_value(value: object, given: object, path: str) -> Iterator[_Unknown]:
     """Follow the value, not the types: it shows which member of a union was meant."""
     if isinstance(value, RootModel):
-        root: object = value.root  # pyright: ignore[reportUnknownMemberType]  # its type is the user's
-        yield from _in_value(root, given, path)
+        yield from _in_value(cast("RootModel[object]", value).root, given, path)
     elif isinstance(value, BaseModel) and isinstance(given, dict):
         yield from _in_model(value, cast("dict[str, object]", given), path)  # JSON has no other keys
     elif isinstance(value, dict) and isinstance(given, dict):

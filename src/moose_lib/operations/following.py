@@ -36,9 +36,9 @@ async def run_status(client: Client, workflow_id: str, run_id: str) -> RunStatus
         pending = await _pending(client, workflow_id)  # before the history, which wins where both know a task
         async for event in read_events(client, workflow_id, run_id):
             fold.apply(event)
+        return fold.status(_now(), await _last_pending(client, workflow_id, fold, pending))
     except RPCError as error:
         raise _not_found(workflow_id, error) from error
-    return fold.status(_now(), pending if fold.has_pending else ())
 
 
 async def follow_run(
@@ -75,6 +75,8 @@ class _Follower:
             await self._read()
             for helper in helpers:
                 helper.cancel()
+        assert self._fold is not None, "a run that ended has a history"
+        self._pending = await _last_pending(self._client, self._workflow_id, self._fold, self._pending)
         return self._say()
 
     async def _read(self) -> None:
@@ -119,9 +121,18 @@ class _Follower:
         return status
 
 
-async def _pending(client: Client, workflow_id: str) -> tuple[PendingTask, ...]:
-    """Return what is pending in the newest run with this id; an older run's history has nothing queued to colour."""
-    description = await client.get_workflow_handle(workflow_id).describe()
+async def _last_pending(
+    client: Client, workflow_id: str, fold: Fold, pending: tuple[PendingTask, ...]
+) -> tuple[PendingTask, ...]:
+    """Return what is pending in the run that was read: a terminated one keeps what was, a newer one has its own."""
+    if not fold.has_pending:
+        return ()
+    return pending if fold.closed_run_id is None else await _pending(client, workflow_id, fold.closed_run_id)
+
+
+async def _pending(client: Client, workflow_id: str, run_id: str | None = None) -> tuple[PendingTask, ...]:
+    """Return what is pending in a run, by default in the newest one with this id."""
+    description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
     activities: list[PendingActivityInfo] = list(description.raw_description.pending_activities)
     return await read_pending(client.data_converter, activities)
 

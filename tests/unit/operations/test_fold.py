@@ -124,6 +124,21 @@ def test_a_closed_run_has_no_open_tasks(state: RunState) -> None:
     assert all(it.state.is_final for it in status.tasks)
 
 
+def test_a_task_that_ran_when_the_run_was_terminated_keeps_its_start() -> None:
+    """The history never gets it, the server remembers."""
+    events = [*ran("a", 1, 1, 2), TaskQueued(time=at(2), key=2, task="b"), TaskQueued(time=at(2), key=3, task="c")]
+    running = PendingTask(task="b", used=1, is_started=True, started=at(3), last_error=ERROR)
+    closed = RunClosed(time=at(5), state=RunState.TERMINATED)
+
+    status = status_of(BEGAN, *events, closed, pending=(running,), now=100)
+
+    b, c = status.task("b"), status.task("c")
+    assert b is not None
+    assert c is not None
+    assert (b.state, b.started, b.duration, b.attempts) == (TaskPhase.CANCELED, at(3), timedelta(seconds=2), 2)
+    assert (c.state, c.started, c.duration, c.attempts) == (TaskPhase.CANCELED, None, None, 0)
+
+
 def test_a_canceled_task_and_the_request_for_it_are_seen() -> None:
     """Between the request and the end, the status says that it is on its way."""
     events: list[RunEvent] = [
