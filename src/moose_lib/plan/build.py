@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
 
 from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
@@ -10,6 +10,7 @@ from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
 from moose_lib.dmv2.workflow import Task, Workflow
 from moose_lib.durations import parse_duration
 from moose_lib.errors import Fault, InvalidDefinition
+from moose_lib.plan.fields import fields_of, fingerprint
 from moose_lib.plan.graph import AnyTask, Graph
 from moose_lib.plan.model import Plan, PlannedTask, Source
 from moose_lib.plan.shape import ShapeFault, shape_faults
@@ -126,6 +127,7 @@ def _planned(graph: Graph, task: AnyTask, source: Source) -> PlannedTask:
         retries=DEFAULT_RETRIES if config.retries is None else config.retries,
         input_type=_type_name(task.input_type),
         output_type=_type_name(task.output_type),
+        input_fields=None if task.input_type is None else fingerprint(fields_of(task.input_type)),
     )
 
 
@@ -138,7 +140,14 @@ def _plan(workflow: Workflow, tasks: list[PlannedTask]) -> Plan:
         timeout=None if config.timeout is None else parse_duration(config.timeout),
         retries=0 if config.retries is None else config.retries,
         schedule=config.schedule,
+        models=_models_of(workflow),
     )
+
+
+def _models_of(workflow: Workflow) -> dict[str, Mapping[str, str]]:
+    """The fields of all inputs, each kind of input once."""
+    fields = [fields_of(task.input_type) for task in workflow.tasks() if task.input_type is not None]
+    return {fingerprint(each): each for each in fields}
 
 
 def _type_name(model: type[BaseModel] | None) -> str | None:

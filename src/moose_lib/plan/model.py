@@ -59,7 +59,8 @@ class PlannedTask(_Value):
     """One task of a plan.
 
     `after` are its parents in declared order, `timeout` limits one attempt (`None`: no limit), `retries` counts the
-    attempts after the first. `on_failure` is what follows when they have run out. The types are names, for people.
+    attempts after the first. `on_failure` is what follows when they have run out. The types are names, for people;
+    `input_fields` is the key of the input's fields in the plan's `models`.
     """
 
     name: str
@@ -70,10 +71,14 @@ class PlannedTask(_Value):
     on_failure: Literal["fail", "park"] = "fail"
     input_type: str | None = None
     output_type: str | None = None
+    input_fields: str | None = None
 
 
 class Plan(_Value):
     """The compiled graph of a workflow; `tasks` are in topological order.
+
+    `models` tells for each kind of input which fields it has and of what types, by path. Nothing is run by it; it tells
+    what has changed when a run is resumed with the code of another day.
 
     Raises:
         ValidationError: the JSON it is read from is not a plan.
@@ -85,6 +90,7 @@ class Plan(_Value):
     tasks: tuple[PlannedTask, ...]
     timeout: timedelta | None = None
     retries: int = 0
+    models: Mapping[str, Mapping[str, str]] = {}
     schedule: str | None = None
 
     @model_validator(mode="after")
