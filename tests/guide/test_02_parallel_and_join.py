@@ -81,6 +81,6 @@ def test_a_branch_that_fails_lets_its_siblings_finish() -> None:
     """Healthy branches run to their end; what comes after the failed task never starts, and the run fails."""
     run = run_local(city_facts, City(name="berlin"), fakes={"weather": ConnectionError("offline")})
 
-    assert run.status == "failed"
+    assert run.state == "failed"
     assert run.task("people").state == "completed"
     assert run.task("report").state == "skipped"

@@ -34,7 +34,7 @@ def test_retries_are_attempts_after_the_first() -> None:
     """`retries=2` means up to three attempts; the second comes after 1 s, the third after 2 s more."""
     run = run_local(payment, Card(number="4242"), fail={"charge": 2})
 
-    assert run.status == "completed"
+    assert run.state == "completed"
     assert [attempt.started for attempt in run.task("charge").attempts] == [
         timedelta(seconds=0),
         timedelta(seconds=1),
@@ -46,7 +46,7 @@ def test_a_run_fails_with_the_exception_of_the_last_attempt() -> None:
     """Class, message and traceback of your exception are kept, here and in the command line and UI."""
     run = run_local(payment, Card(number="4242"), fakes={"charge": ConnectionError("bank is offline")})
 
-    assert run.status == "failed"
+    assert run.state == "failed"
     assert run.error is not None
     assert str(run.error) == "task 'charge' failed: ConnectionError: bank is offline"
 
@@ -72,4 +72,4 @@ def test_a_workflow_has_a_limit_and_retries_of_its_own() -> None:
     strict = Workflow(name="GuideStrict", config=WorkflowConfig(starting_task=charge_task, timeout="1m", retries=1))
 
     assert run_local(strict, Card(number="4242"), fail={"charge": 3}).starts == 2
-    assert run_local(strict, Card(number="slow")).status == "timed_out"
+    assert run_local(strict, Card(number="slow")).state == "timed_out"

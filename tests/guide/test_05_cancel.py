@@ -36,7 +36,7 @@ def test_on_cancel_runs_with_the_state_of_the_canceled_attempt() -> None:
     deleted.clear()
     run = run_local(nightly, cancel_at="10m")
 
-    assert run.status == "canceled"
+    assert run.state == "canceled"
     assert deleted == ["export-1.csv"]
 
 
@@ -53,5 +53,5 @@ def test_a_run_that_is_over_cannot_be_canceled() -> None:
     deleted.clear()
     run = run_local(nightly, cancel_at="3h")
 
-    assert run.status == "completed"
+    assert run.state == "completed"
     assert deleted == []

@@ -66,7 +66,7 @@ def test_let_the_first_attempts_fail() -> None:
     """`fail` says how many first attempts of a task fail, or with which exceptions; back-off takes no real time."""
     run = run_local(newsroom, ARTICLE, fakes={"translate": FRENCH}, fail={"translate": 2, "publish": [TimeoutError()]})
 
-    assert run.status == "completed"
+    assert run.state == "completed"
     assert len(run.task("translate").attempts) == 3
     assert len(run.task("publish").attempts) == 2
 

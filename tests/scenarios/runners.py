@@ -44,7 +44,7 @@ class LocalRunner:
         cancel_at = None if scenario.cancel_after is None else scenario.cancel_at
         run = await run_local_async(scenario.workflow, scenario.input, cancel_at=cancel_at)
         return Observed(
-            status=run.status,
+            status=run.state,
             tasks={task.name: (task.state, len(task.attempts)) for task in run.tasks},
             result=run.result,
             failed_task=None if run.error is None else run.error.task,

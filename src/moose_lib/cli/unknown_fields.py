@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast
@@ -44,16 +44,23 @@ def _listed(found: list[_Unknown]) -> str:
 def _in_value(value: object, given: object, path: str) -> Iterator[_Unknown]:
     """Follow the value, not the types: it shows which member of a union was meant."""
     if isinstance(value, RootModel):
-        yield from _in_value(cast("RootModel[object]", value).root, given, path)
+        yield from _in_value(cast("RootModel[object]", value).root, given, path)  # what its root is, is looked at
     elif isinstance(value, BaseModel) and isinstance(given, dict):
         yield from _in_model(value, cast("dict[str, object]", given), path)  # JSON has no other keys
-    elif isinstance(value, dict) and isinstance(given, dict):
-        members = cast("Mapping[object, object]", given)
-        for key, member in cast("Mapping[object, object]", value).items():
-            yield from _in_value(member, members.get(key), f"{path}{key}.")
+    else:
+        for key, member, text in _members(value, given):
+            yield from _in_value(member, text, f"{path}{key}.")
+
+
+def _members(value: object, given: object) -> Iterator[tuple[object, object, object]]:
+    if isinstance(value, dict) and isinstance(given, dict):
+        texts = cast("dict[object, object]", given)  # members are looked at one by one
+        values = cast("dict[object, object]", value)  # as above
+        yield from ((key, member, texts.get(key)) for key, member in values.items())
     elif isinstance(value, list | tuple) and isinstance(given, list):
-        for number, (member, text) in enumerate(zip(cast("list[object]", value), cast("list[object]", given))):  # noqa: B905  # a validator may have dropped some
-            yield from _in_value(member, text, f"{path}{number}.")
+        members = cast("list[object]", value)  # or a tuple
+        pairs = zip(members, cast("list[object]", given), strict=False)  # a validator may have dropped some
+        yield from ((number, member, text) for number, (member, text) in enumerate(pairs))
 
 
 def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator[_Unknown]:

@@ -5,21 +5,21 @@ Example:
 
     def test_a_declined_card_fails_the_order() -> None:
         run = run_local(orders, Order(order_id="7"), fakes={"charge": Declined("no funds")})
-        assert run.status == "failed"
+        assert run.state == "failed"
         assert run.error.task == "charge"
 """
 
 from moose_lib.errors import InjectedFailure, RunTimedOut, TaskTimedOut
 from moose_lib.plan.progress import TaskState
 from moose_lib.testing.local import run_local, run_local_async
-from moose_lib.testing.records import Attempt, LocalRun, RunError, RunStatus, TaskRun
+from moose_lib.testing.records import Attempt, LocalRun, RunError, RunState, TaskRun
 
 __all__ = [
     "Attempt",
     "InjectedFailure",
     "LocalRun",
     "RunError",
-    "RunStatus",
+    "RunState",
     "RunTimedOut",
     "TaskRun",
     "TaskState",

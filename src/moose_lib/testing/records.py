@@ -17,8 +17,8 @@ from moose_lib.plan.progress import TaskState
 from moose_lib.values import read_value
 
 
-class RunStatus(StrEnum):
-    """How a run ended."""
+class RunState(StrEnum):
+    """How a run ended, in the words of `moose-cli workflow status`."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -124,13 +124,13 @@ class LocalRun:
 
     Example:
         run = run_local(orders, Order(order_id="7"), fail={"charge": 2})
-        assert run.status == "completed"
+        assert run.state == "completed"
         assert len(run.task("charge").attempts) == 3
     """
 
     workflow: str
     workflow_id: str
-    status: RunStatus
+    state: RunState
     result_json: bytes | None
     error: RunError | None
     tasks: tuple[TaskRun, ...]
@@ -142,7 +142,7 @@ class LocalRun:
     @property
     def result(self) -> Any:  # Any: the caller knows which model, or how many last tasks there are
         """The last task's output, or a dict of the last tasks' outputs by name; `None` unless the run completed."""
-        if self.status is not RunStatus.COMPLETED:
+        if self.state is not RunState.COMPLETED:
             return None
         outputs = {name: self.task(name).output for name in self.last_tasks}
         return outputs if len(outputs) > 1 else outputs[self.last_tasks[0]]
@@ -164,7 +164,7 @@ class LocalRun:
         Raises:
             RunFailed: it ended in another way; the handler's own exception is the cause.
         """
-        if self.status is RunStatus.COMPLETED:
+        if self.state is RunState.COMPLETED:
             return
         reason = "" if self.error is None else f": {self.error}"
         cause = None if self.error is None else self.error.exception
@@ -172,17 +172,17 @@ class LocalRun:
 
     @property
     def _ending(self) -> str:
-        return "was canceled" if self.status is RunStatus.CANCELED else self.status.replace("_", " ")
+        return "was canceled" if self.state is RunState.CANCELED else self.state.replace("_", " ")
 
     def __repr__(self) -> str:
         """`<LocalRun Orders completed: 5 tasks, 3s>`."""
         error = "" if self.error is None else f": {self.error}"
-        what = f"{self.workflow} {self.status}"
+        what = f"{self.workflow} {self.state}"
         return f"<LocalRun {what}: {len(self.tasks)} tasks, {format_duration(self.duration)}{error}>"
 
     def __str__(self) -> str:
         """The run and each of its tasks, one line each."""
-        return "\n".join([f"{self.workflow} {self.status}, {format_duration(self.duration)}", *self._lines()])
+        return "\n".join([f"{self.workflow} {self.state}, {format_duration(self.duration)}", *self._lines()])
 
     def _lines(self) -> Iterable[str]:
         return (f"  {task}" for task in self.tasks)

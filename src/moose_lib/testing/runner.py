@@ -20,7 +20,7 @@ from moose_lib.plan.result import combine
 from moose_lib.testing.attempt import Assignment, RunningAttempt
 from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import Cast
-from moose_lib.testing.records import Attempt, LocalRun, RunError, RunStatus, TaskRun
+from moose_lib.testing.records import Attempt, LocalRun, RunError, RunState, TaskRun
 from moose_lib.testing.threads import Outcome
 
 _OUR_CODE = str(Path(__file__).resolve().parents[1])
@@ -68,12 +68,12 @@ async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
     while True:
         starts += 1
         start = _Start(run, starts)
-        status = await start.run()
+        state = await start.run()
         delay = delay_after(starts)
-        if status is not RunStatus.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
-            return start.record(status)
+        if state is not RunState.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
+            return start.record(state)
         if not run.has_time_for(delay):
-            return start.record(status)
+            return start.record(state)
         loop.call_later(delay, run.events.put_nowait, _Signal.RESUME)
         event = await run.events.get()
         if event is not _Signal.RESUME:
@@ -126,39 +126,39 @@ class _Start:
         """The run failed for a reason that may be gone the next time."""
         return self._log.error is not None and calling.is_retryable(self._log.error.exception)
 
-    async def run(self) -> RunStatus:
+    async def run(self) -> RunState:
         """Start what `Progress` says, tell it what has ended."""
         try:
             self._begin(self._progress.start())
             while not self._progress.is_finished:
                 event = await self._run.events.get()
                 if not isinstance(event, _TaskEnded):
-                    status = self.interrupted_by(event)
+                    state = self.interrupted_by(event)
                     await self._stop_all()
-                    return status
+                    return state
                 self._take(event)
         finally:
             for work in self._working.values():  # nothing is left unless the run itself was interrupted
                 work.cancel()
-        return RunStatus.FAILED if self._progress.failed else RunStatus.COMPLETED
+        return RunState.FAILED if self._progress.failed else RunState.COMPLETED
 
-    def interrupted_by(self, event: _TaskEnded | _Signal) -> RunStatus:
+    def interrupted_by(self, event: _TaskEnded | _Signal) -> RunState:
         """Nothing more starts: the run was canceled, or its time is over."""
         self._progress.cancel()
         self._runs_on_cancel = event is _Signal.CANCEL
         if event is _Signal.CANCEL:
             self._log.error = None
-            return RunStatus.CANCELED
+            return RunState.CANCELED
         self._log.error = describe(RunTimedOut(format_duration(self._plan.timeout)), task=None)
-        return RunStatus.TIMED_OUT
+        return RunState.TIMED_OUT
 
-    def record(self, status: RunStatus) -> LocalRun:
+    def record(self, state: RunState) -> LocalRun:
         """What is left behind for the user."""
-        is_completed = status is RunStatus.COMPLETED
+        is_completed = state is RunState.COMPLETED
         return LocalRun(
             workflow=self._plan.workflow,
             workflow_id=self._run.workflow_id,
-            status=status,
+            state=state,
             result_json=combine(self._plan, self._log.outputs) if is_completed else None,
             error=self._log.error,
             tasks=tuple(self._task_run(task.name) for task in self._plan.tasks),

@@ -28,7 +28,7 @@ def test_an_output_stands_in_for_a_handler() -> None:
 def test_nothing_stands_in_for_a_handler_that_returns_nothing() -> None:
     run = run_local(order_workflow(is_branching=True), ORDER, fakes={"note": None})
 
-    assert run.status == "completed"
+    assert run.state == "completed"
 
 
 def test_a_function_is_called_like_a_handler() -> None:

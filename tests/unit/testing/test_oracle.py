@@ -27,7 +27,7 @@ def test_states_attempts_and_order_are_the_oracles(drawn: Drawn) -> None:
     run = run_local(workflow("Drawn", start_of(drawn)))
 
     assert {task.name: (task.state, len(task.attempts)) for task in run.tasks} == expected
-    assert (run.status == "failed") == any(state == "failed" for state, _ in expected.values())
+    assert (run.state == "failed") == any(state == "failed" for state, _ in expected.values())
     assert list(run.executed) == list(dict.fromkeys(journal.notes(run.workflow_id)))
     for number, parents in enumerate(drawn.parents):
         started = run.task(f"t{number}").started

@@ -17,7 +17,7 @@ from tests.unit.testing.orders import Order, Parcel, Receipt, order_workflow
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 from moose_lib.dmv2._registry import registered_workflows
 from moose_lib.errors import InvalidDefinition, InvalidInput, RunFailed, TaskNotFound
-from moose_lib.testing import RunStatus, TaskState, run_local, run_local_async
+from moose_lib.testing import RunState, TaskState, run_local, run_local_async
 
 ORDER = Order(order_id="7")
 
@@ -32,7 +32,7 @@ def test_a_completed_run_has_result_and_times() -> None:
     started = time.monotonic()
     run = run_local(order_workflow(), ORDER)
 
-    assert run.status is RunStatus.COMPLETED
+    assert run.state is RunState.COMPLETED
     assert run.result == Parcel(receipt="r7")
     assert run.result_json == b'{"receipt":"r7"}'
     assert run.error is None
@@ -68,7 +68,7 @@ def test_a_failed_run_keeps_the_users_exception() -> None:
     error = ValueError("card declined")
     run = run_local(order_workflow(), ORDER, fakes={"charge": error})
 
-    assert run.status == "failed"
+    assert run.state == "failed"
     assert run.result is None
     assert run.error is not None
     assert (run.error.task, run.error.class_name, run.error.message) == ("charge", "ValueError", "card declined")
@@ -172,7 +172,7 @@ class TestWorkflowLimits:
     def test_retries_start_the_run_again(self) -> None:
         run = run_local(order_workflow(retries=2), ORDER, fakes={"charge": ValueError("no")})
 
-        assert (run.status, run.starts) == ("failed", 3)
+        assert (run.state, run.starts) == ("failed", 3)
         # 7 s of attempts in each start, 1 s and 2 s between them
         assert run.duration == timedelta(seconds=3 * 7 + 1 + 2)
         assert run.task("charge").started == timedelta(seconds=2 * 7 + 1 + 2)
@@ -180,7 +180,7 @@ class TestWorkflowLimits:
     def test_the_timeout_ends_what_runs(self) -> None:
         run = run_local(order_workflow(timeout="10s", retries=5), ORDER)
 
-        assert (run.status, run.duration, run.starts) == ("timed_out", timedelta(seconds=10), 1)
+        assert (run.state, run.duration, run.starts) == ("timed_out", timedelta(seconds=10), 1)
         assert run.error is not None
         assert str(run.error) == "RunTimedOut: took longer than its timeout of 10s"
         with pytest.raises(RunFailed, match="workflow 'Orders' timed out: RunTimedOut"):
@@ -189,26 +189,26 @@ class TestWorkflowLimits:
     def test_a_run_can_be_canceled_while_it_waits_to_start_again(self) -> None:
         run = run_local(order_workflow(retries=1), ORDER, fakes={"check": ValueError("no")}, cancel_at="7500ms")
 
-        assert (run.status, run.starts, run.error) == ("canceled", 1, None)
+        assert (run.state, run.starts, run.error) == ("canceled", 1, None)
         with pytest.raises(RunFailed, match=r"^workflow 'Orders' was canceled$"):
             run.raise_for_failure()
 
     def test_a_start_that_would_come_too_late_is_left_out(self) -> None:
         run = run_local(order_workflow(retries=1, timeout="7500ms"), ORDER, fakes={"check": ValueError("no")})
 
-        assert (run.status, run.starts, run.duration) == ("failed", 1, timedelta(seconds=7))
+        assert (run.state, run.starts, run.duration) == ("failed", 1, timedelta(seconds=7))
 
 
 class TestCancel:
     def test_cancel_at_takes_a_text_or_a_timedelta(self) -> None:
         for moment in ("10s", timedelta(seconds=10)):
             run = run_local(order_workflow(), ORDER, cancel_at=moment)
-            assert (run.status, run.duration) == ("canceled", timedelta(seconds=10))
+            assert (run.state, run.duration) == ("canceled", timedelta(seconds=10))
             assert run.task("charge").state is TaskState.CANCELED
             assert run.task("charge").attempts[0].duration == timedelta(seconds=10)
 
     def test_a_run_that_has_ended_by_then_is_left_alone(self) -> None:
-        assert run_local(order_workflow(), ORDER, cancel_at="10m").status == "completed"
+        assert run_local(order_workflow(), ORDER, cancel_at="10m").state == "completed"
 
     def test_what_on_cancel_raises_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(ctx: TaskContext[None]) -> None:
@@ -217,7 +217,7 @@ class TestCancel:
         task = Task[None, None](name="x", config=TaskConfig(run=sleep_long, on_cancel=broken))
         run = run_local(workflow_of(task), cancel_at="1s")
 
-        assert run.status == "canceled"
+        assert run.state == "canceled"
         assert [record.message for record in caplog.records] == ["on_cancel failed"]
         assert vars(caplog.records[0])["task"] == "x"
 
@@ -241,7 +241,7 @@ class TestCancel:
 
         run = run_local(workflow_of(Task[None, None](name="x", config=TaskConfig(run=stubborn))), cancel_at="1s")
 
-        assert run.status == "canceled"
+        assert run.state == "canceled"
         assert "the handler does not stop, and is left behind" in caplog.text
 
     def test_a_thread_that_blocks_is_left_behind(self) -> None:
@@ -331,7 +331,7 @@ def test_tasks_share_nothing_but_json() -> None:
     workflow = Workflow(name="Shared", config=WorkflowConfig(starting_task=first))
     registered_workflows().pop("Shared")
 
-    assert run_local(workflow).status == "completed"
+    assert run_local(workflow).state == "completed"
     assert seen == [[1, 2], [1, 2]]
 
 
