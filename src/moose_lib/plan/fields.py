@@ -15,7 +15,20 @@ _Schema = dict[str, Any]  # Any: JSON schema
 
 #: Deeper than this, fields are summed up as an object.
 _DEEPEST = 6
-_CONSTRAINTS = "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern minItems maxItems enum const"
+_CONSTRAINTS = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "enum",
+    "const",
+)
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +97,7 @@ def _type_text(schema: _Schema, definitions: _Schema, depth: int) -> str:
     if choices and depth < _DEEPEST:
         return " or ".join(_choice_text(choice, definitions, depth + 1) for choice in choices)
     kind = str(schema.get("format") or schema.get("type") or "any")
-    limits = ", ".join(f"{name} {schema[name]}" for name in _CONSTRAINTS.split() if name in schema)
+    limits = ", ".join(f"{name} {schema[name]}" for name in _CONSTRAINTS if name in schema)
     return f"{kind} ({limits})" if limits else kind
 
 
