@@ -21,6 +21,8 @@
     ├── AmbiguousRun           several runs fit and the verb needs one
     ├── RunAlreadyStarted      a run with this id is open
     ├── RunNotOpen             the verb needs an open run and this one has ended
+    ├── NotResumable           the run is open, or completed
+    ├── PlanChanged            the code or the run changed since the plan that was looked at
     ├── RunFailed              the run ended, but not well
     ├── TaskTimedOut           an attempt took longer than its task's timeout
     ├── RunTimedOut            a run took longer than its workflow's timeout
@@ -58,6 +60,8 @@ __all__ = [
     "MooseError",
     "NonRetryableError",
     "NotFound",
+    "NotResumable",
+    "PlanChanged",
     "PortBusy",
     "ProjectNotFound",
     "RunAlreadyStarted",
@@ -280,6 +284,19 @@ class RunAlreadyStarted(MooseError):
 
 class RunNotOpen(MooseError):
     """The verb needs an open run, and this one has ended."""
+
+
+class NotResumable(MooseError):
+    """The run is still open, or it completed: nothing is there to resume."""
+
+
+class PlanChanged(MooseError):
+    """What resuming would do is not what was looked at before: `expected` and `found` are hashes."""
+
+    def __init__(self, expected: str, found: str, *, hint: str | None = None) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"the code or the run has changed: the plan is {found!r}, not {expected!r}", hint=hint)
 
 
 class RunFailed(MooseError):

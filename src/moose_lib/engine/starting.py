@@ -14,6 +14,14 @@ from moose_lib.plan.model import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
+class Begin:
+    """Where a resumed run begins: the tasks it keeps, and the packed outputs that `frontier.outputs` names."""
+
+    frontier: wire.Frontier
+    outputs: RawValue
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartArguments:
     """The arguments of Temporal's start that follow from a plan and an input.
 
@@ -26,14 +34,14 @@ class StartArguments:
     """
 
     workflow: str
-    args: tuple[RawValue, RawValue]
+    args: tuple[RawValue, ...]
     execution_timeout: timedelta | None
     retry_policy: RetryPolicy | None
     memo: Mapping[str, str]
 
 
-def start_arguments(plan: Plan, run_input: bytes | None) -> StartArguments:
-    """How to start a run of `plan`; `run_input` is JSON, `None` for no input.
+def start_arguments(plan: Plan, run_input: bytes | None, begin: Begin | None = None) -> StartArguments:
+    """How to start a run of `plan`; `run_input` is JSON, `None` for no input. One that is resumed has a `begin`.
 
     The plan's timeout covers the run with its retries and continuations.
 
@@ -41,9 +49,11 @@ def start_arguments(plan: Plan, run_input: bytes | None) -> StartArguments:
         ValueTooLarge: the input is over the hard limit.
     """
     data = check_size(run_input, f"input of workflow {plan.workflow!r}") if run_input is not None else None
+    frontier = None if begin is None else begin.frontier
+    envelope = wire.encode(wire.Envelope(plan=plan, frontier=frontier, is_resumed=begin is not None))
     return StartArguments(
         workflow=plan.workflow,
-        args=(wire.json_value(data), wire.encode(wire.Envelope(plan=plan))),
+        args=(wire.json_value(data), envelope, *(() if begin is None else (begin.outputs,))),
         execution_timeout=plan.timeout,
         retry_policy=None if plan.retries == 0 else run_retry_policy(plan.retries + 1),
         memo={wire.MEMO_PLAN: plan.hash, wire.MEMO_WORKFLOW: plan.workflow},

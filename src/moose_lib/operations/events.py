@@ -1,11 +1,14 @@
 """What can happen to a run, in our words: the alphabet of the status fold.
 
+Values (inputs and outputs, as JSON) are only in the events if they were asked for; `None` is one that cannot be read.
+
 `reading` translates Temporal's history into these; `fold` turns them into a status. Neither knows the other's world.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -62,6 +65,8 @@ class RunBegan:
     is_paused: bool = False
     resumed_from: str | None = None
     parent: ParentRun | None = None
+    input: bytes | None = None
+    outputs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,7 @@ class TaskEnded:
     outcome: Outcome
     error: TaskError | None = None
     attempts: int | None = None
+    output: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +136,7 @@ class Decided:
     time: datetime
     decision: Decision
     task: str | None = None
+    output: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

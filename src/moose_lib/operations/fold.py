@@ -87,6 +87,11 @@ class Fold:
         self._is_paused = False
 
     @property
+    def plan(self) -> Plan | None:
+        """The plan of the run; None until it has one."""
+        return self._plan
+
+    @property
     def has_pending(self) -> bool:
         """A task is queued or being worked on, or was when the run ended: the server may know more than the history."""
         return self._plan is None or any(track.phase is TaskPhase.QUEUED for track in self._tracks.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.engine import wire
 from moose_lib.engine.attempts import read_notes
+from moose_lib.engine.packing import unpack
 from moose_lib.errors import MooseError
 from moose_lib.operations.events import (
     CancelRequested,
@@ -34,7 +35,7 @@ from moose_lib.operations.events import (
     TaskStarted,
 )
 from moose_lib.operations.failures import read_run_error, read_task_error
-from moose_lib.operations.payloads import read_json
+from moose_lib.operations.payloads import read_json, read_raw
 from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
 
 __all__ = ["read_events", "read_pending"]
@@ -57,15 +58,18 @@ _DECISIONS = {
 }
 
 
-async def read_events(client: Client, workflow_id: str, run_id: str, *, wait: bool = False) -> AsyncIterator[RunEvent]:
+async def read_events(
+    client: Client, workflow_id: str, run_id: str, *, wait: bool = False, with_values: bool = False
+) -> AsyncIterator[RunEvent]:
     """Yield everything recorded about a run, from its first life on, whichever of its run ids is given.
 
-    With `wait`, stay until the run has ended for good; without, stop at the newest event.
+    With `wait`, stay until the run has ended for good; without, stop at the newest event. `with_values` fetches the
+    inputs and outputs too, which may be large.
     """
     next_run_id: str | None = await _first_run_id(client, workflow_id, run_id)
     while next_run_id is not None:
         handle = client.get_workflow_handle(workflow_id, run_id=next_run_id)
-        life = _Life(client.data_converter, next_run_id)
+        life = _Life(client.data_converter, next_run_id, with_values=with_values)
         next_run_id = None
         async for recorded in handle.fetch_history_events(wait_new_event=wait):
             event = await life.translate(recorded)
@@ -96,8 +100,9 @@ async def _first_run_id(client: Client, workflow_id: str, run_id: str) -> str:
 class _Life:
     """Translates the events of one life of a run."""
 
-    def __init__(self, converter: DataConverter, run_id: str) -> None:
+    def __init__(self, converter: DataConverter, run_id: str, *, with_values: bool) -> None:
         self._converter = converter
+        self._with_values = with_values
         self._run_id = run_id
         self._plan_keys = set[int]()
         self._translators: Mapping[int, Callable[[HistoryEvent], Awaitable[RunEvent | None]]] = {
@@ -145,7 +150,26 @@ class _Life:
             is_paused=frontier.is_paused,
             resumed_from=await self._resumed_from(began),
             parent=ParentRun(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent.workflow_id else None,
+            input=await self._value(payloads, 0),
+            outputs=await self._kept_outputs(frontier, payloads),
         )
+
+    async def _value(self, payloads: Sequence[Payload], position: int) -> bytes | None:
+        if not self._with_values or len(payloads) <= position:
+            return None
+        try:
+            return await read_json(self._converter, payloads[position])
+        except MooseError:  # a large value that this machine does not have
+            return None
+
+    async def _kept_outputs(self, frontier: wire.Frontier, payloads: Sequence[Payload]) -> Mapping[str, bytes]:
+        if not self._with_values or not frontier.outputs:
+            return {}
+        try:
+            packed = await read_raw(self._converter, payloads[2])
+        except MooseError:  # as above
+            return {}
+        return dict(zip(frontier.outputs, unpack(packed), strict=True))
 
     async def _resumed_from(self, began: WorkflowExecutionStartedEventAttributes) -> str | None:
         if wire.MEMO_RESUMED_FROM not in began.memo.fields:
@@ -164,7 +188,10 @@ class _Life:
         order = wire.read_order(await read_json(self._converter, payloads[0])) if payloads else None
         if name == wire.SIGNAL_FAIL:
             return Decided(time=time, decision=Decision.FAIL)
-        return None if order is None else Decided(time=time, decision=_DECISIONS[name], task=order.task)
+        if order is None:
+            return None
+        output = await self._value(payloads, 1)
+        return Decided(time=time, decision=_DECISIONS[name], task=order.task, output=output)
 
     async def _envelope(self, payload: Payload) -> wire.Envelope | None:
         return wire.read_envelope(await read_json(self._converter, payload))
@@ -189,8 +216,13 @@ class _Life:
     async def _completed(self, event: HistoryEvent) -> RunEvent | None:
         completed = event.activity_task_completed_event_attributes
         if completed.scheduled_event_id not in self._plan_keys:
-            attempts = _attempts_of(completed.result)
-            return self._ended(event, completed.scheduled_event_id, Outcome.COMPLETED, attempts=attempts)
+            return TaskEnded(
+                time=_time(event.event_time),
+                key=completed.scheduled_event_id,
+                outcome=Outcome.COMPLETED,
+                attempts=_attempts_of(completed.result),
+                output=await self._value(completed.result.payloads, 0),
+            )
         envelope = await self._envelope(completed.result.payloads[0])
         return None if envelope is None else Planned(time=_time(event.event_time), plan=envelope.plan)
 
@@ -294,7 +326,8 @@ def _frontier(envelope: wire.Envelope | None, *, is_retry: bool) -> wire.Frontie
     if envelope is None or envelope.frontier is None:
         return wire.Frontier()
     if is_retry:
-        return wire.Frontier(completed=envelope.frontier.completed if envelope.is_resumed else ())
+        kept = envelope.frontier if envelope.is_resumed else wire.Frontier()
+        return wire.Frontier(completed=kept.completed, outputs=kept.outputs)
     return envelope.frontier
 
 

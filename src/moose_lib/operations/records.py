@@ -11,6 +11,7 @@ __all__ = [
     "ParentRun",
     "Poller",
     "RecordedEvent",
+    "ResumedRun",
     "RunError",
     "RunRetry",
     "RunState",
@@ -154,7 +155,7 @@ class RunStatus:
     one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
     `attempt` counts the tries of the run as a whole, of `max_attempts` (`None`: no limit); `retried` is the last retry.
-    `resumed_from` is the run id of the run that this one resumes.
+    `resumed_from` is the run id of the run that this one resumes, `resumed_as` that of the one which resumed this one.
     """
 
     name: str
@@ -180,6 +181,7 @@ class RunStatus:
     is_cancel_requested: bool = False
     is_paused: bool = False
     resumed_from: str | None = None
+    resumed_as: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -221,6 +223,13 @@ class StartedRun:
     workflow_id: str
     run_id: str
     ui_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumedRun(StartedRun):
+    """A run that was just started and goes on where the run with the run id `resumed_from` left off."""
+
+    resumed_from: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ class Coordinates:
     """A type that JSON schema cannot describe."""
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ARG003  # Any: pydantic's signature
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: pydantic's
         return core_schema.is_instance_schema(cls)
 
 

@@ -1,0 +1,248 @@
+"""Resuming a run that has ended: a new run of the same workflow id that keeps what is finished.
+
+`read_past` fetches what became of the run, `prepare_resume` decides with the code of now (it touches no server), and
+`resume_run` starts. The new run says in its memo which one it resumes; `find_successor` looks for it from the old side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from moose_lib.dmv2.workflow import Workflow
+from moose_lib.engine import wire
+from moose_lib.engine.packing import pack
+from moose_lib.engine.starting import Begin, StartArguments, start_arguments
+from moose_lib.errors import InvalidInput, NotResumable, PlanChanged, RunAlreadyStarted, TaskNotFound
+from moose_lib.operations.events import Decided as DecidedByHand
+from moose_lib.operations.events import Outcome, RunBegan, RunEvent, TaskEnded, TaskQueued
+from moose_lib.operations.fold import Fold
+from moose_lib.operations.links import run_url
+from moose_lib.operations.listing import quoted
+from moose_lib.operations.reading import read_events
+from moose_lib.operations.records import (
+    Decision,
+    ResumedRun,
+    RunState,
+    RunStatus,
+    RunSummary,
+    TaskPhase,
+    TaskStatus,
+)
+from moose_lib.plan.model import Plan
+from moose_lib.plan.resume import Decided, Past, Verdict, decide, needed_outputs
+from moose_lib.values import read_run_input, read_value
+
+__all__ = ["PastRun", "Resumption", "find_successor", "prepare_resume", "read_past", "resume_run"]
+
+_HASH_LENGTH = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """What became of a run: its status, its plan, its input and the outputs of its completed tasks, as JSON."""
+
+    status: RunStatus
+    plan: Plan | None
+    input: bytes | None
+    outputs: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """A resume that can be started: what happens to each task, and a `hash` that changes if code or run do."""
+
+    past: PastRun
+    plan: Plan
+    decided: tuple[Decided, ...]
+    hash: str
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The tasks whose outputs are kept, in the order of the plan."""
+        return tuple(each.task for each in self.decided if each.verdict is Verdict.KEPT)
+
+
+async def read_past(client: Client, run: RunSummary) -> PastRun:
+    """Fetch what became of a run, along all its lives."""
+    fold, values = Fold(run.workflow_id), _Values()
+    async for event in read_events(client, run.workflow_id, run.run_id, with_values=True):
+        fold.apply(event)
+        values.apply(event)
+    return PastRun(status=fold.status(datetime.now(UTC)), plan=fold.plan, input=values.input, outputs=values.outputs)
+
+
+class _Values:
+    """Collects the input and the outputs of a run from its events."""
+
+    def __init__(self) -> None:
+        self.input: bytes | None = None
+        self.outputs = dict[str, bytes]()
+        self._tasks = dict[int, str]()
+
+    def apply(self, event: RunEvent) -> None:
+        match event:
+            case RunBegan():
+                self.outputs = {**(self.outputs if event.is_continued else {}), **event.outputs}
+                self.input = event.input
+                self._tasks.clear()
+            case TaskQueued():
+                self._tasks[event.key] = event.task
+                self.outputs.pop(event.task, None)
+            case TaskEnded(outcome=Outcome.COMPLETED):
+                self._add(self._tasks[event.key], event.output)
+            case DecidedByHand(decision=Decision.SKIP) if event.task is not None:
+                self._add(event.task, event.output)
+            case _:
+                pass
+
+    def _add(self, task: str, output: bytes | None) -> None:
+        if output is not None:
+            self.outputs[task] = output
+
+
+def prepare_resume(
+    past: PastRun, workflow: Workflow, plan: Plan, *, code: str, asked: Iterable[str] = (), expected: str | None = None
+) -> Resumption:
+    """Decide what a resumed run keeps. `code` identifies the code of now; `asked` are tasks to run again.
+
+    Raises:
+        NotResumable: the run is open, or completed and no task was asked for.
+        TaskNotFound: a task that was asked for is not in the plan of now.
+        InvalidInput: the run's input does not fit the starting task's model of now.
+        PlanChanged: the decision has another hash than `expected`.
+    """
+    asked = tuple(asked)
+    _refuse_unresumable(past.status, asked)
+    for name in asked:
+        if name not in plan.by_name:
+            known = ", ".join(plan.by_name)
+            raise TaskNotFound(f"workflow {plan.workflow!r} has no task {name!r}", hint=f"its tasks are {known}")
+    _check_input(past, workflow)
+    decided = decide(past.plan, plan, _past_tasks(past, workflow), asked)
+    found = _hash(past, plan, decided, code)
+    if expected is not None and expected != found:
+        raise PlanChanged(expected, found, hint=f"moose-cli workflow resume {past.status.run_id} --dry-run")
+    return Resumption(past=past, plan=plan, decided=decided, hash=found)
+
+
+def _refuse_unresumable(status: RunStatus, asked: tuple[str, ...]) -> None:
+    identity = status.workflow_id
+    if status.is_open and status.parked:
+        name = status.parked[0].name
+        raise NotResumable(
+            f"run {identity!r} is open: task {name!r} is parked", hint=f"moose-cli workflow retry {identity} {name}"
+        )
+    if status.is_open:
+        raise NotResumable(f"run {identity!r} is still open", hint=f"moose-cli workflow cancel {identity}")
+    if status.state is RunState.COMPLETED and not asked:
+        raise NotResumable(
+            f"run {identity!r} completed, so there is nothing to resume",
+            hint=f"name the first task to run again: moose-cli workflow resume {status.run_id} --from TASK",
+        )
+
+
+def _check_input(past: PastRun, workflow: Workflow) -> None:
+    try:
+        read_run_input(workflow.config.starting_task.input_type, past.input)
+    except InvalidInput as error:
+        hint = f"the run's input does not fit the code of now; start a new one: moose-cli workflow run {workflow.name}"
+        raise InvalidInput(f"run {past.status.workflow_id!r}", error.model, error.faults, hint=hint) from None
+
+
+def _past_tasks(past: PastRun, workflow: Workflow) -> dict[str, Past]:
+    return {task.name: _past_task(task, past.outputs.get(task.name), workflow) for task in past.status.tasks}
+
+
+def _past_task(status: TaskStatus, output: bytes | None, workflow: Workflow) -> Past:
+    if status.state is not TaskPhase.COMPLETED:
+        return Past(has_completed=False, reason=_what_happened(status))
+    misfit = None if output is None else _misfit(workflow, status.name, output)
+    return Past(has_completed=True, has_output=output is not None, misfit=misfit)
+
+
+def _what_happened(status: TaskStatus) -> str:
+    match status.state:
+        case TaskPhase.FAILED:
+            return f"failed: {status.error}" if status.error is not None else "failed"
+        case TaskPhase.SKIPPED | TaskPhase.WAITING:
+            return "did not run"
+        case _:
+            return "was running when the run ended"
+
+
+def _misfit(workflow: Workflow, name: str, output: bytes) -> str | None:
+    """Say why an output is not one of the task of now; None if it is."""
+    task = workflow.get_task(name)
+    if task is None or task.output_type is None:
+        return None
+    try:
+        read_value(name, task.output_type, output)
+    except InvalidInput as error:
+        return "; ".join(map(str, error.faults))
+    return None
+
+
+def _hash(past: PastRun, plan: Plan, decided: tuple[Decided, ...], code: str) -> str:
+    facts = [past.status.run_id, plan.hash, code, *(f"{each.task} {each.verdict}" for each in decided)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+async def resume_run(client: Client, resumption: Resumption, *, task_queue: str, ui: str | None = None) -> ResumedRun:
+    """Start the resumed run; `ui` is the address of Temporal's UI.
+
+    Raises:
+        RunAlreadyStarted: a run of this workflow id is open, the resumed one of somebody else perhaps.
+    """
+    status, start = resumption.past.status, _start_arguments(resumption)
+    try:
+        handle = await client.start_workflow(
+            start.workflow,
+            args=start.args,
+            id=status.workflow_id,
+            task_queue=task_queue,
+            execution_timeout=start.execution_timeout,
+            retry_policy=start.retry_policy,
+            memo={**start.memo, wire.MEMO_RESUMED_FROM: status.run_id},
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=f"resumed from {status.run_id}, keeping {len(resumption.kept)} tasks",
+        )
+    except WorkflowAlreadyStartedError as error:
+        raise RunAlreadyStarted(
+            f"a run with the id {status.workflow_id!r} is open", hint=f"moose-cli workflow status {status.workflow_id}"
+        ) from error
+    run_id = handle.result_run_id
+    assert run_id is not None, "a started run has an id"
+    return ResumedRun(
+        workflow=start.workflow,
+        workflow_id=status.workflow_id,
+        run_id=run_id,
+        ui_url=run_url(ui, client.namespace, status.workflow_id, run_id),
+        resumed_from=status.run_id,
+    )
+
+
+def _start_arguments(resumption: Resumption) -> StartArguments:
+    outputs = resumption.past.outputs
+    needed = needed_outputs(resumption.plan, resumption.kept)
+    frontier = wire.Frontier(completed=resumption.kept, outputs=needed)
+    begin = Begin(frontier=frontier, outputs=wire.bytes_value(pack(outputs[name] for name in needed)))
+    return start_arguments(resumption.plan, resumption.past.input, begin)
+
+
+async def find_successor(client: Client, workflow_id: str, run_id: str) -> str | None:
+    """Return the run id of the run that resumed this one, the newest if there are several."""
+    newest, found = None, None
+    async for execution in client.list_workflows(f"WorkflowId = {quoted(workflow_id)}"):
+        memo = await execution.memo()
+        is_later = newest is None or execution.start_time > newest
+        if memo.get(wire.MEMO_RESUMED_FROM) == run_id and is_later:
+            newest, found = execution.start_time, execution.run_id
+    return found
