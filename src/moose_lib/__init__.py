@@ -9,7 +9,9 @@ __all__ = [
     "InvalidDefinition",
     "MooseError",
     "NonRetryableError",
+    "RetryLater",
     "RunInfo",
+    "RunOutcome",
     "Task",
     "TaskConfig",
     "TaskContext",
@@ -18,7 +20,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from moose_lib.dmv2 import RunInfo, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+    from moose_lib.dmv2 import (
+        RetryLater,
+        RunInfo,
+        RunOutcome,
+        Task,
+        TaskConfig,
+        TaskContext,
+        Workflow,
+        WorkflowConfig,
+    )
     from moose_lib.errors import InvalidDefinition, MooseError, NonRetryableError
 else:  # type checkers would take any name from a module that has __getattr__
     _ERRORS = {"InvalidDefinition", "MooseError", "NonRetryableError"}

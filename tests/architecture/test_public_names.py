@@ -13,14 +13,25 @@ PUBLIC = {
         "InvalidDefinition",
         "MooseError",
         "NonRetryableError",
+        "RetryLater",
         "RunInfo",
+        "RunOutcome",
         "Task",
         "TaskConfig",
         "TaskContext",
         "Workflow",
         "WorkflowConfig",
     ],
-    "moose_lib.dmv2": ["RunInfo", "Task", "TaskConfig", "TaskContext", "Workflow", "WorkflowConfig"],
+    "moose_lib.dmv2": [
+        "RetryLater",
+        "RunInfo",
+        "RunOutcome",
+        "Task",
+        "TaskConfig",
+        "TaskContext",
+        "Workflow",
+        "WorkflowConfig",
+    ],
 }
 
 

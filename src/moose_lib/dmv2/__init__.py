@@ -1,5 +1,16 @@
 """The declarations: tasks, workflows and their configuration."""
 
+from moose_lib.dmv2.outcome import RunOutcome
+from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
-__all__ = ["RunInfo", "Task", "TaskConfig", "TaskContext", "Workflow", "WorkflowConfig"]
+__all__ = [
+    "RetryLater",
+    "RunInfo",
+    "RunOutcome",
+    "Task",
+    "TaskConfig",
+    "TaskContext",
+    "Workflow",
+    "WorkflowConfig",
+]

@@ -1,254 +1,31 @@
-"""What a user declares: tasks, how they are configured, and the workflow that starts with one of them."""
+"""Workflows: a graph of tasks that starts with one of them. All that users declare can be imported from here."""
 
 from __future__ import annotations
 
-import logging
-import types
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel
-from typing_extensions import TypeVar
+from moose_lib.dmv2 import _hook_rules, _registry, _retry_rules, _rules
+from moose_lib.dmv2.context import CancelHandler, Handler, RunInfo, TaskContext
+from moose_lib.dmv2.outcome import RunOutcome
+from moose_lib.dmv2.task import Task, TaskConfig, described, no_handler, wrapping
+from moose_lib.errors import Fault
 
-from moose_lib.dmv2 import _registry, _rules
-from moose_lib.dmv2.signature import (
-    ANYTHING,
-    Signature,
-    UnusableHandler,
-    contradictions,
-    handler_name,
-    read_signature,
-    takes_anything,
-)
-from moose_lib.errors import Fault, Location
+__all__ = [
+    "CancelHandler",
+    "Handler",
+    "Hook",
+    "RunInfo",
+    "RunOutcome",
+    "Task",
+    "TaskConfig",
+    "TaskContext",
+    "Workflow",
+    "WorkflowConfig",
+]
 
-In = TypeVar("In", bound=BaseModel | None, default=Any)
-Out = TypeVar("Out", bound=BaseModel | None, default=Any)
-
-
-#: `In` and `Out`.
-_MODELS_OF_A_TASK = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """Which attempt of which task of which run a handler is working for. `attempt` counts from 1."""
-
-    workflow: str
-    workflow_id: str
-    run_id: str
-    task: str
-    attempt: int
-
-
-@dataclass(kw_only=True)
-class TaskContext(Generic[In]):
-    """What a handler can ask for instead of its bare input.
-
-    `input` is the validated input (`None` for a task without one). `state` is a fresh dict for each attempt that `run`
-    shares with `on_cancel`; it is not durable. `logger` writes with the run, task and attempt attached.
-
-    Example:
-        async def charge(ctx: TaskContext[Order]) -> Receipt:
-            ctx.logger.info("charging", extra={"order": ctx.input.order_id})
-    """
-
-    input: In
-    run: RunInfo
-    logger: logging.LoggerAdapter[logging.Logger]
-    state: dict[str, Any] = field(default_factory=dict)  # Any: users keep what they like in it
-
-
-Handler: TypeAlias = (
-    Callable[[In], Awaitable[Out]]
-    | Callable[[TaskContext[In]], Awaitable[Out]]
-    | Callable[[], Awaitable[Out]]
-    | Callable[[In], Out]
-    | Callable[[TaskContext[In]], Out]
-    | Callable[[], Out]
-)
-CancelHandler: TypeAlias = Callable[[TaskContext[In]], Awaitable[None]] | Callable[[TaskContext[In]], None]
-
-
-@dataclass
-class TaskConfig(Generic[In, Out]):
-    """How a task runs.
-
-    Attributes:
-        run: the handler, `async def` or `def`; takes nothing, the input or a `TaskContext`; returns the output.
-        on_complete: tasks that start, together, when this one has completed.
-        timeout: longest time for one attempt, as "30s", "5m", "never"; unset: one hour.
-        retries: further attempts after the first failed; 0 means none; unset: 3.
-        on_cancel: called with the context of `run` when a running attempt is canceled.
-        input_from: the task whose output feeds this one, or "run" for the run's input, where types do not decide.
-
-    Example:
-        TaskConfig(run=charge, timeout="30s", retries=5, on_complete=[ship])
-    """
-
-    run: Handler[In, Out]
-    on_complete: list[Task[Any, Any]] | None = None  # Any: each has models of its own
-    timeout: str | None = None
-    retries: int | None = None
-    on_cancel: CancelHandler[In] | None = field(default=None, kw_only=True)
-    input_from: Task[Any, Any] | Literal["run"] | None = field(default=None, kw_only=True)  # Any: as above
-
-
-class Task(Generic[In, Out]):
-    """A unit of work with a typed input and output; `Task[In, Out](name=…, config=…)`.
-
-    `In` and `Out` are pydantic models or `None`. A task belongs to every workflow that reaches it.
-
-    Raises:
-        InvalidDefinition: the name, a type, the handler or a setting is wrong. While a project loads, these are
-            collected and reported together.
-
-    Example:
-        charge = Task[Order, Receipt](name="charge", config=TaskConfig(run=charge_card, retries=5))
-    """
-
-    name: str
-    config: TaskConfig[In, Out]
-    input_type: type[BaseModel] | None
-    output_type: type[BaseModel] | None
-    signature: Signature
-    location: Location
-    is_input_known: bool  # else `input_type` is None because what was declared is not a model
-    is_output_known: bool  # likewise
-
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, models: object) -> _TypedTask:
-            arguments = models if isinstance(models, tuple) else (models,)
-            return _TypedTask(cls, arguments)
-
-    def __init__(
-        self,
-        name: str,
-        config: TaskConfig[In, Out],
-        *,
-        t: tuple[object, ...] = (),
-    ) -> None:
-        self.name = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  # users' names are not type-checked
-        self.location = _registry.caller_location()
-        faults = [self._fault(code, text, hint) for code, text, hint in _rules.name_faults("task", name)]
-        faults += self._read_models(t)
-        if isinstance(config, TaskConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
-            self.config = config
-            faults += self._read_handler() + self.config_faults()
-        else:
-            self.config = TaskConfig(run=_no_handler)  # so that code which goes on to chain it can
-            self.signature = _UNKNOWN_SIGNATURE
-            text = f"config is {config!r}, which is not a TaskConfig"
-            faults.append(self._fault("bad-config", text, "write config=TaskConfig(run=…)"))
-        _registry.report(faults)
-
-    @property
-    def model_type(self) -> type[BaseModel] | None:
-        """The input model; the name this attribute has in the existing Moose."""
-        return self.input_type
-
-    @property
-    def children(self) -> list[Task[Any, Any]]:  # Any: each has models of its own
-        """The tasks in `on_complete` as it is now; what is not a task there is a fault of its own."""
-        return [child for child in _listed(self.config.on_complete) if isinstance(child, Task)]
-
-    def config_faults(self) -> list[Fault]:
-        """What is wrong with `config` as it is now; users may have changed it since the task was made."""
-        config: TaskConfig[Any, Any] = self.config  # Any: only the shape matters here
-        found = _rules.timeout_faults(config.timeout) + _rules.retries_faults(config.retries)
-        if config.on_complete is not None and not isinstance(config.on_complete, (list, tuple)):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
-            text = f"on_complete is {config.on_complete!r}, which is not a list"
-            found.append(("not-a-task", text, "write on_complete=[…]"))
-        found += [
-            ("not-a-task", f"on_complete holds {_described(child)}, which is not a task", _wrapping(child))
-            for child in _listed(config.on_complete)
-            if not isinstance(child, Task)
-        ]
-        source = config.input_from
-        if source is not None and source != "run" and not isinstance(source, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-            found.append(("bad-input-from", f"input_from is {source!r}", 'give a task, or "run" for the run\'s input'))
-        return [self._fault(code, text, hint) for code, text, hint in found]
-
-    def _read_models(self, models: tuple[object, ...]) -> list[Fault]:
-        self.input_type = self.output_type = None
-        self.is_input_known = self.is_output_known = len(models) == _MODELS_OF_A_TASK
-        if len(models) != _MODELS_OF_A_TASK:
-            return [self._fault("untyped", "the input and output types are missing", "write Task[In, Out](name=…)")]
-        faults = list[Fault]()
-        for role, model in zip(("Input", "Output"), models, strict=True):
-            if model is None or model is types.NoneType:
-                continue
-            if isinstance(model, type) and issubclass(model, BaseModel):
-                setattr(self, f"{role.lower()}_type", model)
-            else:
-                setattr(self, f"is_{role.lower()}_known", False)
-                text = f"{role} type {model!r} is not a Pydantic model or None"
-                faults.append(self._fault("not-a-model", text, "declare a class that derives from pydantic.BaseModel"))
-        return faults
-
-    def _read_handler(self) -> list[Fault]:
-        run, on_cancel = self.config.run, self.config.on_cancel
-        faults = list[Fault]()
-        if on_cancel is not None and not callable(on_cancel):
-            faults.append(self._fault("bad-handler", f"on_cancel {on_cancel!r} is not a function", None))
-        try:
-            self.signature = read_signature(run, TaskContext)
-        except UnusableHandler as error:
-            self.signature = _UNKNOWN_SIGNATURE
-            return [*faults, self._fault("bad-handler", str(error), error.hint)]
-        if self.input_type is not None and self.signature.kind == "nothing" and takes_anything(run):
-            self.signature = replace(self.signature, kind="input")
-        found = contradictions(
-            self.signature,
-            self.input_type if self.is_input_known else ANYTHING,
-            self.output_type if self.is_output_known else ANYTHING,
-        )
-        return faults + [self._fault("contradiction", text, f"change {handler_name(run)} or Task[…]") for text in found]
-
-    def _fault(self, code: str, text: str, hint: str | None) -> Fault:
-        return Fault(
-            code=code, message=f"task {self.name!r}: {text}", hint=hint, location=self.location, task=self.name
-        )
-
-    def __repr__(self) -> str:
-        """`Task[Order, Receipt]('charge')`."""
-        names = ", ".join("None" if m is None else m.__name__ for m in (self.input_type, self.output_type))
-        return f"Task[{names}]({self.name!r})"
-
-
-def _no_handler() -> None:
-    """Stands in for a handler that was not given; nothing runs then."""
-
-
-_UNKNOWN_SIGNATURE = Signature(kind="nothing", is_async=False, input_annotation=None, output_annotation=None)
-
-
-def _described(value: object) -> str:
-    return f"the function {value.__name__}" if isinstance(value, types.FunctionType) else repr(value)
-
-
-def _wrapping(value: object) -> str | None:
-    """The hint for a function in a task's place."""
-    if not isinstance(value, types.FunctionType):
-        return None
-    return f'make it a task: Task[In, Out](name="{value.__name__}", config=TaskConfig(run={value.__name__}))'
-
-
-def _listed(tasks: object) -> list[object] | tuple[object, ...]:
-    return cast("list[object]", tasks) if isinstance(tasks, list | tuple) else ()  # of anything
-
-
-class _TypedTask(types.GenericAlias):
-    """`Task[In, Out]`: calling it makes the task.
-
-    A task needs its models while it is made; typing's own alias tells them only afterwards.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # Any: forwards whatever Task takes
-        make: Any = self.__origin__  # Any: declared as any type, it is Task
-        return make(*args, t=self.__args__, **kwargs)
+#: A task that runs after the run, with its outcome as input or with none; what it returns is not used.
+Hook: TypeAlias = Task[RunOutcome, Any] | Task[None, Any]  # Any: whatever it returns
 
 
 @dataclass
@@ -260,12 +37,18 @@ class WorkflowConfig:
         retries: how often a failed run starts again from the beginning; unset: 0.
         timeout: longest time for the whole run with its retries; unset: no limit.
         schedule: cron ("0 0 * * *"), "@daily", "@every 36h" or "5m"; unset: runs when started.
+        on_task_failure: `on_failure` of the tasks that do not say: "fail" or "park"; unset: "fail".
+        on_success: a task that runs after the run has completed, with its `RunOutcome`.
+        on_failure: a task that runs after the run has failed for good, with its `RunOutcome`.
     """
 
     starting_task: Task[Any, Any]  # Any: it has models of its own
     retries: int | None = None
     timeout: str | None = None
     schedule: str | None = None
+    on_task_failure: Literal["fail", "park"] | None = field(default=None, kw_only=True)
+    on_success: Hook | None = field(default=None, kw_only=True)
+    on_failure: Hook | None = field(default=None, kw_only=True)
 
 
 class Workflow:
@@ -289,7 +72,7 @@ class Workflow:
             self.config = config
             faults += self.config_faults()
         else:
-            self.config = WorkflowConfig(starting_task=Task[None, None]("none", TaskConfig(run=_no_handler)))
+            self.config = WorkflowConfig(starting_task=Task[None, None]("none", TaskConfig(run=no_handler)))
             text = f"config is {config!r}, which is not a WorkflowConfig"
             faults.append(self._fault("bad-config", text, "write config=WorkflowConfig(starting_task=…)"))
         _registry.register(self, faults + self._duplicate_faults())
@@ -328,10 +111,20 @@ class Workflow:
         config = self.config
         found = _rules.timeout_faults(config.timeout) + _rules.retries_faults(config.retries)
         found += _rules.schedule_faults(config.schedule)
+        found += _retry_rules.on_failure_faults("on_task_failure", config.on_task_failure)
         if not isinstance(config.starting_task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
-            text = f"starting_task is {_described(config.starting_task)}, which is not a task"
-            found.append(("no-starting-task", text, _wrapping(config.starting_task)))
+            text = f"starting_task is {described(config.starting_task)}, which is not a task"
+            found.append(("no-starting-task", text, wrapping(config.starting_task)))
+        found += _hook_rules.hook_faults(self._declared_hooks(), self.tasks())
         return [self._fault(code, text, hint) for code, text, hint in found]
+
+    def hooks(self) -> dict[str, Task[Any, Any]]:  # Any: each has models of its own
+        """The tasks in `on_success` and `on_failure`, by these words."""
+        return {role: hook for role, hook in self._declared_hooks().items() if isinstance(hook, Task)}
+
+    def _declared_hooks(self) -> dict[str, object]:
+        declared = {"on_success": self.config.on_success, "on_failure": self.config.on_failure}
+        return {role: hook for role, hook in declared.items() if hook is not None}
 
     def _duplicate_faults(self) -> list[Fault]:
         earlier = _registry.registered_workflows().get(self.name)

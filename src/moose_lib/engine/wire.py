@@ -16,6 +16,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from moose_lib.plan.model import Plan, Source
+from moose_lib.plan.retrying import Retrying
 
 PLAN_ACTIVITY: Final = "moose/plan"
 PLAN_ACTIVITY_ID: Final = "plan"
@@ -92,6 +93,9 @@ class Call(_Message):
     source: Source
     timeout: timedelta | None
     retries: int
+    retrying: Retrying = Retrying()
+    total_timeout: timedelta | None = None
+    queue_timeout: timedelta | None = None
     is_packed: bool = False
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
 
-from moose_lib.dmv2.workflow import Task, Workflow
+from moose_lib.dmv2.workflow import Task, TaskConfig, Workflow, WorkflowConfig
 from moose_lib.durations import parse_duration
 from moose_lib.errors import Fault, InvalidDefinition
 from moose_lib.plan.fields import fields_of, fingerprint
 from moose_lib.plan.graph import AnyTask, Graph
 from moose_lib.plan.model import Plan, PlannedTask, Source
+from moose_lib.plan.retrying import Retrying
 from moose_lib.plan.shape import ShapeFault, shape_faults
 from moose_lib.plan.wiring import Unwired, wire
 
@@ -68,13 +70,18 @@ def _key(fault: Fault) -> Hashable:
 
 
 def _settings_faults(workflow: Workflow) -> list[Fault]:
-    return workflow.config_faults() + [fault for task in workflow.tasks() for fault in task.config_faults()]
+    return workflow.config_faults() + [fault for task in _all_tasks(workflow) for fault in task.config_faults()]
+
+
+def _all_tasks(workflow: Workflow) -> list[AnyTask]:
+    """Those of the graph, and the hooks."""
+    return [*workflow.tasks(), *dict.fromkeys(workflow.hooks().values())]
 
 
 def _model_faults(workflow: Workflow) -> list[Fault]:
     """Models may name types that are declared after them; by now these have to be there."""
     faults = list[Fault]()
-    for task in workflow.tasks():
+    for task in _all_tasks(workflow):
         for model in dict.fromkeys(_models(task)):
             try:
                 model.model_rebuild()
@@ -100,7 +107,7 @@ def _planned_tasks(
                 faults.append(unwired.fault)
             continue
         if is_checked and task.is_input_known and task.is_output_known:
-            planned.append(_planned(graph, task, source))
+            planned.append(_planned(task, source, workflow.config, after=graph.parents[task.name]))
     return planned, faults
 
 
@@ -117,18 +124,49 @@ def _models(task: AnyTask) -> list[type[BaseModel]]:
     return [model for model in (task.input_type, task.output_type) if model is not None]
 
 
-def _planned(graph: Graph, task: AnyTask, source: Source) -> PlannedTask:
+def _planned(task: AnyTask, source: Source, workflow: WorkflowConfig, *, after: Sequence[str] = ()) -> PlannedTask:
     config = task.config
+    default_on_failure = "fail" if workflow.on_task_failure is None else workflow.on_task_failure
     return PlannedTask(
         name=task.name,
-        after=tuple(graph.parents[task.name]),
+        after=tuple(after),
         source=source,
         timeout=DEFAULT_TIMEOUT if config.timeout is None else parse_duration(config.timeout),
         retries=DEFAULT_RETRIES if config.retries is None else config.retries,
+        retrying=_retrying(config),
+        no_retry_for=tuple(kind.__qualname__ for kind in config.no_retry_for),
+        total_timeout=_limit(config.total_timeout),
+        queue_timeout=_limit(config.queue_timeout),
+        on_failure=default_on_failure if config.on_failure is None else config.on_failure,
         input_type=_type_name(task.input_type),
         output_type=_type_name(task.output_type),
         input_fields=None if task.input_type is None else fingerprint(fields_of(task.input_type)),
     )
+
+
+def _retrying(config: TaskConfig[Any, Any]) -> Retrying:  # Any: only the settings matter here
+    unset = Retrying()
+    delay = _limit(config.retry_delay) or unset.delay  # never zero
+    return Retrying(
+        delay=delay,
+        backoff=unset.backoff if config.retry_backoff is None else config.retry_backoff,
+        max_delay=_limit(config.retry_max_delay) or max(delay, unset.max_delay),  # never zero
+        jitter=unset.jitter if config.retry_jitter is None else config.retry_jitter,
+    )
+
+
+def _limit(text: str | None) -> timedelta | None:
+    return None if text is None else parse_duration(text)
+
+
+def _hook(workflow: Workflow, role: str) -> PlannedTask | None:
+    """What runs after the run. It cannot be parked: by then nothing waits for a decision."""
+    hook = workflow.hooks().get(role)
+    if hook is None:
+        return None
+    is_fed = hook.input_type is not None and hook.signature.kind != "nothing"
+    planned = _planned(hook, Source(kind="outcome" if is_fed else "nothing"), workflow.config)
+    return planned.model_copy(update={"on_failure": "fail", "input_fields": None})
 
 
 def _plan(workflow: Workflow, tasks: list[PlannedTask]) -> Plan:
@@ -137,10 +175,12 @@ def _plan(workflow: Workflow, tasks: list[PlannedTask]) -> Plan:
         workflow=workflow.name,
         start=config.starting_task.name,
         tasks=tuple(tasks),
-        timeout=None if config.timeout is None else parse_duration(config.timeout),
+        timeout=_limit(config.timeout),
         retries=0 if config.retries is None else config.retries,
         schedule=config.schedule,
         models=_models_of(workflow),
+        on_success=_hook(workflow, "on_success"),
+        on_failure=_hook(workflow, "on_failure"),
     )
 
 

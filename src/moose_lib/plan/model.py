@@ -14,6 +14,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from moose_lib.plan.retrying import Retrying
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,15 +43,17 @@ class Source(_Value):
     """Where a task's input comes from.
 
     `values` are the values to hand over, in order: none for "nothing", one for "run" and "task", and for "assembled"
-    those of all `fields`, one field after the other.
+    those of all `fields`, one field after the other. "outcome" is what a hook gets, which is no value of the run.
     """
 
-    kind: Literal["nothing", "run", "task", "assembled"]
+    kind: Literal["nothing", "run", "task", "assembled", "outcome"]
     values: tuple[ValueRef, ...] = ()
     fields: tuple[FieldSource, ...] = ()
 
     def __str__(self) -> str:
         """One line for people: `output of charge`, `order: input of the run, receipts: [output of charge]`."""
+        if self.kind == "outcome":
+            return "outcome of the run"
         if self.kind != "assembled":
             return ", ".join(map(str, self.values)) or "nothing"
         return ", ".join(_describe(field) for field in self.fields)
@@ -59,8 +63,10 @@ class PlannedTask(_Value):
     """One task of a plan.
 
     `after` are its parents in declared order, `timeout` limits one attempt (`None`: no limit), `retries` counts the
-    attempts after the first. `on_failure` is what follows when they have run out. The types are names, for people;
-    `input_fields` is the key of the input's fields in the plan's `models`.
+    attempts after the first, `retrying` says how long to wait before them. `total_timeout` limits all attempts with
+    their waits, `queue_timeout` each wait for a worker (`None`: no limit). `on_failure` is what follows when the
+    attempts have run out. The types, and those in `no_retry_for`, are names for people; `input_fields` is the key of
+    the input's fields in the plan's `models`.
     """
 
     name: str
@@ -68,6 +74,10 @@ class PlannedTask(_Value):
     source: Source
     timeout: timedelta | None
     retries: int
+    retrying: Retrying = Retrying()
+    no_retry_for: tuple[str, ...] = ()
+    total_timeout: timedelta | None = None
+    queue_timeout: timedelta | None = None
     on_failure: Literal["fail", "park"] = "fail"
     input_type: str | None = None
     output_type: str | None = None
@@ -76,6 +86,8 @@ class PlannedTask(_Value):
 
 class Plan(_Value):
     """The compiled graph of a workflow; `tasks` are in topological order.
+
+    `on_success` and `on_failure` are the hooks, which run after the run and are no part of its graph.
 
     `models` tells for each kind of input which fields it has and of what types, by path. Nothing is run by it; it tells
     what has changed when a run is resumed with the code of another day.
@@ -92,6 +104,8 @@ class Plan(_Value):
     retries: int = 0
     models: Mapping[str, Mapping[str, str]] = {}
     schedule: str | None = None
+    on_success: PlannedTask | None = None
+    on_failure: PlannedTask | None = None
 
     @model_validator(mode="after")
     def _is_a_graph(self) -> Self:
