@@ -7,8 +7,10 @@ by (`1#2`, a sixth field, day-of-month with day-of-week) is refused or translate
 from __future__ import annotations
 
 import re
+import zoneinfo
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 
 from moose_lib.durations import parse_duration
 from moose_lib.errors import InvalidDuration, InvalidSchedule
@@ -53,7 +55,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSpec:
-    """When a workflow runs: at any of `crons` (5 fields, UTC), or each `every`. One of the two is set.
+    """When a workflow runs: at any of `crons` (5 fields), or each `every`. One of the two is set.
 
     Two expressions stand for a day of month together with a day of week: either fires, as in Unix. Temporal would
     wait for both.
@@ -87,6 +89,28 @@ def check_schedule(value: object) -> ScheduleSpec:
             raise InvalidSchedule(value, "neither cron nor an interval")
         return ScheduleSpec(every=_interval(value, text))
     return ScheduleSpec(crons=_crons(value, text))
+
+
+def time_zone_fault(name: object) -> tuple[str, str | None] | None:
+    """What is wrong with the name of a time zone, and a hint; `None` if there is such a zone.
+
+    Example:
+        >>> time_zone_fault("Europe/Berlim")
+        ("timezone 'Europe/Berlim' is unknown", "did you mean: 'Europe/Berlin'")
+    """
+    known = zoneinfo.available_timezones() - {"localtime", "Factory"}
+    if isinstance(name, str) and name in known:
+        return None
+    text = f"timezone {name!r} is unknown"
+    if not isinstance(name, str):
+        return text, 'write a name as "Europe/Berlin"'
+    cities = {zone.rpartition("/")[2].lower(): zone for zone in sorted(known)}
+    zones = {zone.lower(): zone for zone in known}
+    wanted = name.strip().lower().replace(" ", "_")
+    if wanted in cities:
+        return text, f"did you mean: {cities[wanted]!r}"
+    close = get_close_matches(wanted, zones, n=1, cutoff=0.7)
+    return text, f"did you mean: {zones[close[0]]!r}" if close else 'write a name as "Europe/Berlin"'
 
 
 def _looks_like_an_interval(text: str) -> bool:

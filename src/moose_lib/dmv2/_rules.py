@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from moose_lib.dmv2.schedule import Schedule
 from moose_lib.durations import parse_duration
 from moose_lib.errors import InvalidDuration, InvalidSchedule
 from moose_lib.schedules import check_schedule
@@ -58,7 +59,9 @@ def retries_faults(retries: object) -> list[Finding]:
 
 
 def schedule_faults(schedule: object) -> list[Finding]:
-    """A schedule is unset or a text that Temporal's schedules take as it is meant."""
+    """A schedule is unset, or a text or `Schedule` that Temporal's schedules take as it is meant."""
+    if isinstance(schedule, Schedule):
+        return [("bad-schedule", f"schedule {text}", hint) for text, hint in schedule.findings()]
     try:
         if schedule is not None:
             check_schedule(schedule)
