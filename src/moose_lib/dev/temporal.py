@@ -43,6 +43,9 @@ _UNTHROTTLED = ("transfer", "timer", "visibility", "outbound")
 #: Temporal's default of 512 KiB holds the events of a few wide runs; past it the server reads and decodes whole
 #: batches of events again for each task that starts.
 _EVENTS_CACHE_BYTES = 64 * 1024 * 1024
+#: Temporal spreads a task queue over 4 partitions, for many servers to share its load; here there is one, which would
+#: only carry tasks and polls from one partition to the other.
+_PARTITIONS = ("numTaskqueueReadPartitions", "numTaskqueueWritePartitions")
 #: Its logs go to the file; these say that runs are in danger.
 _MATTERS = ("disk is full", "no space left", "disk I/O error", "malformed", "readonly database", "panic:")
 _POLL_SECONDS = 0.02
@@ -126,6 +129,7 @@ class TemporalServer:
         """Return the tuned server's command line."""
         limits = [f"history.{queue}ProcessorMaxPollRPS=5000" for queue in _UNTHROTTLED]
         limits.append(f"history.eventsCacheMaxSizeBytes={_EVENTS_CACHE_BYTES}")
+        limits += [f"matching.{partitions}=1" for partitions in _PARTITIONS]
         pragmas = ["journal_mode=WAL", f"synchronous={_SYNCHRONOUS[self._durability]}"]
         return (
             *(str(binary), "server", "start-dev", "--ip", LOCALHOST),

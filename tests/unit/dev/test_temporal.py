@@ -95,6 +95,8 @@ async def test_the_command_line_is_tuned(tmp_path: Path, durability: str, synchr
     for queue in ("transfer", "timer", "visibility", "outbound"):
         assert f"--dynamic-config-value history.{queue}ProcessorMaxPollRPS=5000" in line
     assert "--dynamic-config-value history.eventsCacheMaxSizeBytes=67108864" in line
+    assert "--dynamic-config-value matching.numTaskqueueReadPartitions=1" in line
+    assert "--dynamic-config-value matching.numTaskqueueWritePartitions=1" in line
 
 
 @pytest.mark.parametrize(
