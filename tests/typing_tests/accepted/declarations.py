@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import assert_type
+from datetime import datetime, timedelta
+from typing import Literal, assert_type
 
 from pydantic import BaseModel
 
+from moose_lib import RetryLater, RunOutcome
 from moose_lib.dmv2._registry import _workflows
 from moose_lib.dmv2.workflow import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
@@ -84,6 +85,49 @@ from_task = Task[Receipt, None](name="fromTask", config=TaskConfig(run=store, in
 # A config in a variable keeps the types of its handler.
 config = TaskConfig(run=charge, timeout="5m")
 from_variable = Task[Order, Receipt](name="fromVariable", config=config)
+
+# How it is tried again, and what limits it.
+patient = Task[Order, Receipt](
+    name="patient",
+    config=TaskConfig(
+        run=charge,
+        retry_delay="2s",
+        retry_backoff=2,
+        retry_max_delay="1m",
+        retry_jitter=0.1,
+        no_retry_for=(ValueError, KeyboardInterrupt),
+        total_timeout="1h",
+        queue_timeout="5m",
+        on_failure="park",
+    ),
+)
+
+
+async def charge_later(order: Order) -> Receipt:
+    raise RetryLater(timedelta(minutes=10) if order.order_id else "10m", "the bank is closed")
+
+
+# Hooks take the run's outcome, its context or nothing.
+async def tell(outcome: RunOutcome) -> None:
+    assert_type(outcome.status, Literal["completed", "failed"])
+    if outcome.error is not None:
+        assert_type(outcome.error.attempts, int)
+    assert outcome.result["total"] > 0
+
+
+def tell_with_context(ctx: TaskContext[RunOutcome]) -> None:
+    assert_type(ctx.input, RunOutcome)
+
+
+tell_task = Task[RunOutcome, None](name="tell", config=TaskConfig(run=tell, retries=5))
+tell_with_context_task = Task[RunOutcome, None](name="tellWithContext", config=TaskConfig(run=tell_with_context))
+told = Workflow(
+    name="Told",
+    config=WorkflowConfig(
+        starting_task=charge_task, on_task_failure="park", on_success=tell_task, on_failure=tell_with_context_task
+    ),
+)
+untold = Workflow(name="Untold", config=WorkflowConfig(starting_task=charge_task, on_failure=tidy_up_task))
 
 workflow = Workflow(
     name="Orders",

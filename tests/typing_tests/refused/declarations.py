@@ -58,6 +58,10 @@ timeout_as_number = TaskConfig(run=charge, timeout=30)  # refused
 retries_as_text = TaskConfig(run=charge, retries="3")  # refused
 child_by_name = TaskConfig(run=charge, on_complete=["store"])  # refused
 unknown_source = TaskConfig(run=charge, input_from="store")  # refused
+delay_as_number = TaskConfig(run=charge, retry_delay=2)  # refused
+one_class = TaskConfig(run=charge, no_retry_for=ValueError)  # refused
+class_by_name = TaskConfig(run=charge, no_retry_for=("ValueError",))  # refused
+unknown_choice = TaskConfig(run=charge, on_failure="wait")  # refused
 no_run = TaskConfig(timeout="5m")  # refused
 no_name = Task[Order, Receipt](config=TaskConfig(run=charge))  # refused
 
@@ -68,3 +72,6 @@ fine.config.on_success = [fine]  # refused
 no_start = Workflow(name="A", config=WorkflowConfig(timeout="1h"))  # refused
 start_by_name = Workflow(name="B", config=WorkflowConfig(starting_task="fine"))  # refused
 unknown_setting = Workflow(name="C", config=WorkflowConfig(starting_task=fine, cron="0 0 * * *"))  # refused
+hook_of_other_input = Workflow(name="D", config=WorkflowConfig(starting_task=fine, on_failure=fine))  # refused
+hook_by_function = Workflow(name="E", config=WorkflowConfig(starting_task=fine, on_success=charge))  # refused
+unknown_default = Workflow(name="F", config=WorkflowConfig(starting_task=fine, on_task_failure="wait"))  # refused

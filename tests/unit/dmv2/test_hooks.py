@@ -38,7 +38,8 @@ def hook(name: str = "tell", **settings: Any) -> Task[RunOutcome, None]:  # Any:
 
 
 def declared(**settings: Any) -> Workflow:  # Any: mistakes of all kinds
-    return Workflow(name="Orders", config=WorkflowConfig(**({"starting_task": task()} | settings)))
+    given: dict[str, Any] = {"starting_task": task(), **settings}  # Any: as above
+    return Workflow(name="Orders", config=WorkflowConfig(**given))
 
 
 def told(**settings: Any) -> list[str]:  # Any: as above
