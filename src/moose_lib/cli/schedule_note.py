@@ -13,7 +13,7 @@ __all__ = ["schedule_note", "schedules_of"]
 
 def schedules_of(plans: Iterable[Plan]) -> dict[str, str]:
     """Return the schedule of each workflow that has one."""
-    return {plan.workflow: plan.schedule for plan in plans if plan.schedule is not None}
+    return {plan.workflow: plan.schedule.text for plan in plans if plan.schedule is not None}
 
 
 def schedule_note(schedules: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from moose_lib.dmv2 import _hook_rules, _registry, _retry_rules, _rules
 from moose_lib.dmv2.context import CancelHandler, Handler, RunInfo, TaskContext
 from moose_lib.dmv2.outcome import RunOutcome
+from moose_lib.dmv2.schedule import Schedule
 from moose_lib.dmv2.task import Task, TaskConfig, described, no_handler, wrapping
 from moose_lib.errors import Fault
 
@@ -36,7 +37,7 @@ class WorkflowConfig:
         starting_task: the task that gets the run's input.
         retries: how often a failed run starts again from the beginning; unset: 0.
         timeout: longest time for the whole run with its retries; unset: no limit.
-        schedule: cron ("0 0 * * *"), "@daily", "@every 36h" or "5m"; unset: runs when started.
+        schedule: cron ("0 0 * * *"), "@daily", "@every 36h", "5m", or a `Schedule`; unset: runs when started.
         on_task_failure: `on_failure` of the tasks that do not say: "fail" or "park"; unset: "fail".
         on_success: a task that runs after the run has completed, with its `RunOutcome`.
         on_failure: a task that runs after the run has failed for good, with its `RunOutcome`.
@@ -45,7 +46,7 @@ class WorkflowConfig:
     starting_task: Task[Any, Any]  # Any: it has models of its own
     retries: int | None = None
     timeout: str | None = None
-    schedule: str | None = None
+    schedule: str | Schedule | None = None
     on_task_failure: Literal["fail", "park"] | None = field(default=None, kw_only=True)
     on_success: Hook | None = field(default=None, kw_only=True)
     on_failure: Hook | None = field(default=None, kw_only=True)

@@ -15,6 +15,7 @@ from moose_lib.plan.fields import fields_of, fingerprint
 from moose_lib.plan.graph import AnyTask, Graph
 from moose_lib.plan.model import Plan, PlannedTask, Source
 from moose_lib.plan.retrying import Retrying
+from moose_lib.plan.schedule import plan_schedule, schedule_input_faults
 from moose_lib.plan.shape import ShapeFault, shape_faults
 from moose_lib.plan.wiring import Unwired, wire
 
@@ -57,6 +58,7 @@ def try_compile(workflows: Iterable[Workflow]) -> tuple[dict[str, Plan], list[Fa
         shape = shape_faults(workflow)
         found: dict[Hashable, Fault] = {it.key: it.fault for it in shape}
         found |= {_key(fault): fault for fault in _settings_faults(workflow) + _model_faults(workflow)}
+        found |= {_key(fault): fault for fault in schedule_input_faults(workflow)}
         planned, unwired = _planned_tasks(workflow, shape, is_checked=not found)
         found |= {_key(fault): fault for fault in unwired}
         if not found and len(planned) == len(workflow.tasks()):
@@ -177,7 +179,7 @@ def _plan(workflow: Workflow, tasks: list[PlannedTask]) -> Plan:
         tasks=tuple(tasks),
         timeout=_limit(config.timeout),
         retries=0 if config.retries is None else config.retries,
-        schedule=config.schedule,
+        schedule=None if config.schedule is None else plan_schedule(config.schedule, config.starting_task.input_type),
         models=_models_of(workflow),
         on_success=_hook(workflow, "on_success"),
         on_failure=_hook(workflow, "on_failure"),

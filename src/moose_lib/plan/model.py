@@ -15,6 +15,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from moose_lib.plan.retrying import Retrying
+from moose_lib.plan.schedule import AnySchedule
 
 
 class _Value(BaseModel):
@@ -103,7 +104,7 @@ class Plan(_Value):
     timeout: timedelta | None = None
     retries: int = 0
     models: Mapping[str, Mapping[str, str]] = {}
-    schedule: str | None = None
+    schedule: AnySchedule | None = None
     on_success: PlannedTask | None = None
     on_failure: PlannedTask | None = None
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import to_json
 
+from moose_lib.dmv2 import _rules
 from moose_lib.dmv2.schedule import Catchup, Overlap, Schedule
+from moose_lib.dmv2.workflow import Task, Workflow
 from moose_lib.durations import format_duration, parse_duration
+from moose_lib.errors import Fault, InvalidInput
 from moose_lib.schedules import check_schedule
 from moose_lib.values import read_run_input, write_run_input
 
-__all__ = ["AnySchedule", "PlannedSchedule", "input_of", "plan_schedule"]
+__all__ = ["AnySchedule", "PlannedSchedule", "input_of", "plan_schedule", "schedule_input_faults"]
 
 
 class PlannedSchedule(BaseModel):
@@ -84,6 +87,49 @@ def input_of(declared: str | Schedule, input_type: type[BaseModel] | None) -> by
     data = None if given is None else _json(given, input_type)
     read_run_input(input_type, data)
     return data
+
+
+def schedule_input_faults(workflow: Workflow) -> list[Fault]:
+    """What is wrong with the input that the schedule of a workflow gives its runs.
+
+    Nothing is said of a schedule or a model that is wrong itself.
+    """
+    declared, start = workflow.config.schedule, workflow.config.starting_task
+    if declared is None or _rules.schedule_faults(declared) or not isinstance(start, Task):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
+        return []
+    model = start.input_type
+    if not start.is_input_known or (model is not None and not model.__pydantic_complete__):
+        return []
+    try:
+        input_of(declared, model)
+    except InvalidInput as error:
+        has_input = isinstance(declared, Schedule) and declared.input is not None
+        text, hint = _input_fault(error, start, has_input=has_input)
+        message = f"workflow {workflow.name!r}: {text}"
+        return [
+            Fault(
+                code="bad-schedule-input",
+                message=message,
+                hint=hint,
+                location=workflow.location,
+                workflow=workflow.name,
+                task=start.name,
+            )
+        ]
+    return []
+
+
+def _input_fault(
+    error: InvalidInput, start: Task[Any, Any], *, has_input: bool
+) -> tuple[str, str | None]:  # Any: its models
+    if start.input_type is None:
+        return f"schedule gives an input, but task {start.name!r} takes none", "leave input=… out"
+    name = start.input_type.__name__
+    reasons = "; ".join(map(str, error.faults))
+    if has_input:
+        return f"input of the schedule is not a valid {name}: {reasons}", error.hint
+    text = f"schedule gives no input, but task {start.name!r} needs one of {name}: {reasons}"
+    return text, f"write schedule=Schedule(…, input={name}(…))"
 
 
 def _json(given: BaseModel | Mapping[str, object], input_type: type[BaseModel] | None) -> bytes:

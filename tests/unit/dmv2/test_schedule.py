@@ -13,6 +13,8 @@ from moose_lib.errors import InvalidSchedule
 
 ANY_SCHEDULE: Any = Schedule  # Any: mistakes that a type checker would refuse are made here on purpose
 
+OVERLAPS = ("skip", "buffer_one", "buffer_all", "allow_all", "cancel_other", "terminate_other")
+
 
 class Report(BaseModel):
     days: int
@@ -76,8 +78,7 @@ def test_an_interval_is_a_text_or_a_timedelta() -> None:
         ),
         (
             {"cron": "@daily", "overlap": "queue"},
-            """overlap 'queue' is not one of "skip", "buffer_one", "buffer_all", "allow_all", "cancel_other", """
-            + '"terminate_other"',
+            "overlap 'queue' is not one of " + ", ".join(f'"{word}"' for word in OVERLAPS),
         ),
         ({"cron": "@daily", "catchup": True}, 'catchup True is not one of "none", "last", "all"'),
         ({"cron": "@daily", "jitter": "soon"}, "jitter 'soon' is not a duration: it does not begin with a number"),

@@ -45,7 +45,7 @@ def test_settings_and_their_defaults() -> None:
         task("b", Paid, timeout="30s", retries=0),
         task("c", timeout="never", retries=7),
     )
-    workflow.config.timeout, workflow.config.retries, workflow.config.schedule = "1h30m", 2, "@daily"
+    workflow.config.timeout, workflow.config.retries = "1h30m", 2
     plan = compile_workflow(workflow)
 
     assert [(it.name, it.after, it.timeout, it.retries, it.input_type, it.output_type) for it in plan.tasks] == [
@@ -53,13 +53,7 @@ def test_settings_and_their_defaults() -> None:
         ("b", ("a",), timedelta(seconds=30), 0, "Paid", None),
         ("c", ("b",), None, 7, None, None),
     ]
-    assert (plan.workflow, plan.start, plan.timeout, plan.retries, plan.schedule) == (
-        "Flow",
-        "a",
-        timedelta(minutes=90),
-        2,
-        "@daily",
-    )
+    assert (plan.workflow, plan.start, plan.timeout, plan.retries) == ("Flow", "a", timedelta(minutes=90), 2)
 
 
 def test_a_workflow_without_settings_has_no_limit_and_starts_once() -> None:

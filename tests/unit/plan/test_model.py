@@ -11,6 +11,7 @@ from tests.unit.plan.graphs import parents_of_tasks, plan_of
 
 from moose_lib.plan.model import FieldSource, Plan, PlannedTask, Source, ValueRef
 from moose_lib.plan.result import combine, json_list, json_object
+from moose_lib.plan.schedule import plan_schedule
 
 RUN, A, B = ValueRef(), ValueRef(task="a"), ValueRef(task="b")
 DIAMOND = plan_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
@@ -42,7 +43,7 @@ FULL = Plan(
     ),
     timeout=timedelta(hours=1),
     retries=1,
-    schedule="@daily",
+    schedule=plan_schedule("@daily", None),
 )
 
 

@@ -51,7 +51,7 @@ def _summary(plan: Plan) -> str:
     said = [_count(len(plan.tasks), "task")]
     said += [f"timeout {format_duration(plan.timeout)}"] if plan.timeout is not None else []
     said += [_count(plan.retries, "retry", "retries")] if plan.retries else []
-    said += [f"schedule {plan.schedule}"] if plan.schedule is not None else []
+    said += [f"schedule {plan.schedule.text}"] if plan.schedule is not None else []
     return ", ".join(said)
 
 
@@ -77,4 +77,12 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def _document(plan: Plan) -> dict[str, Any]:  # Any: JSON
-    return {"name": plan.workflow, "schedule": plan.schedule, "plan_hash": plan.hash, **plan.model_dump(mode="json")}
+    text = None if plan.schedule is None else plan.schedule.text
+    document = plan.model_dump(mode="json")
+    return {
+        "name": plan.workflow,
+        "plan_hash": plan.hash,
+        **document,
+        "schedule": text,
+        "schedule_details": document["schedule"],
+    }

@@ -68,7 +68,7 @@ def _list_names(output: Output, target: Target, session: Session) -> None:
 def _row(workflow: Workflow, plan: Plan) -> tuple[str, ...]:
     return (
         plan.workflow,
-        plan.schedule or "None",
+        "None" if plan.schedule is None else plan.schedule.text,
         str(len(plan.tasks)),
         plan.task(plan.start).input_type or "-",
         _shown_place(workflow),
@@ -83,7 +83,7 @@ def _shown_place(workflow: Workflow) -> str:
 def _document(workflow: Workflow, plan: Plan) -> dict[str, Any]:  # Any: JSON
     return {
         "name": plan.workflow,
-        "schedule": plan.schedule,
+        "schedule": None if plan.schedule is None else plan.schedule.text,
         "tasks": [task.name for task in plan.tasks],
         "input": plan.task(plan.start).input_type,
         "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),
