@@ -1,61 +1,138 @@
-"""What tasks print and log, each line with the run, task and attempt it belongs to."""
+"""What a worker process writes: the lines of tasks to disk and to stdout, its own word to stderr."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
+import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Lock
-from typing import TextIO
+from typing import Final, TextIO
 
-from moose_lib.dmv2.workflow import RunInfo
-from moose_lib.engine.logs import current_run
-from moose_lib.project.settings import LoggerSettings
+from moose_lib.logs.attribution import TASK_LOGGER
+from moose_lib.logs.capture import Capture, CaptureHandler
+from moose_lib.logs.lines import Line, tag, to_json, whole_text
+from moose_lib.logs.outlet import Outlet
+from moose_lib.logs.store import LOGS_DIRECTORY, LogStore
+from moose_lib.logs.streams import TaskStream
+from moose_lib.project.settings import LoggerSettings, Settings
 
-__all__ = ["tagging"]
+__all__ = ["WorkerLogs", "capturing"]
 
 #: Tells about itself at INFO what only its makers want to know.
 _sdk = logging.getLogger("temporalio")
-_FIELDS = ("workflow", "workflow_id", "run_id", "task", "attempt")
+#: How long a worker that ends writes what waits to be written.
+_PATIENCE_SECONDS: Final = 3.0
+
+
+class WorkerLogs:
+    """The capture of a worker process, as long as `capturing` lasts."""
+
+    def __init__(self, settings: Settings, stdout: TextIO, stderr: TextIO) -> None:
+        self._is_json = settings.logger.format == "json"
+        self._stdout, self._stderr = stdout, stderr
+        self._fault: str | None = None
+        self._missed = 0
+        limit = settings.logger.max_size
+        directory = settings.state_directory / LOGS_DIRECTORY
+        self._store = LogStore(directory, max_size=limit) if limit else None
+        self._disk = None if self._store is None else Outlet("moose-logs", self._keep)
+        self._console = Outlet("moose-console", self._show)
+        self._capture = Capture(self._deliver, burst=settings.logger.burst)
+        self.attempt_ended = self._capture.attempt_ended
+        self._handler = CaptureHandler(self._capture.logged, _others(settings.logger, stderr))
+        self._handler.setLevel(settings.logger.level.upper())
+        self.streams = (
+            TaskStream("stdout", stdout, self._capture.printed),
+            TaskStream("stderr", stderr, self._capture.printed),
+        )
+        os.register_at_fork(after_in_child=self._pass_on)  # there, the threads that write are missing
+
+    def install(self) -> None:
+        """Take the place of the streams, and hear the root logger, also if the user's code has reset it."""
+        sys.stdout, sys.stderr = self.streams
+        if self._handler not in logging.root.handlers:
+            logging.root.addHandler(self._handler)
+        logging.getLogger(TASK_LOGGER).disabled = False
+
+    def close(self) -> None:
+        """Write what waits, and give the root logger back; whoever has kept our streams writes to those behind."""
+        self._pass_on()
+        for outlet in (self._disk, self._console):
+            if outlet is not None:
+                outlet.close(_PATIENCE_SECONDS)
+        if self._store is not None:
+            self._store.close()
+        logging.root.removeHandler(self._handler)
+
+    def _pass_on(self) -> None:
+        for part in (*self.streams, self._handler):
+            part.pass_on()
+
+    def _deliver(self, line: Line) -> bool:
+        if not self._console.put(line):
+            self._missed += 1
+        return self._disk is None or self._disk.put(line)
+
+    def _keep(self, lines: Sequence[Line]) -> None:
+        assert self._store is not None, "only then somebody keeps"
+        self._store.write(lines)
+        fault, self._fault = self._fault, self._store.fault
+        if self._fault is not None and fault is None:
+            logging.getLogger(__name__).error("logs cannot be kept on disk: %s", self._fault)
+
+    def _show(self, lines: Sequence[Line]) -> None:
+        missed, self._missed = self._missed, 0
+        parts = [to_json(line).decode() + "\n" if self._is_json else _text(line) for line in lines]
+        if missed:
+            parts.append(f"… {missed:,} lines not shown here: they come faster than they are read\n")
+        try:
+            self._stdout.write("".join(parts))
+            self._stdout.flush()
+        except (OSError, ValueError):  # nobody reads it any more; on disk there is all of it
+            return
 
 
 @contextmanager
-def tagging(settings: LoggerSettings) -> Generator[None]:
-    """Send logs to stderr and tag what tasks write, until the worker ends."""
-    is_json = settings.format == "json"
-    stdout, stderr = sys.stdout, sys.stderr
-    handler = logging.StreamHandler(stderr)
-    handler.setFormatter(_JsonFormatter() if is_json else _TextFormatter())
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(settings.level.upper())
-    _sdk.setLevel(logging.NOTSET if settings.level == "debug" else logging.WARNING)
-    sys.stdout, sys.stderr = _TaggedStream(stdout, is_json=is_json), _TaggedStream(stderr, is_json=is_json)
+def capturing(settings: Settings) -> Generator[WorkerLogs]:
+    """Capture what tasks write, until the worker ends."""
+    stdout, stderr, level = sys.stdout, sys.stderr, logging.root.level
+    logging.root.setLevel(settings.logger.level.upper())
+    _sdk.setLevel(logging.NOTSET if settings.logger.level == "debug" else logging.WARNING)
+    logs = WorkerLogs(settings, stdout, stderr)
+    logs.install()
     try:
-        yield
+        yield logs
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
         sys.stdout, sys.stderr = stdout, stderr
-        root.removeHandler(handler)
-        root.setLevel(level)
+        logs.close()
+        logging.root.setLevel(level)
         _sdk.setLevel(logging.NOTSET)
 
 
+def _others(settings: LoggerSettings, stderr: TextIO) -> logging.Handler:
+    """Return the handler for what belongs to no task."""
+    handler = logging.StreamHandler(stderr)
+    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
+    return handler
+
+
+def _text(line: Line) -> str:
+    """`12:00:01 INFO [OrderProcessing/charge #1 1f0c8a9d] message`; each line of several begins so."""
+    time = datetime.fromtimestamp(line.time).astimezone()
+    begin = f"{time:%H:%M:%S} {line.level.upper()} {tag(line.run)}"
+    return "".join(f"{begin} {part}\n" for part in whole_text(line).splitlines() or [""])
+
+
 class _TextFormatter(logging.Formatter):
-    """`12:00:01 INFO [OrderProcessing/charge #1 1f0c8a9d] message`."""
+    """`12:00:01 INFO logger message`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record, its traceback under it."""
-        parts = [f"{datetime.fromtimestamp(record.created).astimezone():%H:%M:%S}", record.levelname]
-        tag = _record_tag(record)
-        parts += [tag] if tag is not None else [record.name]
-        text = " ".join([*parts, record.getMessage()])
+        time = datetime.fromtimestamp(record.created).astimezone()
+        text = f"{time:%H:%M:%S} {record.levelname} {record.name} {record.getMessage()}"
         return text if record.exc_info is None else f"{text}\n{self.formatException(record.exc_info)}"
 
 
@@ -63,89 +140,13 @@ class _JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record with the fields of its run."""
-        fields = {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+        """Write one record with the fields that a task's line has too."""
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **fields,
         }
         if record.exc_info is not None:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
-
-
-def _record_tag(record: logging.LogRecord) -> str | None:
-    run = current_run.get()
-    if run is not None:
-        return _tag(run)
-    if not all(hasattr(record, name) for name in _FIELDS):
-        return None
-    return _tag(RunInfo(**{name: getattr(record, name) for name in _FIELDS}))
-
-
-def _tag(run: RunInfo) -> str:
-    return f"[{run.workflow}/{run.task} #{run.attempt} {run.workflow_id.removeprefix(run.workflow + '-')}]"
-
-
-class _TaggedStream(io.TextIOBase):
-    """Passes whole lines on; those of a task come with its tag. Two tasks' lines never mix."""
-
-    def __init__(self, stream: TextIO, *, is_json: bool) -> None:
-        super().__init__()
-        self._stream = stream
-        self._is_json = is_json
-        self._begun: dict[RunInfo, str] = {}
-        self._lock = Lock()
-
-    def write(self, text: str) -> int:
-        """Write, or keep what is not a whole line yet."""
-        run = current_run.get()
-        with self._lock:
-            if run is None:
-                self._stream.write(text)
-                return len(text)
-            *lines, rest = (self._begun.pop(run, "") + text).split("\n")
-            for line in lines:
-                self._stream.write(self._tagged(run, line))
-            if rest:
-                self._begun[run] = rest
-        if lines:
-            self._stream.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what lines have begun: of this task, or of all if no task asks."""
-        run = current_run.get()
-        with self._lock:
-            for begun in list(self._begun) if run is None else [run]:
-                rest = self._begun.pop(begun, None)
-                if rest is not None:
-                    self._stream.write(self._tagged(begun, rest))
-            self._stream.flush()
-
-    def _tagged(self, run: RunInfo, line: str) -> str:
-        if not self._is_json:
-            return f"{_tag(run)} {line}\n"
-        fields = {name: getattr(run, name) for name in _FIELDS}
-        time = datetime.now(UTC).isoformat()
-        return json.dumps({"time": time, "level": "info", "logger": "print", "message": line, **fields}) + "\n"
-
-    def isatty(self) -> bool:
-        """Whether a terminal is behind."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the descriptor behind, for those who write past us."""
-        return self._stream.fileno()
-
-    def writable(self) -> bool:
-        """Texts can be written."""
-        return True
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a property where the base has an attribute
-        """The encoding of the stream behind."""
-        return self._stream.encoding

@@ -11,7 +11,7 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.schedule_note import schedule_note, schedules_of
 from moose_lib.cli.session import open_project
-from moose_lib.cli.worker_logs import tagging
+from moose_lib.cli.worker_logs import WorkerLogs, capturing
 from moose_lib.dev.readiness import ready_line
 from moose_lib.engine.connection import connect
 from moose_lib.engine.worker import run_worker
@@ -22,14 +22,19 @@ __all__ = ["work"]
 
 def work(output: Output, target: Target, ready_fd: int | None) -> int:
     """Work until SIGTERM or SIGINT; return the exit code."""
-    with tagging(open_project(target).settings.logger):
-        loaded = load_project(open_project(target))
+    project = open_project(target)
+    with capturing(project.settings) as logs:
+        loaded = load_project(project)
+        logs.install()  # once more: the user's code may have set up logging as well
         # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
         warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
-        return asyncio.run(_work(output, loaded, ready_fd))
+        asyncio.run(_work(output, loaded, ready_fd, logs))
+    if ready_fd is None:
+        output.data("stopped")
+    return 0
 
 
-async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> int:
+async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None, logs: WorkerLogs) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,10 +56,15 @@ async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None) -> 
         if note is not None:
             output.note(note)
 
-    await run_worker(client=client, project=loaded, settings=settings, stop=stop, on_ready=tell, hurry=hurry)
-    if ready_fd is None:
-        output.data("stopped")
-    return 0
+    await run_worker(
+        client=client,
+        project=loaded,
+        settings=settings,
+        stop=stop,
+        on_ready=tell,
+        hurry=hurry,
+        on_attempt_end=logs.attempt_ended,
+    )
 
 
 def _stop(output: Output, stop: asyncio.Event, hurry: asyncio.Event, number: int) -> None:

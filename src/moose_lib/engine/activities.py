@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import activity
@@ -16,10 +16,10 @@ from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stoppe
 from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
 from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, failure_of, users_frames
 from moose_lib.engine.handlers import Handlers
-from moose_lib.engine.logs import TaskLogger
 from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
 from moose_lib.errors import InvalidInput
+from moose_lib.logs.attribution import TaskLogger
 from moose_lib.project.loader import LoadedProject
 from moose_lib.values import read_run_input
 
@@ -27,11 +27,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Activities:
-    """The activities of a worker for one loaded project."""
+    """The activities of a worker for one loaded project; `on_attempt_end` is called when all of an attempt is over."""
 
-    def __init__(self, project: LoadedProject, handlers: Handlers) -> None:
+    def __init__(
+        self, project: LoadedProject, handlers: Handlers, on_attempt_end: Callable[[RunInfo], None] | None = None
+    ) -> None:
         self._project = project
         self._handlers = handlers
+        self._on_attempt_end = on_attempt_end
         self._unknown_told = set[str]()
         self._attempts = set[asyncio.Task[Any]]()  # Any: whatever the SDK makes of an outcome
         self._is_hurried = False
@@ -73,6 +76,9 @@ class Activities:
             shown = (type(error), error, users_frames(error))
             TaskLogger(assignment.run).warning("attempt failed", exc_info=shown)
             raise self._failure(error, call, attempts) from None
+        finally:
+            if self._on_attempt_end is not None:
+                self._on_attempt_end(assignment.run)
         return _output(output, attempts)
 
     async def _run(self, attempt: Attempt) -> bytes:

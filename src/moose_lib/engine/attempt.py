@@ -22,10 +22,10 @@ from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskContext
 from moose_lib.durations import format_duration
 from moose_lib.engine.handlers import Handlers
-from moose_lib.engine.logs import TaskLogger, current_run
 from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL, AttemptsUsed
 from moose_lib.errors import TaskTimedOut
+from moose_lib.logs.attribution import TaskLogger, current_run
 from moose_lib.plan.model import Source
 
 _logger = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
 
+from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.engine.activities import Activities
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.logs import silence_sdk
@@ -49,16 +50,18 @@ async def run_worker(
     hurry: asyncio.Event | None = None,
 ) -> None:
     """Work until `stop` is set, then drain and return.
+    on_attempt_end: Callable[[RunInfo], None] | None = None,
 
     Draining takes no new tasks and gives the running ones `settings.worker.grace_period`, or until `hurry` is set. What
     still runs then is stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
 
     Raises:
+    `on_attempt_end` hears of every attempt that is over, after its last word.
         EngineUnreachable: the namespace is not there, or not for us.
         RuntimeError: Temporal refused the worker, or polling failed for good.
     """
     with Handlers() as handlers, _quiet_sdk():
-        activities = Activities(project, handlers)
+        activities = Activities(project, handlers, on_attempt_end)
         worker = _worker(client, activities, settings)
         await _check_namespace(client)
         running = asyncio.create_task(worker.run())

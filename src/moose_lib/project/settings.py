@@ -21,7 +21,7 @@ from moose_lib.project import layers
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.running import STATE_DIRECTORY
-from moose_lib.project.values import Duration, Port, ProjectFile, Secret, Text
+from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
 
 _SECRETS = frozenset({"api_key"})
 _OPTIONAL_TEXTS = frozenset(
@@ -106,10 +106,16 @@ class DevSettings(_Section):
 
 
 class LoggerSettings(_Section):
-    """`[logger]`: what the worker logs, and how."""
+    """`[logger]`: what the worker logs, and how.
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
+    Logs of runs are kept on disk up to `max_size` bytes of the project (0: not at all). An attempt may write `burst`
+    lines at once, and then a hundredth of it a second.
+    """
+
+    level: LogLevel = "info"
+    format: LogFormat = "text"
+    max_size: Size = 200_000_000
+    burst: Count = 10_000
 
 
 class Settings(_Section):

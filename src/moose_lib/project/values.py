@@ -5,9 +5,10 @@ The messages continue the sentence "`key = value` (from `source`) …".
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo
 
@@ -42,6 +43,32 @@ def _duration(value: object) -> object:
     return duration
 
 
+def _count(value: object) -> object:
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return number
+
+
+def _size(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        parts = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if parts is None:
+            raise ValueError('is not a size: write "200MB", "1GB"')
+        size = round(float(parts["number"]) * _UNITS[parts["unit"].upper().removesuffix("B").removesuffix("I")])
+    if size != 0 and size < _SMALLEST_SIZE:
+        raise ValueError('is too small: at least "1MB", or 0 for nothing at all')
+    return size
+
+
+def _word(value: object) -> object:
+    """The existing Moose writes `Json` and `warn`."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    return "warning" if word == "warn" else word
+
+
 def _file(value: object, info: ValidationInfo) -> object:
     file = value if isinstance(value, Path) else Path(str(_text(value))).expanduser()
     context: object = info.context
@@ -52,9 +79,19 @@ def _secret(value: object) -> object:
     return value if isinstance(value, SecretStr) else _text(value)
 
 
+_UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
+_SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:[KMGT]i?)?B?)", re.IGNORECASE)
+_SMALLEST_SIZE: Final = 1000**2
+
 Text = Annotated[str, BeforeValidator(_text)]
 Port = Annotated[int, BeforeValidator(_port)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 #: Relative files are relative to the project (the validation context).
 ProjectFile = Annotated[Path, BeforeValidator(_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+#: A whole number of at least 1.
+Count = Annotated[int, BeforeValidator(_count)]
+#: Bytes; MB and MiB both mean a million here.
+Size = Annotated[int, BeforeValidator(_size)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_word)]

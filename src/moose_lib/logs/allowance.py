@@ -1,0 +1,55 @@
+"""How much an attempt may write: a lot at once, and after that a little every second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["Allowance"]
+
+#: How long it takes until all that may be written at once may be written again.
+_REFILL_SECONDS: Final = 100
+#: Characters that count as one line.
+_LINE: Final = 1024
+
+
+class Allowance:
+    """A bucket of `burst` lines that fills again at a hundredth of it per second, one line at least.
+
+    Who has emptied it waits until a second's worth is there, so that a flood leaves few gaps and not one per line.
+    """
+
+    def __init__(self, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = float(burst)
+        self._clock = clock
+        self._left = self._burst
+        self._filled = clock()
+        self._is_exhausted = False
+
+    @property
+    def per_second(self) -> float:
+        """How many lines may follow each second."""
+        return max(1.0, self._burst / _REFILL_SECONDS)
+
+    def __str__(self) -> str:
+        """`10,000 lines at once, then 100 a second`."""
+        return f"{self._burst:,.0f} lines at once, then {self.per_second:,.0f} a second"
+
+    def admits(self, length: int) -> bool:
+        """Tell whether a line of `length` characters may be written, and count it if so."""
+        cost = 1 + length // _LINE
+        if self._is_exhausted or self._left < cost:
+            self._refill()
+            if self._is_exhausted and self._left < self.per_second:
+                return False
+            self._is_exhausted = self._left < min(cost, self._burst)
+            if self._is_exhausted:
+                return False
+        self._left -= cost
+        return True
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._filled) * self.per_second)
+        self._filled = now

@@ -1,0 +1,212 @@
+"""Turns what tasks print and log into lines that know their attempt.
+
+Everything here may be called in any thread, also in one in which `HandlerStopped` can arrive between two instructions:
+locks are C's own and taken by `with`, which lets go of them whatever arrives.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from moose_lib.dmv2.workflow import RunInfo
+from moose_lib.logs.allowance import Allowance
+from moose_lib.logs.attribution import FIELDS, run_of
+from moose_lib.logs.lines import OWN_LOGGER, Level, Line, level_of
+from moose_lib.logs.streams import PrintStream
+
+__all__ = ["Capture", "CaptureHandler", "Deliver"]
+
+#: Where lines go; False: there was no room for this one.
+Deliver: TypeAlias = Callable[[Line], bool]
+
+#: Characters of one line; a longer print becomes several, a longer message is cut.
+LONGEST: Final = 64 * 1024
+#: Attempts remembered after their end, for threads they left behind.
+_REMEMBERED: Final = 1000
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", *FIELDS}
+_CALM: Final = ("debug", "info")
+
+
+class Capture:
+    """Collects the lines of all attempts; an attempt may write `burst` lines at once, then a hundredth of it a second.
+
+    Warnings and errors have an allowance of their own, a tenth of it, so that a flood does not hide them. What is over
+    is dropped and counted, and a line says so.
+    """
+
+    def __init__(self, deliver: Deliver, *, burst: int) -> None:
+        self._deliver = deliver
+        self._burst = burst
+        self._attempts: OrderedDict[tuple[str, str, int], _Attempt] = OrderedDict()
+        self._lock = threading.RLock()  # reentrant: a destructor that prints may run while it is held
+
+    def printed(self, run: RunInfo, stream: PrintStream, text: str) -> None:
+        """Take what an attempt has printed."""
+        self._attempt(run).printed(stream, text)
+
+    def logged(self, run: RunInfo, record: logging.LogRecord) -> None:
+        """Take a record of an attempt."""
+        self._attempt(run).logged(record)
+
+    def attempt_ended(self, run: RunInfo) -> None:
+        """Tell what has no end of line, and what was dropped."""
+        if not self._attempts:  # without the lock: most tasks write nothing
+            return
+        with self._lock:
+            attempt = self._attempts.pop(_key(run), None)
+        if attempt is not None:
+            attempt.end()
+
+    def _attempt(self, run: RunInfo) -> _Attempt:
+        key = _key(run)
+        attempt = self._attempts.get(key)
+        if attempt is not None:
+            return attempt
+        with self._lock:
+            attempt = self._attempts.setdefault(key, _Attempt(run, self._deliver, self._burst))
+            forgotten = self._attempts.popitem(last=False)[1] if len(self._attempts) > _REMEMBERED else None
+        if forgotten is not None:
+            forgotten.end()
+        return attempt
+
+
+class _Attempt:
+    """The lines of one attempt."""
+
+    def __init__(self, run: RunInfo, deliver: Deliver, burst: int) -> None:
+        self._run = run
+        self._deliver = deliver
+        self._allowance = Allowance(burst)
+        self._urgent = Allowance(max(1, burst // 10))
+        self._over, self._lost = 0, 0
+        self._begun: dict[tuple[PrintStream, int], str] = {}
+        self._lock = threading.RLock()
+
+    def printed(self, stream: PrintStream, text: str) -> None:
+        """Add the lines that are whole now; each thread of the attempt has lines of its own."""
+        key = (stream, threading.get_ident())
+        with self._lock:
+            *lines, rest = (self._begun.pop(key, "") + text).split("\n")
+            while len(rest) > LONGEST:
+                lines.append(rest[:LONGEST])
+                rest = rest[LONGEST:]
+            if rest:
+                self._begun[key] = rest
+            for line in lines:
+                self._print(stream, line)
+
+    def logged(self, record: logging.LogRecord) -> None:
+        """Add a record."""
+        line = _line(self._run, record)
+        with self._lock:
+            if self._admits(line.level, len(line.message) + len(line.traceback or "")):
+                self._add(line)
+
+    def end(self) -> None:
+        """Add what has been begun."""
+        with self._lock:
+            begun, self._begun = self._begun, {}
+            for (stream, _), rest in begun.items():
+                self._print(stream, rest)
+            self._tell_dropped()
+
+    def _print(self, stream: PrintStream, text: str) -> None:
+        text = text.removesuffix("\r")
+        text = text[text.rfind("\r") + 1 :]  # a progress bar writes over itself: what is left to be seen counts
+        level: Level = "info" if stream == "stdout" else "warning"
+        for start in range(0, max(len(text), 1), LONGEST):
+            piece = text[start : start + LONGEST]
+            if self._admits(level, len(piece)):
+                self._add(Line(time.time(), level, "print", stream, piece, self._run))
+
+    def _admits(self, level: Level, length: int) -> bool:
+        is_admitted = (self._allowance if level in _CALM else self._urgent).admits(length)
+        self._over += not is_admitted
+        return is_admitted
+
+    def _add(self, line: Line) -> None:
+        if self._over or self._lost:
+            self._tell_dropped()
+        self._lost += not self._deliver(line)
+
+    def _tell_dropped(self) -> None:
+        dropped = self._over + self._lost
+        if not dropped:
+            return
+        text = f"… {dropped:,} {'line' if dropped == 1 else 'lines'} dropped"
+        if self._over:
+            text += f" (an attempt may write {self._allowance}; [logger] burst)"
+        line = Line(time.time(), "warning", OWN_LOGGER, "log", text, self._run, None, {"dropped": dropped})
+        if self._deliver(line):
+            self._over = self._lost = 0
+
+
+class CaptureHandler(logging.Handler):
+    """Hands records of tasks to a capture; with `others`, all the rest goes there.
+
+    Takes no lock of `logging`'s: a handler thread that is stopped might leave it locked.
+    """
+
+    captures_tasks = True
+
+    def __init__(self, on_record: Callable[[RunInfo, logging.LogRecord], None], others: logging.Handler | None) -> None:
+        super().__init__()
+        self._on_record = on_record
+        self._others = others
+        self._is_passing = False
+
+    def pass_on(self) -> None:
+        """Capture nothing from now on: all records are others'."""
+        self._is_passing = True
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record."""
+        if not self.filter(record):
+            return False
+        run = None if self._is_passing else run_of(record)
+        if run is None:
+            return self._others is not None and bool(self._others.handle(record))
+        try:
+            self._on_record(run, record)
+        except Exception:  # noqa: BLE001  # as logging does: a message whose arguments do not fit is no reason to fail
+            self.handleError(record)
+        return True
+
+
+def _line(run: RunInfo, record: logging.LogRecord) -> Line:
+    fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    return Line(
+        time=record.created,
+        level=level_of(record.levelno),
+        logger=record.name,
+        stream="log",
+        message=_cut(record.getMessage()),
+        run=run,
+        traceback=_traceback(record),
+        fields=fields or None,
+    )
+
+
+def _traceback(record: logging.LogRecord) -> str | None:
+    parts = list[str]()
+    if record.exc_info is not None and record.exc_info[0] is not None:
+        parts.append(_FORMATTER.formatException(record.exc_info))
+    if record.stack_info is not None:
+        parts.append(record.stack_info)
+    return _cut("\n".join(parts)) if parts else None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… {len(text) - LONGEST:,} characters cut"
+
+
+def _key(run: RunInfo) -> tuple[str, str, int]:
+    return run.run_id, run.task, run.attempt
+
+
+_FORMATTER: Final = logging.Formatter()

@@ -1,0 +1,72 @@
+"""A thread that writes lines for the others: nobody who logs waits for a disk or a terminal.
+
+What waits to be written is bounded. Beyond that lines are refused, and counted by whoever handed them over.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from moose_lib.logs.lines import Line
+
+__all__ = ["Outlet"]
+
+#: Characters that may wait to be written.
+LIMIT: Final = 32 * 1024 * 1024
+#: What a line costs beside its text, in memory.
+_OVERHEAD: Final = 500
+_BATCH: Final = 1000
+
+
+class Outlet:
+    """Hands lines to `write`, in a thread of its own, many at a time if many wait."""
+
+    def __init__(self, name: str, write: Callable[[Sequence[Line]], None], *, limit: int = LIMIT) -> None:
+        self._write = write
+        self._limit = limit
+        self._queue: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
+        self._lock = threading.RLock()  # reentrant: a destructor that logs may run while it is held
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, line: Line) -> bool:
+        """Take a line; False if too much waits already."""
+        size = _size(line)
+        with self._lock:
+            if self._waiting + size > self._limit:
+                return False
+            self._waiting += size
+        self._queue.put(line)
+        return True
+
+    def close(self, patience: float) -> None:
+        """Write what waits, within `patience` seconds."""
+        self._queue.put(None)
+        self._thread.join(patience)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._write(batch)
+            with self._lock:
+                self._waiting -= sum(map(_size, batch))
+
+    def _next_batch(self) -> list[Line]:
+        """Return what waits, at least one line; nothing in the end."""
+        line = self._queue.get()
+        batch = list[Line]()
+        while line is not None:
+            batch.append(line)
+            if len(batch) == _BATCH or self._queue.empty():
+                return batch
+            line = self._queue.get()
+        if batch:
+            self._queue.put(None)  # for the next time
+        return batch
+
+
+def _size(line: Line) -> int:
+    return len(line.message) + (0 if line.traceback is None else len(line.traceback)) + _OVERHEAD
