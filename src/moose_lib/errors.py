@@ -8,6 +8,7 @@
     ├── InvalidJson            what was given as input is not JSON at all
     ├── InvalidOutput          what a handler returned does not fit the declared output
     ├── ValueTooLarge          an input or output over the hard limit
+    ├── StoreUnreachable       the store of large values does not answer, or refuses
     ├── NonRetryableError      raised by users' handlers: this attempt was the last one
     ├── SettingsError          a value in moose.config.toml, the environment or a flag
     ├── ProjectNotFound        no project where one was looked for
@@ -21,15 +22,21 @@
     ├── AmbiguousRun           several runs fit and the verb needs one
     ├── RunAlreadyStarted      a run with this id is open
     ├── RunNotOpen             the verb needs an open run and this one has ended
+    ├── UnfitOutput            an output given by hand does not fit the task's model
+    ├── NotParked              a decision about a task that does not wait for one
     ├── NotResumable           the run is open, or completed
     ├── PlanChanged            the code or the run changed since the plan that was looked at
     ├── RunFailed              the run ended, but not well
     ├── TaskTimedOut           an attempt took longer than its task's timeout
+    ├── TotalTimedOut          all attempts of a task took longer than its total_timeout
+    ├── QueueTimedOut          no worker took a task within its queue_timeout
     ├── RunTimedOut            a run took longer than its workflow's timeout
     ├── InjectedFailure        a test told an attempt to fail
     ├── GaveUpWaiting          the run goes on, the wait does not
     ├── PortBusy               another process listens where we have to
     └── AlreadyRunning         a second `moose-cli dev` in one project
+
+`moose_lib.RetryLater`, with which a handler asks to be run again, stands with the declarations.
 
 `exit_code` is what the command line ends with when the error reaches it.
 """
@@ -37,8 +44,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
+
+from moose_lib.faults import Fault, FieldFault, Location
 
 __all__ = [
     "AlreadyRunning",
@@ -60,65 +68,26 @@ __all__ = [
     "MooseError",
     "NonRetryableError",
     "NotFound",
+    "NotParked",
     "NotResumable",
     "PlanChanged",
     "PortBusy",
     "ProjectNotFound",
+    "QueueTimedOut",
     "RunAlreadyStarted",
     "RunFailed",
     "RunNotFound",
     "RunNotOpen",
     "RunTimedOut",
     "SettingsError",
+    "StoreUnreachable",
     "TaskNotFound",
     "TaskTimedOut",
+    "TotalTimedOut",
+    "UnfitOutput",
     "ValueTooLarge",
     "WorkflowNotFound",
 ]
-
-
-@dataclass(frozen=True)
-class Location:
-    """A place in the user's code: absolute file path and 1-based line."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        """`file:line`, which editors and terminals make clickable."""
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One mistake in a definition.
-
-    `code` is a stable word for programs (`cycle`, `duplicate-task`, `ambiguous-input` …), `message` says what is
-    wrong with the offending value in it, `hint` what to change.
-    """
-
-    code: str
-    message: str
-    location: Location | None = None
-    hint: str | None = None
-    workflow: str | None = None
-    task: str | None = None
-
-    def __str__(self) -> str:
-        """`file:line: message`, without the hint."""
-        return self.message if self.location is None else f"{self.location}: {self.message}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldFault:
-    """One field of a value that does not fit its model: dotted path (`items.0.price`; empty = the value), reason."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        """`path: reason`, or the reason alone for the value as a whole."""
-        return f"{self.path}: {self.reason}" if self.path else self.reason
 
 
 class MooseError(Exception):
@@ -205,6 +174,10 @@ class ValueTooLarge(MooseError):
         )
 
 
+class StoreUnreachable(MooseError):
+    """The project's store of large values cannot be read or written now; it is tried again."""
+
+
 class NonRetryableError(MooseError):
     """Raise it in a handler when another attempt cannot help; the task fails at once.
 
@@ -286,6 +259,10 @@ class RunNotOpen(MooseError):
     """The verb needs an open run, and this one has ended."""
 
 
+class NotParked(MooseError):
+    """The task is not parked, so there is nothing to decide about it."""
+
+
 class NotResumable(MooseError):
     """The run is still open, or it completed: nothing is there to resume."""
 
@@ -297,6 +274,12 @@ class PlanChanged(MooseError):
         self.expected = expected
         self.found = found
         super().__init__(f"the code or the run has changed: the plan is {found!r}, not {expected!r}", hint=hint)
+
+
+class UnfitOutput(InvalidOutput):
+    """An output that somebody gave for a task by hand does not fit its model."""
+
+    exit_code = 2
 
 
 class RunFailed(MooseError):
@@ -346,6 +329,28 @@ class TaskTimedOut(MooseError, TimeoutError):
 
     def __init__(self, timeout: str) -> None:
         super().__init__(f"took longer than its timeout of {timeout}")
+
+
+class TotalTimedOut(MooseError, TimeoutError):
+    """All attempts of a task with their waits took longer than its total_timeout (`1h30m`).
+
+    With `due`, the time is not over, but the next attempt would come too late and is not waited for; its cause is the
+    error of the last attempt then.
+    """
+
+    def __init__(self, timeout: str, *, attempts: int, due: str | None = None) -> None:
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        state = "is over" if due is None else f"leaves no time for another attempt, due in {due},"
+        super().__init__(f"total_timeout of {timeout} {state} after {tries}")
+
+
+class QueueTimedOut(MooseError, TimeoutError):
+    """No worker took a task within its queue_timeout, which the text says (`1m30s`)."""
+
+    def __init__(self, timeout: str) -> None:
+        super().__init__(
+            f"no worker took the task within {timeout} (queue_timeout)", hint="moose-cli dev, or moose-cli worker"
+        )
 
 
 class RunTimedOut(MooseError, TimeoutError):
