@@ -7,6 +7,7 @@ text where the model does not say otherwise (pydantic's defaults fail on bytes t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -75,6 +76,21 @@ def _from_run(
         return read(text or _JSON_NULL)
     except ValidationError as error:
         raise InvalidInput("the run", model.__name__, field_faults(error)) from None
+
+
+def settle_output(task: str, model: type[BaseModel] | None, data: bytes) -> bytes:
+    """The output of `task` as it travels between tasks, from JSON that a person gave.
+
+    Raises:
+        InvalidOutput: it does not fit the model.
+    """
+    if model is None:
+        return write_output(task, None, None if data == _JSON_NULL else json.loads(data))
+    try:
+        value = read_run_input(model, data)
+    except InvalidInput as error:
+        raise InvalidOutput(task, model.__name__, error.faults) from None
+    return write_output(task, model, value)
 
 
 def read_value(task: str, model: type[BaseModel], data: bytes) -> BaseModel:

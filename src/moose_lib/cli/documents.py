@@ -51,6 +51,10 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
         "attempt": status.attempt,
         "max_attempts": status.max_attempts,
         "is_cancel_requested": status.is_cancel_requested,
+        "is_paused": status.is_paused,
+        "parked": [task.name for task in status.parked],
+        "resumed_from": status.resumed_from,
+        "resumed_as": status.resumed_as,
         "result": None if status.result is None else json.loads(status.result),
         "error": None if status.error is None else _run_error(status.error),
         "tasks": [_task(task) for task in status.tasks],
@@ -75,6 +79,8 @@ def _task(task: TaskStatus) -> _Document:
         "error": None if task.error is None else _task_error(task.error),
         "waiting_for": list(task.waiting_for),
         "next_attempt": json_time(task.next_attempt),
+        "is_kept": task.is_kept,
+        "decision": None if task.decision is None else task.decision.value,
     }
 
 
@@ -127,8 +133,8 @@ def summary_document(run: RunSummary, now: datetime) -> _Document:
     }
 
 
-def started_document(run: StartedRun, *, has_worker: bool) -> _Document:
-    """Return a run that was just started."""
+def started_document(run: StartedRun, *, has_worker: bool | None) -> _Document:
+    """Return a run that was just started; `has_worker` is None if nobody looked."""
     return {
         "name": run.workflow,
         "workflow_id": run.workflow_id,

@@ -12,30 +12,30 @@ from moose_lib.errors import InvalidJson
 __all__ = ["read_input"]
 
 
-def read_input(text: str | None) -> bytes | None:
-    """Return the JSON that `--input` means: a literal, `@file`, or `-` for stdin; None if it was not given.
+def read_input(text: str | None, *, option: str = "--input") -> bytes | None:
+    """Return the JSON that an option means: a literal, `@file`, or `-` for stdin; None if it was not given.
 
     Raises:
         InvalidJson: not JSON, with line and column; or the file cannot be read.
     """
     if text is None:
         return None
-    data, source = _load(text)
+    data, source = _load(text, option)
     try:
         json.loads(data, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidJson(f"{source} is not JSON: {_lower(error.msg)} at {place}", hint=_hint(text)) from error
+        raise InvalidJson(f"{source} is not JSON: {_lower(error.msg)} at {place}", hint=_hint(text, option)) from error
     except ValueError as error:
         raise InvalidJson(f"{source} is not JSON: {error}") from error
     return data.encode()
 
 
-def _load(text: str) -> tuple[str, str]:
+def _load(text: str, option: str) -> tuple[str, str]:
     if text == "-":
         return sys.stdin.read(), "stdin"
     if not text.startswith("@"):
-        return text, "--input"
+        return text, option
     try:
         return Path(text[1:]).read_text(encoding="utf-8"), text[1:]
     except OSError as error:
@@ -52,6 +52,6 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _hint(text: str) -> str | None:
+def _hint(text: str, option: str) -> str | None:
     """A file's name without its @ is the commonest slip."""
-    return f"--input @{text}" if Path(text).suffix == ".json" else None
+    return f"{option} @{text}" if Path(text).suffix == ".json" else None

@@ -18,6 +18,7 @@ from moose_lib.operations.links import run_url
 from moose_lib.operations.listing import find_run
 from moose_lib.operations.recorded import recorded_events
 from moose_lib.operations.records import RecordedEvent, RunStatus, RunSummary
+from moose_lib.operations.resume import with_successor
 from moose_lib.operations.workers import list_pollers
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def show_status(output: Output, target: Target, reference: str, run_id: str | No
 
 async def _look(client: Client, session: Session, reference: str, run_id: str | None, *, is_verbose: bool) -> _Shown:
     run = await find_reference(client, reference, run_id)
-    status = await run_status(client, run.workflow_id, run.run_id)
+    status = await with_successor(client, await run_status(client, run.workflow_id, run.run_id))
     events = await recorded_events(client, run.workflow_id, status.run_id) if is_verbose else None
     return _Shown(
         status=status,

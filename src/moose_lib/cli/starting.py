@@ -160,7 +160,7 @@ def start(output: Output, wanted: Wanted) -> int:
     return 0
 
 
-def started_lines(run: StartedRun) -> Sequence[str]:
+def started_lines(run: StartedRun, verb: str = "started") -> Sequence[str]:
     """Return what is said of a run that was just started."""
-    lines = [f"'{run.workflow}' started successfully.", f"Workflow ID: {run.workflow_id}", f"Run ID: {run.run_id}"]
+    lines = [f"'{run.workflow}' {verb} successfully.", f"Workflow ID: {run.workflow_id}", f"Run ID: {run.run_id}"]
     return lines if run.ui_url is None else [*lines, f"View it in the Temporal dashboard: {run.ui_url}"]

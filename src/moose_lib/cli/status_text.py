@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from moose_lib.cli.documents import EMOJI
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.texts import clock_text, duration_text, local_text
-from moose_lib.operations.records import RunError, RunState, RunStatus, TaskPhase, TaskStatus
+from moose_lib.operations.records import Decision, RunError, RunState, RunStatus, TaskPhase, TaskStatus
 
 __all__ = [
     "STATE_PAINTS",
     "failure_text",
+    "guidance_lines",
     "headline",
     "retry_text",
     "state_text",
@@ -27,6 +28,7 @@ _MARKS = {
     TaskPhase.RUNNING: "●",
     TaskPhase.RETRYING: "↻",
     TaskPhase.UNKNOWN: "?",
+    TaskPhase.PARKED: "!",
     TaskPhase.COMPLETED: "✓",
     TaskPhase.FAILED: "✗",
     TaskPhase.SKIPPED: "-",
@@ -38,6 +40,7 @@ _PAINTS: dict[TaskPhase, Paint | None] = {
     TaskPhase.RUNNING: "accent",
     TaskPhase.RETRYING: "warn",
     TaskPhase.UNKNOWN: "warn",
+    TaskPhase.PARKED: "bad",
     TaskPhase.COMPLETED: "good",
     TaskPhase.FAILED: "bad",
     TaskPhase.SKIPPED: "dim",
@@ -61,8 +64,25 @@ def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_ve
     lines += task_lines(status, output) if status.tasks else [_no_plan(status)]
     if status.error is not None:
         lines += ["", output.paint(failure_text(status), STATE_PAINTS[status.state])]
+    lines += guidance_lines(status)
     if is_verbose:
         lines += traceback_lines(status)
+    return lines
+
+
+def guidance_lines(status: RunStatus) -> list[str]:
+    """Say what people can do about the run, as commands to paste."""
+    run = status.workflow_id
+    lines = list[str]()
+    if status.is_paused:
+        lines += ["", f"Paused: no further task starts until: moose-cli workflow unpause {run}"]
+    for task in status.parked:
+        lines += ["", f"{task.name} is parked. Decide how it goes on:"]
+        lines.append(f"  moose-cli workflow retry {run} {task.name}")
+        lines.append(f"  moose-cli workflow skip {run} {task.name} --output JSON")
+        lines.append(f"  moose-cli workflow fail {run}")
+    if not status.is_open and status.state is not RunState.COMPLETED and status.resumed_as is None:
+        lines += ["", f"To keep what is finished and run the rest: moose-cli workflow resume {status.run_id}"]
     return lines
 
 
@@ -76,6 +96,10 @@ def headline(status: RunStatus, output: Output) -> str:
 def _state_text(status: RunStatus) -> str:
     if status.is_open and status.is_cancel_requested:
         return "canceling"
+    if status.parked:
+        return "parked"
+    if status.is_paused:
+        return "paused"
     return status.state.value.replace("_", " ")
 
 
@@ -85,6 +109,8 @@ def _facts(status: RunStatus, ui_url: str | None) -> list[str]:
         "run id": status.run_id,
         "started": local_text(status.started),
         "attempt": _attempt_text(status) if status.attempt > 1 else None,
+        "resumed": None if status.resumed_from is None else f"from {status.resumed_from}",
+        "resumed as": status.resumed_as,
         "parent": None if status.parent is None else f"{status.parent.workflow_id} {status.parent.run_id}",
         "dashboard": ui_url,
     }
@@ -120,7 +146,7 @@ def task_lines(status: RunStatus, output: Output, now: datetime | None = None) -
     lines = list[str]()
     for row, task in zip(rows, (None, *status.tasks), strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        remark = "" if task is None else task_remark(task, now)
+        remark = "" if task is None else _held(task, status) or task_remark(task, now)
         paint: Paint | None = "dim" if task is None else _PAINTS[task.state]
         lines.append(output.paint(f"{line}  {remark}".rstrip(), paint))
     return lines
@@ -148,6 +174,12 @@ def _attempts(task: TaskStatus) -> str:
     return str(task.attempts) if is_plain or task.max_attempts is None else f"{task.attempts} of {task.max_attempts}"
 
 
+def _held(task: TaskStatus, status: RunStatus) -> str:
+    """Say that a task could start if the run were not paused."""
+    could_start = task.state is TaskPhase.WAITING and not task.waiting_for
+    return "until the run is unpaused" if could_start and status.is_paused else ""
+
+
 def task_remark(task: TaskStatus, now: datetime) -> str:
     """Say what a task waits for or suffers from."""
     match task.state:
@@ -161,6 +193,10 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             next_one = "runs again" if task.is_lost else "next attempt"
             wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
             return f"{_first_line(task)}{wait}"
+        case TaskPhase.COMPLETED if task.is_kept:
+            return "kept from the run before"
+        case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
+            return "skipped by hand, with a given output"
         case _:
             return _first_line(task)
 

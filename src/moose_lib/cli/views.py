@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.status_text import headline, retry_text, state_text, task_lines, task_remark
+from moose_lib.cli.status_text import guidance_lines, headline, retry_text, state_text, task_lines, task_remark
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
 
@@ -25,6 +25,7 @@ _TOLD: dict[TaskPhase, Paint | None] = {
     TaskPhase.SKIPPED: "dim",
     TaskPhase.RETRYING: "warn",
     TaskPhase.UNKNOWN: "warn",
+    TaskPhase.PARKED: "bad",
 }
 
 
@@ -52,6 +53,7 @@ class _PlainView:
         self._output = output
         self._told = dict[str, tuple[str, int]]()
         self._attempt = 1
+        self._guidance = list[str]()
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +78,14 @@ class _PlainView:
             if task.state in _TOLD and self._told.get(task.name) != what:
                 self._told[task.name] = what
                 self._output.data(self._line(task, width))
+        if status.is_open:
+            self._guide(guidance_lines(status))
+
+    def _guide(self, lines: list[str]) -> None:
+        """What people have to do about a run that waits for them is no part of its lines."""
+        if lines != self._guidance:
+            self._guidance = lines
+            self._output.talk(*lines)
 
     def _retry_line(self, status: RunStatus) -> str:
         time = datetime.now(UTC) if status.retried is None else status.retried.time
@@ -144,6 +154,7 @@ class _TerminalView:
         lines += [self._output.paint(retry_text(status), "warn")] if status.attempt > 1 else []
         lines += task_lines(status, self._output, now)
         lines += [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
+        lines += guidance_lines(status) if status.is_open else []
         return Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 

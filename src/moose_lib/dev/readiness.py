@@ -7,12 +7,13 @@ The JSON is optional: a bare `ready` counts.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moose_lib.project.code import loaded_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +49,3 @@ def read_ready(line: str) -> Ready | None:
         return Ready.model_validate_json(rest) if rest else Ready()
     except ValidationError:
         return Ready()
-
-
-def loaded_files(root: Path) -> frozenset[Path]:
-    """Return the files under `root` that this process has imported."""
-    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    paths = {Path(file) for file in files if isinstance(file, str)}
-    return frozenset(path for path in paths if path.is_relative_to(root))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -51,12 +51,16 @@ async def list_runs(
     task_queue: str,
     name: str | None = None,
     states: Iterable[RunState] = (),
+    changed_after: datetime | None = None,
     limit: int | None = None,
 ) -> tuple[RunSummary, ...]:
-    """Return runs of this task queue, the newest first."""
+    """Return runs of this task queue, the newest first; `changed_after`: those that started or ended later."""
     conditions = [f"TaskQueue = {quoted(task_queue)}"]
     if name is not None:
         conditions.append(f"WorkflowType = {quoted(name)}")
+    if changed_after is not None:
+        time = quoted(changed_after.isoformat())
+        conditions.append(f"(StartTime >= {time} OR CloseTime >= {time})")
     wanted = ", ".join(quoted(_QUERY_STATES[state]) for state in states)
     if wanted:
         conditions.append(f"ExecutionStatus IN ({wanted})")

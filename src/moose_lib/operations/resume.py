@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from temporalio.client import Client
@@ -39,7 +39,7 @@ from moose_lib.plan.model import Plan
 from moose_lib.plan.resume import Decided, Past, Verdict, decide, needed_outputs
 from moose_lib.values import read_run_input, read_value
 
-__all__ = ["PastRun", "Resumption", "find_successor", "prepare_resume", "read_past", "resume_run"]
+__all__ = ["PastRun", "Resumption", "find_successor", "prepare_resume", "read_past", "resume_run", "with_successor"]
 
 _HASH_LENGTH = 12
 
@@ -70,12 +70,13 @@ class Resumption:
 
 
 async def read_past(client: Client, run: RunSummary) -> PastRun:
-    """Fetch what became of a run, along all its lives."""
+    """Fetch what became of a run, along all its lives, and whether it was resumed already."""
     fold, values = Fold(run.workflow_id), _Values()
     async for event in read_events(client, run.workflow_id, run.run_id, with_values=True):
         fold.apply(event)
         values.apply(event)
-    return PastRun(status=fold.status(datetime.now(UTC)), plan=fold.plan, input=values.input, outputs=values.outputs)
+    status = await with_successor(client, fold.status(datetime.now(UTC)))
+    return PastRun(status=status, plan=fold.plan, input=values.input, outputs=values.outputs)
 
 
 class _Values:
@@ -141,6 +142,11 @@ def _refuse_unresumable(status: RunStatus, asked: tuple[str, ...]) -> None:
         )
     if status.is_open:
         raise NotResumable(f"run {identity!r} is still open", hint=f"moose-cli workflow cancel {identity}")
+    if status.resumed_as is not None:
+        raise NotResumable(
+            f"run {status.run_id!r} was resumed already, as {status.resumed_as!r}",
+            hint=f"moose-cli workflow status {status.resumed_as}",
+        )
     if status.state is RunState.COMPLETED and not asked:
         raise NotResumable(
             f"run {identity!r} completed, so there is nothing to resume",
@@ -235,6 +241,13 @@ def _start_arguments(resumption: Resumption) -> StartArguments:
     frontier = wire.Frontier(completed=resumption.kept, outputs=needed)
     begin = Begin(frontier=frontier, outputs=wire.bytes_value(pack(outputs[name] for name in needed)))
     return start_arguments(resumption.plan, resumption.past.input, begin)
+
+
+async def with_successor(client: Client, status: RunStatus) -> RunStatus:
+    """Add which run resumed this one, if it has ended and one did."""
+    if status.is_open or status.state is RunState.COMPLETED:
+        return status
+    return replace(status, resumed_as=await find_successor(client, status.workflow_id, status.run_id))
 
 
 async def find_successor(client: Client, workflow_id: str, run_id: str) -> str | None:

@@ -14,7 +14,7 @@ from moose_lib.dev import watch
 from moose_lib.dev.backoff import Backoff
 from moose_lib.dev.events import DevEvent, WatchLost
 from moose_lib.dev.logfile import LogFile
-from moose_lib.dev.readiness import Ready, loaded_files, read_ready, ready_line
+from moose_lib.dev.readiness import Ready, read_ready, ready_line
 from moose_lib.dev.saves import Saves
 from moose_lib.dev.waiting import first_of, forever
 from moose_lib.dev.watch import Watcher
@@ -76,10 +76,6 @@ def test_a_bare_ready_counts(line: str) -> None:
 @pytest.mark.parametrize("line", ["", "failed", "readyish {}"])
 def test_other_lines_are_not_ready(line: str) -> None:
     assert read_ready(line) is None
-
-
-def test_only_the_projects_modules_are_its_files(tmp_path: Path) -> None:
-    assert loaded_files(tmp_path) == frozenset()
 
 
 async def test_many_saves_are_taken_as_one() -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 
 from moose_lib.cli.groups import examples
 from moose_lib.cli.options import Target, json_option, pass_output, target_options
 from moose_lib.cli.output import Output
+from moose_lib.cli.selecting import OPEN_STATES, Selection, selection_options
 
 if TYPE_CHECKING:
+    from moose_lib.cli.acting import Done
     from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import RunSummary
-
-    Work: TypeAlias = Callable[[Client], Awaitable[Sequence[RunSummary]]]
+    from moose_lib.operations.records import RunStatus, RunSummary
 
 _REASON = "terminated from the command line"
 
@@ -23,71 +22,73 @@ _REASON = "terminated from the command line"
 @click.command(
     epilog=examples(
         "moose-cli workflow cancel OrderProcessing",
-        "moose-cli workflow cancel OrderProcessing-1f0c8a9d2b3e4f50",
+        "moose-cli workflow cancel OrderProcessing-1f0c8a9d2b3e4f50 --wait",
         "moose-cli workflow cancel OrderProcessing --all",
+        "moose-cli workflow cancel --workflow OrderProcessing --since 2h --dry-run",
     )
 )
-@click.argument("run", metavar="NAME|RUN")
-@click.option("--id", "run_id", metavar="RUN", help="Which run of NAME: a run id or a workflow id.")
-@click.option("--all", "every", is_flag=True, help="All open runs of NAME.")
+@selection_options(states=OPEN_STATES)
+@click.option(
+    "--wait", "is_waiting", is_flag=True, help="Stay until every on_cancel has ended and the run is canceled."
+)
 @json_option
 @target_options
 @pass_output
-def cancel(output: Output, target: Target, run: str, run_id: str | None, every: bool) -> None:
-    """Ask a run to stop: its tasks are canceled and their on_cancel runs."""
-    from moose_lib.operations.control import cancel_run, select_open_runs
+def cancel(output: Output, target: Target, selection: Selection, is_waiting: bool) -> int:
+    """Ask runs to stop: their tasks are canceled and on_cancel runs."""
+    from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.operations.control import cancel_run
+    from moose_lib.operations.following import follow_run
 
-    async def work(client: Client) -> Sequence[RunSummary]:
-        runs = await select_open_runs(client, run, run_id=run_id, every=every)
-        for each in runs:
-            await cancel_run(client, each)
-        return runs
+    async def perform(client: Client, run: RunSummary) -> Done:
+        await cancel_run(client, run)
+        if not is_waiting:
+            return Done(text="cancellation requested successfully")
+        status = await follow_run(client, run.workflow_id, run.run_id, _ignore)
+        return Done(text=f"has {status.state.value.replace('_', ' ')}".replace("has canceled", "was canceled"))
 
-    _stop(output, target, run, "cancellation requested successfully", work)
+    return act(
+        output, target, selection, Action(perform=perform, would="would be canceled", default_states=OPEN_STATES)
+    )
+
+
+def _ignore(status: RunStatus) -> None:
+    """Only its end is of interest."""
 
 
 @click.command(
     epilog=examples(
         "moose-cli workflow terminate OrderProcessing",
         "moose-cli workflow terminate OrderProcessing --all --reason 'wrong prices'",
+        "moose-cli workflow terminate --workflow OrderProcessing --since 1d --dry-run",
     )
 )
-@click.argument("run", metavar="NAME|RUN")
-@click.option("--id", "run_id", metavar="RUN", help="Which run of NAME: a run id or a workflow id.")
-@click.option("--all", "every", is_flag=True, help="All open runs of NAME.")
+@selection_options(states=OPEN_STATES)
 @click.option("--reason", metavar="TEXT", default=_REASON, help="Why; shown in the status.")
 @json_option
 @target_options
 @pass_output
-def terminate(output: Output, target: Target, run: str, run_id: str | None, every: bool, reason: str) -> None:
-    """End a run at once: its tasks are not told, and on_cancel does not run."""
-    from moose_lib.operations.control import select_open_runs, terminate_run
+def terminate(output: Output, target: Target, selection: Selection, reason: str) -> int:
+    """End runs at once: their tasks are not told, on_cancel does not run. Says what was left undone."""
+    from moose_lib.cli.acting import Action, act
+    from moose_lib.operations.control import terminate_run
+    from moose_lib.operations.following import run_status
 
-    async def work(client: Client) -> Sequence[RunSummary]:
-        runs = await select_open_runs(client, run, run_id=run_id, every=every)
-        for each in runs:
-            await terminate_run(client, each, reason)
-        return runs
+    async def perform(client: Client, run: RunSummary) -> Done:
+        await terminate_run(client, run, reason)
+        return _left_undone(await run_status(client, run.workflow_id, run.run_id))
 
-    _stop(output, target, run, "terminated successfully", work)
-
-
-def _stop(output: Output, target: Target, reference: str, done: str, work: Work) -> None:
-    from moose_lib.cli.session import open_session
-    from moose_lib.errors import AmbiguousRun
-
-    try:
-        runs = open_session(target).run(work)
-    except AmbiguousRun as error:
-        verb = click.get_current_context().info_name
-        raise AmbiguousRun(
-            reference, error.runs, hint=f"moose-cli workflow {verb} {error.runs[0]}   or, for all of them, add --all"
-        ) from None
-    if output.is_json:
-        output.document({"runs": [_document(run) for run in runs]})
-    for run in runs:
-        output.data(f"'{run.workflow_id}' {done}")
+    would = "would be terminated"
+    return act(output, target, selection, Action(perform=perform, would=would, default_states=OPEN_STATES))
 
 
-def _document(run: RunSummary) -> dict[str, str]:
-    return {"name": run.name, "workflow_id": run.workflow_id, "run_id": run.run_id}
+def _left_undone(status: RunStatus) -> Done:
+    from moose_lib.cli.acting import Done
+    from moose_lib.operations.records import TaskPhase
+
+    left = {
+        "interrupted": [task.name for task in status.tasks if task.state is TaskPhase.CANCELED],
+        "not_started": [task.name for task in status.tasks if task.state is TaskPhase.SKIPPED],
+    }
+    told = [f"{name.replace('_', ' ')}: {', '.join(names)}" for name, names in left.items() if names]
+    return Done(text="; ".join(["terminated successfully", *told]), facts={"left_undone": left})

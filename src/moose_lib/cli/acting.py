@@ -1,0 +1,98 @@
+"""Doing something to one run or to many, and telling of each what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output
+from moose_lib.cli.selecting import Selection, selected_runs
+from moose_lib.cli.session import open_session
+from moose_lib.errors import MooseError
+
+if TYPE_CHECKING:
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import RunSummary
+
+__all__ = ["Action", "Done", "act"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What came of it: a sentence that goes on after the run's id, and more keys for its JSON."""
+
+    text: str
+    facts: dict[str, Any] | None = None  # Any: JSON
+
+
+Perform: TypeAlias = "Callable[[Client, RunSummary], Awaitable[Done]]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """A verb: what it does to a run, what a dry run says of one, and which states it is for if none are named."""
+
+    perform: Perform
+    would: str
+    default_states: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    run: RunSummary
+    done: Done | None = None
+    error: MooseError | None = None
+
+
+def act(output: Output, target: Target, selection: Selection, action: Action) -> int:
+    """Do it to every selected run; with several, one that refuses does not stop the others, and the exit code is 1."""
+    session = open_session(target)
+
+    async def work(client: Client) -> list[_Outcome]:
+        runs = await selected_runs(client, session, selection, default_states=action.default_states)
+        outcomes = list[_Outcome]()
+        for run in runs:
+            outcomes.append(await _outcome(client, run, action, selection))
+            _tell(output, outcomes[-1])
+        return outcomes
+
+    outcomes = session.run(work)
+    if output.is_json:
+        output.document({"dry_run": selection.is_dry, "runs": [_document(outcome) for outcome in outcomes]})
+    elif not outcomes:
+        output.talk("no such runs")
+    return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+async def _outcome(client: Client, run: RunSummary, action: Action, selection: Selection) -> _Outcome:
+    if selection.is_dry:
+        return _Outcome(run=run, done=Done(text=f"{run.state.value.replace('_', ' ')}, {action.would}"))
+    try:
+        return _Outcome(run=run, done=await action.perform(client, run))
+    except MooseError as error:
+        if not selection.is_bulk and not selection.every:
+            raise
+        return _Outcome(run=run, error=error)
+
+
+def _tell(output: Output, outcome: _Outcome) -> None:
+    if outcome.done is not None:
+        output.data(f"'{outcome.run.workflow_id}' {outcome.done.text}")
+    elif outcome.error is not None:
+        output.error(outcome.error.message)
+
+
+def _document(outcome: _Outcome) -> dict[str, Any]:  # Any: JSON
+    run = outcome.run
+    document: dict[str, Any] = {"name": run.name, "workflow_id": run.workflow_id, "run_id": run.run_id}  # Any: JSON
+    document["error"] = None if outcome.error is None else outcome.error.message
+    return document | ({} if outcome.done is None or outcome.done.facts is None else outcome.done.facts)
+
+
+def current_verb() -> str:
+    """The command that runs: `retry`."""
+    return str(click.get_current_context().info_name)

@@ -1,0 +1,62 @@
+"""`moose-cli workflow pause` and `unpause`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.output import Output
+from moose_lib.cli.selecting import OPEN_STATES, Selection, selection_options
+
+if TYPE_CHECKING:
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import RunSummary
+
+
+@click.command(
+    epilog=examples(
+        "moose-cli workflow pause OrderProcessing",
+        "moose-cli workflow pause OrderProcessing-1f0c8a9d2b3e4f50",
+        "moose-cli workflow pause OrderProcessing --all",
+    )
+)
+@selection_options(states=OPEN_STATES)
+@json_option
+@target_options
+@pass_output
+def pause(output: Output, target: Target, selection: Selection) -> int:
+    """Let runs start no further tasks; what runs finishes.
+
+    A paused run stays so until `unpause`, also when workers and Temporal are restarted. A timeout of the workflow goes
+    on.
+    """
+    from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.operations.decisions import pause_run
+
+    async def perform(client: Client, run: RunSummary) -> Done:
+        await pause_run(client, run)
+        return Done(text=f"paused successfully; to go on: moose-cli workflow unpause {run.workflow_id}")
+
+    return act(output, target, selection, Action(perform=perform, would="would be paused", default_states=OPEN_STATES))
+
+
+@click.command(
+    epilog=examples("moose-cli workflow unpause OrderProcessing", "moose-cli workflow unpause OrderProcessing --all")
+)
+@selection_options(states=OPEN_STATES)
+@json_option
+@target_options
+@pass_output
+def unpause(output: Output, target: Target, selection: Selection) -> int:
+    """Let paused runs go on."""
+    from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.operations.decisions import unpause_run
+
+    async def perform(client: Client, run: RunSummary) -> Done:
+        await unpause_run(client, run)
+        return Done(text="unpaused successfully")
+
+    return act(output, target, selection, Action(perform=perform, would="would go on", default_states=OPEN_STATES))

@@ -1,0 +1,165 @@
+"""Resuming runs from the command line: one with everything told, or many that fit a filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moose_lib.cli.documents import started_document
+from moose_lib.cli.naming import workflow_not_found
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output, Paint
+from moose_lib.cli.selecting import ENDED_STATES, Selection
+from moose_lib.cli.session import Session, open_session
+from moose_lib.cli.starting import started_lines
+from moose_lib.cli.waiting import detached, follow, told_end
+from moose_lib.errors import ProjectNotFound
+from moose_lib.operations.listing import find_run
+from moose_lib.operations.records import ResumedRun
+from moose_lib.operations.resume import Resumption, prepare_resume, read_past, resume_run
+from moose_lib.plan.resume import Verdict
+from moose_lib.project.code import code_digest
+
+if TYPE_CHECKING:
+    from moose_lib.cli.acting import Done
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import RunStatus, RunSummary
+    from moose_lib.project.loader import LoadedProject
+
+__all__ = ["Wish", "resume_many", "resume_one"]
+
+_PAINTS: dict[Verdict, Paint | None] = {
+    Verdict.KEPT: "dim",
+    Verdict.RERUN: "accent",
+    Verdict.ADDED: "good",
+    Verdict.REMOVED: "warn",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How to resume: from which tasks on, only if the plan is the one that was looked at, and whether to stay."""
+
+    asked: tuple[str, ...] = ()
+    expected: str | None = None
+    is_waiting: bool = False
+
+
+def resume_one(output: Output, target: Target, selection: Selection, wish: Wish) -> int:
+    """Resume the run that the selection names, or only tell what would happen."""
+    session = open_session(target)
+    loaded = _load(session)
+    reference = selection.reference or ""
+    started = list[ResumedRun]()
+
+    async def work(client: Client) -> tuple[Resumption, RunStatus | None]:
+        run = await find_run(client, selection.run_id or reference, name=reference if selection.run_id else None)
+        resumption = await _prepare(client, loaded, run, wish)
+        output.data(*_decision_lines(resumption, output))
+        if selection.is_dry:
+            return resumption, None
+        started.append(await _start(client, session, resumption))
+        output.data("", *started_lines(started[0], verb="resumed"))
+        if not wish.is_waiting:
+            return resumption, None
+        return resumption, await follow(client, output, started[0].workflow_id, started[0].run_id)
+
+    try:
+        resumption, status = session.run(work)
+    except KeyboardInterrupt:
+        return detached(output, started[0].workflow_id) if started else 130
+    if status is not None:
+        return told_end(output, status, started[0].ui_url)
+    _tell(output, resumption, started[0] if started else None, wish)
+    return 0
+
+
+def resume_many(output: Output, target: Target, selection: Selection, wish: Wish) -> int:
+    """Resume every selected run that can be resumed."""
+    from moose_lib.cli.acting import Action, Done, act
+
+    loaded = _load(open_session(target))
+    session = open_session(target)
+
+    async def perform(client: Client, run: RunSummary) -> Done:
+        resumption = await _prepare(client, loaded, run, wish)
+        started = await _start(client, session, resumption)
+        counts = _counts(resumption)
+        return Done(text=f"resumed as {started.run_id}: {counts}", facts={"resumed_as": started.run_id})
+
+    return act(
+        output, target, selection, Action(perform=perform, would="would be resumed", default_states=ENDED_STATES)
+    )
+
+
+def _load(session: Session) -> LoadedProject:
+    loaded = session.load()
+    if loaded is None:
+        raise ProjectNotFound(
+            "a run is resumed with the code of now, and there is no project here",
+            hint="cd into the project, or add --file FILE",
+        )
+    return loaded
+
+
+async def _prepare(client: Client, loaded: LoadedProject, run: RunSummary, wish: Wish) -> Resumption:
+    workflow = loaded.workflows.get(run.name)
+    if workflow is None:
+        raise workflow_not_found(run.name, loaded.workflows, "moose-cli workflow status")
+    past = await read_past(client, run)
+    return prepare_resume(
+        past,
+        workflow,
+        loaded.plans[run.name],
+        code=code_digest(loaded.project.root),
+        asked=wish.asked,
+        expected=wish.expected,
+    )
+
+
+async def _start(client: Client, session: Session, resumption: Resumption) -> ResumedRun:
+    from moose_lib.operations.connecting import ui_of
+
+    ui = ui_of(client, session.settings)
+    return await resume_run(client, resumption, task_queue=session.task_queue, ui=ui)
+
+
+def _decision_lines(resumption: Resumption, output: Output) -> list[str]:
+    """A line per task: what happens to it, and why."""
+    status = resumption.past.status
+    width = max(len(each.task) for each in resumption.decided)
+    title = f"Resuming {status.workflow_id} ({status.state.value.replace('_', ' ')}, run {status.run_id})"
+    lines = [output.paint(title, "strong")]
+    for each in resumption.decided:
+        line = f"  {each.verdict.value:<7}  {each.task:<{width}}  {each.reason}"
+        lines.append(output.paint(line, _PAINTS[each.verdict]))
+    return [*lines, f"Plan {resumption.hash}: {_counts(resumption)}"]
+
+
+def _counts(resumption: Resumption) -> str:
+    """`2 kept, 1 re-run, 1 added`."""
+    verdicts = [each.verdict for each in resumption.decided]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict if verdict in verdicts)
+
+
+def _tell(output: Output, resumption: Resumption, started: ResumedRun | None, wish: Wish) -> None:
+    if output.is_json:
+        output.document(_document(resumption, started))
+    elif started is None:
+        asked = "".join(f" --from {name}" for name in wish.asked)
+        output.hint(f"moose-cli workflow resume {resumption.past.status.run_id}{asked} --plan {resumption.hash}")
+    else:
+        output.hint(f"moose-cli workflow status {started.workflow_id} --watch")
+
+
+def _document(resumption: Resumption, started: ResumedRun | None) -> dict[str, Any]:  # Any: JSON
+    status = resumption.past.status
+    return {
+        "dry_run": started is None,
+        "plan": resumption.hash,
+        "resumed_from": {"workflow_id": status.workflow_id, "run_id": status.run_id, "state": status.state.value},
+        "tasks": [
+            {"name": each.task, "verdict": each.verdict.value, "reason": each.reason} for each in resumption.decided
+        ],
+        "run": None if started is None else started_document(started, has_worker=None),
+    }

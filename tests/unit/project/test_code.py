@@ -1,0 +1,37 @@
+"""Which files are the user's, and whether they are still the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from moose_lib.project.code import code_digest, loaded_files
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that counts as imported."""
+    file = tmp_path / "shop.py"
+    file.write_text("price = 1\n")
+    module = ModuleType("shop_of_this_test")
+    module.__file__ = str(file)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return file
+
+
+def test_only_the_projects_modules_are_its_files(tmp_path: Path, imported: Path) -> None:
+    assert loaded_files(tmp_path) == {imported}
+    assert loaded_files(tmp_path / "elsewhere") == frozenset()
+
+
+def test_the_digest_changes_with_the_code_and_with_nothing_else(tmp_path: Path, imported: Path) -> None:
+    before = code_digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("not code")
+    assert code_digest(tmp_path) == before
+
+    imported.write_text("price = 2\n")
+
+    assert code_digest(tmp_path) != before
