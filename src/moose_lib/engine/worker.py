@@ -48,15 +48,15 @@ async def run_worker(
     stop: asyncio.Event,
     on_ready: Callable[[], None],
     hurry: asyncio.Event | None = None,
+    on_attempt_end: Callable[[RunInfo], None] | None = None,
 ) -> None:
     """Work until `stop` is set, then drain and return.
-    on_attempt_end: Callable[[RunInfo], None] | None = None,
 
     Draining takes no new tasks and gives the running ones `settings.worker.grace_period`, or until `hurry` is set. What
     still runs then is stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
+    `on_attempt_end` hears of every attempt that is over, after its last word.
 
     Raises:
-    `on_attempt_end` hears of every attempt that is over, after its last word.
         EngineUnreachable: the namespace is not there, or not for us.
         RuntimeError: Temporal refused the worker, or polling failed for good.
     """
