@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import warnings
+
+import uvloop
 
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
@@ -28,7 +31,10 @@ def work(output: Output, target: Target, ready_fd: int | None) -> int:
         logs.install()  # once more: the user's code may have set up logging as well
         # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
         warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
-        asyncio.run(_work(output, loaded, ready_fd, logs))
+        # What is imported by now stays: without this, every full collection walks through all of it again.
+        gc.collect()
+        gc.freeze()
+        uvloop.run(_work(output, loaded, ready_fd, logs))
     if ready_fd is None:
         output.data("stopped")
     return 0

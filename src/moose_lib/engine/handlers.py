@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
+import uvloop
+
 from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.threads import Threads
 
@@ -27,7 +29,7 @@ class Handlers:
     """The event loop of a worker's `async` handlers, and the threads of the others. Use it as a context manager."""
 
     def __init__(self) -> None:
-        self._user_loop = asyncio.new_event_loop()
+        self._user_loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._loop_thread = threading.Thread(target=self._serve, name="moose-handlers", daemon=True)
         self._threads = Threads()
 
