@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NoReturn
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from moose_lib.engine import wire
@@ -23,6 +23,7 @@ from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, 
 from moose_lib.engine.frontier import Resumed, freeze, fresh, restart, thaw
 from moose_lib.engine.inbox import GiveUp, Inbox, SkipTask
 from moose_lib.engine.packing import as_arguments, inline_size
+from moose_lib.engine.scheduling import start_activity, start_task
 from moose_lib.engine.starting import run_retry_policy
 from moose_lib.engine.window import Window
 from moose_lib.plan.model import Plan, ValueRef
@@ -31,15 +32,7 @@ from moose_lib.plan.result import combine
 #: The server refuses more than 4 MiB of new tasks at a time; what is over this travels by reference.
 _MAX_STARTED_BYTES: Final = 1024 * 1024
 
-#: Temporal wants some limit for every attempt; the worker keeps the task's own one, and reports when it is over.
-_NO_TIMEOUT: Final = timedelta(days=3650)
-_TIMEOUT_MARGIN: Final = timedelta(seconds=120)
 _PLAN_TIMEOUT: Final = timedelta(minutes=1)
-
-#: How often a task is handed out again; how often it may fail is for its worker to say (attempts.py).
-_HAND_OUT_AGAIN: Final = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
-)
 
 
 @workflow.defn(dynamic=True, sandboxed=False)
@@ -143,11 +136,8 @@ class _Life:
         size = sum(map(inline_size, values))
         if size > room:
             values = [wire.by_reference(value) for value in values]
-        call = wire.Call(task=name, source=task.source, timeout=task.timeout, retries=task.retries, is_packed=is_packed)
-        limit = _NO_TIMEOUT if task.timeout is None else min(task.timeout + _TIMEOUT_MARGIN, _NO_TIMEOUT)
-        arguments = [wire.encode(call, is_terse=True), *values]
-        kind = wire.activity_type(self._plan.workflow, name)
-        handle = _start_activity(kind, arguments, name=name, timeout=limit)
+        call = wire.call_of(task, is_packed=is_packed)
+        handle = start_task(self._plan.workflow, task, [wire.encode(call, is_terse=True), *values])
         self._handles[name] = handle
         handle.add_done_callback(functools.partial(self._on_end, name))
         return size if size <= room else 0
@@ -215,10 +205,13 @@ class _Life:
         return wire.json_value(combine(self._plan, {name: self._outputs[name].payload.data for name in last}))
 
     def _fail(self) -> NoReturn:
-        first = (
-            FailureDetail(class_name="Unknown", message="") if self._failure is None else read_failure(self._failure)
-        )
-        raise run_failure(self._progress.failed, first, type=wire.TASK_FAILED) from self._failure
+        raise run_failure(self._progress.failed, self._first_failure(), type=wire.TASK_FAILED) from self._failure
+
+    def _first_failure(self) -> FailureDetail:
+        if self._failure is None:
+            return FailureDetail(class_name="Unknown", message="")
+        name = self._failure.activity_id if isinstance(self._failure, ActivityError) else None
+        return read_failure(self._failure, self._plan.find(name or ""))
 
     def _continue_as_new(self) -> NoReturn:
         """Go on in a new history. The retries of the run that are left go with it, and its timeout goes on."""
@@ -236,22 +229,6 @@ class _Life:
         allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
         left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
         workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
-
-
-def _start_activity(
-    activity: str, args: Iterable[RawValue], *, name: str, timeout: timedelta
-) -> workflow.ActivityHandle[RawValue]:
-    return workflow.start_activity(
-        activity,
-        args=list(args),
-        activity_id=name,
-        summary=name,
-        result_type=RawValue,
-        start_to_close_timeout=timeout,
-        heartbeat_timeout=wire.HEARTBEAT_TIMEOUT,
-        retry_policy=_HAND_OUT_AGAIN,
-        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    )
 
 
 def _ignore(handle: workflow.ActivityHandle[RawValue]) -> None:
@@ -295,7 +272,7 @@ def _foreign_input(args: Sequence[RawValue]) -> RawValue:
 
 
 async def _plan_of_worker(run_input: RawValue) -> Plan:
-    handle = _start_activity(wire.PLAN_ACTIVITY, [run_input], name=wire.PLAN_ACTIVITY_ID, timeout=_PLAN_TIMEOUT)
+    handle = start_activity(wire.PLAN_ACTIVITY, [run_input], name=wire.PLAN_ACTIVITY_ID, timeout=_PLAN_TIMEOUT)
     try:
         answer = await handle
     except ActivityError as error:

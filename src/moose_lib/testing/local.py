@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from pydantic import BaseModel
@@ -31,6 +31,7 @@ def run_local(
     fakes: Mapping[str, Fake] | None = None,
     fail: Mapping[str, Failures] | None = None,
     cancel_at: timedelta | str | None = None,
+    scheduled_time: datetime | None = None,
 ) -> LocalRun:
     """Run a workflow to its end, as on Temporal, in virtual time.
 
@@ -40,6 +41,7 @@ def run_local(
         fakes: stand-ins for handlers by task name: an output, a function that is called like a handler, an exception.
         fail: by task name, how many first attempts fail, or the exceptions with which they fail one after the other.
         cancel_at: cancel the run this long after its start.
+        scheduled_time: what handlers find in `ctx.run.scheduled_time`, as if a schedule had started the run.
 
     Raises:
         InvalidDefinition: the workflow has faults.
@@ -52,7 +54,7 @@ def run_local(
         run = run_local(orders, Order(order_id="7"), fakes={"charge": Receipt(number="r1")}, fail={"ship": 2})
         assert run.result == Parcel(number="p1")
     """
-    setup = _prepare(workflow, input, fakes, fail, cancel_at)
+    setup = _prepare(workflow, input, fakes, fail, cancel_at, scheduled_time)
     if _has_running_loop():
         raise RuntimeError("run_local() blocks the running event loop: write `await run_local_async(…)`")
     with asyncio.Runner(loop_factory=VirtualLoop) as loop_runner:
@@ -66,13 +68,14 @@ async def run_local_async(
     fakes: Mapping[str, Fake] | None = None,
     fail: Mapping[str, Failures] | None = None,
     cancel_at: timedelta | str | None = None,
+    scheduled_time: datetime | None = None,
 ) -> LocalRun:
     """`run_local` for async tests and notebooks: the workflow has an event loop of its own, in a thread.
 
     As on Temporal, handlers do not share the caller's event loop: clients and locks that belong to it cannot be used in
     them. Canceling the caller ends the run at once.
     """
-    run = _ThreadedRun(_prepare(workflow, input, fakes, fail, cancel_at))
+    run = _ThreadedRun(_prepare(workflow, input, fakes, fail, cancel_at, scheduled_time))
     ending = asyncio.ensure_future(asyncio.to_thread(run.run))
     try:
         finished = await asyncio.shield(ending)
@@ -120,6 +123,7 @@ def _prepare(
     fakes: Mapping[str, Fake] | None,
     fail: Mapping[str, Failures] | None,
     cancel_at: timedelta | str | None,
+    scheduled_time: datetime | None,
 ) -> Setup:
     plan = compile_workflow(workflow)
     cast = Cast(workflow, {} if fakes is None else fakes, {} if fail is None else fail)
@@ -127,7 +131,7 @@ def _prepare(
     data = _json(model, given)
     read_run_input(model, data)
     moment = parse_duration(cancel_at) if isinstance(cancel_at, str) else cancel_at
-    return Setup(plan=plan, cast=cast, data=data, cancel_at=moment)
+    return Setup(plan=plan, cast=cast, data=data, cancel_at=moment, scheduled_time=scheduled_time)
 
 
 def _json(model: type[BaseModel] | None, given: RunInput) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import traceback
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
 
@@ -14,14 +14,18 @@ from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import format_duration
 from moose_lib.errors import RunTimedOut
-from moose_lib.plan.model import Plan
+from moose_lib.plan.model import Plan, PlannedTask
 from moose_lib.plan.progress import Progress, TaskState
 from moose_lib.plan.result import combine
+from moose_lib.plan.retrying import Retrying, TimeLimit, delay_after, time_limit
 from moose_lib.testing.attempt import Assignment, RunningAttempt
 from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import Cast
 from moose_lib.testing.records import Attempt, LocalRun, RunError, RunState, TaskRun
 from moose_lib.testing.threads import Outcome
+
+#: A task that was called so often will not end: on Temporal it would be waited for, here it fails.
+_MOST_CALLS = 10_000
 
 _OUR_CODE = str(Path(__file__).resolve().parents[1])
 
@@ -36,16 +40,14 @@ class _Signal(Enum):
 
 @dataclass(frozen=True)
 class _TaskEnded:
+    """`is_retryable`: another start of the run may help."""
+
     task: str
     outcome: Outcome
+    is_retryable: bool = True
 
 
 _Events = asyncio.Queue[_TaskEnded | _Signal]
-
-
-def delay_after(attempts: int) -> float:
-    """Seconds before the next attempt, or start of the run: 1, 2, 4 … at most 100."""
-    return float(min(2 ** min(attempts - 1, 20), 100))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ class Setup:
     cast: Cast
     data: bytes
     cancel_at: timedelta | None
+    scheduled_time: datetime | None = None
 
 
 async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
@@ -69,12 +72,12 @@ async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
         starts += 1
         start = _Start(run, starts)
         state = await start.run()
-        delay = delay_after(starts)
+        delay = delay_after(Retrying(), starts)
         if state is not RunState.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
             return start.record(state)
         if not run.has_time_for(delay):
             return start.record(state)
-        loop.call_later(delay, run.events.put_nowait, _Signal.RESUME)
+        loop.call_later(delay.total_seconds(), run.events.put_nowait, _Signal.RESUME)
         event = await run.events.get()
         if event is not _Signal.RESUME:
             return start.record(start.interrupted_by(event))
@@ -94,10 +97,10 @@ class _Run:
     def age(self) -> timedelta:
         return timedelta(seconds=self.loop.time() - self.begun)
 
-    def has_time_for(self, delay: float) -> bool:
+    def has_time_for(self, delay: timedelta) -> bool:
         """Whether the run is not over by then. As on Temporal, what could not be tried again in time fails now."""
         timeout = self.setup.plan.timeout
-        return timeout is None or self.age + timedelta(seconds=delay) < timeout
+        return timeout is None or self.age + delay < timeout
 
 
 @dataclass
@@ -107,6 +110,7 @@ class _Log:
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     outputs: dict[str, bytes] = field(default_factory=dict)
     error: RunError | None = None
+    is_retryable: bool = False
 
 
 class _Start:
@@ -124,7 +128,7 @@ class _Start:
     @property
     def is_worth_retrying(self) -> bool:
         """The run failed for a reason that may be gone the next time."""
-        return self._log.error is not None and calling.is_retryable(self._log.error.exception)
+        return self._log.is_retryable
 
     async def run(self) -> RunState:
         """Start what `Progress` says, tell it what has ended."""
@@ -194,6 +198,7 @@ class _Start:
         self._progress.fail(event.task)
         if self._log.error is None:
             self._log.error = self._log.attempts[event.task][-1].error
+            self._log.is_retryable = event.is_retryable
 
     async def _stop_all(self) -> None:
         """Cancel what runs and wait for it to unwind, as long as `on_cancel` takes."""
@@ -205,50 +210,84 @@ class _Start:
 
     async def _perform(self, name: str) -> None:
         """All attempts of one task."""
-        retries, attempt = self._plan.task(name).retries, 1
+        performance = _Performance(self._run, self._plan.task(name))
         while True:
-            outcome = await self._attempt(name, attempt)
-            if outcome.error is None or attempt > retries or not calling.is_retryable(outcome.error):
+            outcome, verdict = await self._attempt(performance)
+            if verdict is None or verdict.delay is None or not self._run.has_time_for(verdict.delay):
                 break
-            if not self._run.has_time_for(delay_after(attempt)):
+            if not performance.goes_on_after(verdict):
                 break
-            await asyncio.sleep(delay_after(attempt))
-            attempt += 1
-        self._run.events.put_nowait(_TaskEnded(name, outcome))
+            await asyncio.sleep(verdict.delay.total_seconds())
+        is_retryable = verdict is None or verdict.is_retryable
+        self._run.events.put_nowait(_TaskEnded(name, outcome, is_retryable))
 
-    async def _attempt(self, name: str, number: int) -> Outcome:
+    async def _attempt(self, performance: _Performance) -> tuple[Outcome, calling.Verdict | None]:
+        """One attempt, and what follows if it failed."""
+        planned, number = performance.planned, performance.attempt
+        name = planned.name
         log = self._log.attempts.setdefault(name, [])
         started = self._run.age
-        injected = self._run.setup.cast.injected(name, number)
-        running = RunningAttempt(self._run.loop, self._assignment(name, number), injected)
-        error: RunError | None = None
+        injected = self._run.setup.cast.injected(name, performance.calls)
+        running = RunningAttempt(self._run.loop, self._assignment(performance), injected)
+        error, verdict = None, None
         try:
             outcome = await running.run()
-            error = None if outcome.error is None else describe(outcome.error, task=name)
+            if outcome.error is not None:
+                verdict = performance.judge(outcome.error, self._run.setup.cast.task(name).config.no_retry_for)
+                error = describe(verdict.error, task=name)
         except asyncio.CancelledError:
             if self._runs_on_cancel:
                 await running.clean_up()
             raise
         finally:
             log.append(Attempt(number=number, started=started, duration=self._run.age - started, error=error))
-        return outcome
+        return outcome, verdict
 
-    def _assignment(self, name: str, number: int) -> Assignment:
-        planned = self._plan.task(name)
+    def _assignment(self, performance: _Performance) -> Assignment:
+        planned = performance.planned
         data, outputs = self._run.setup.data, self._log.outputs
         return Assignment(
-            task=self._run.setup.cast.task(name),
+            task=self._run.setup.cast.task(planned.name),
             source=planned.source,
             values=[data if ref.task is None else outputs[ref.task] for ref in planned.source.values],
             run=RunInfo(
                 workflow=self._plan.workflow,
                 workflow_id=self._run.workflow_id,
                 run_id=f"{self._run.workflow_id}/{self._number}",
-                task=name,
-                attempt=number,
+                task=planned.name,
+                attempt=performance.attempt,
+                scheduled_time=self._run.setup.scheduled_time,
             ),
-            timeout=planned.timeout,
+            limit=performance.limit,
         )
+
+
+class _Performance:
+    """All attempts of one task of a start: how many there were, and how long ago the first was due."""
+
+    def __init__(self, run: _Run, planned: PlannedTask) -> None:
+        self.planned = planned
+        self.attempt = 1
+        self.calls = 1
+        self._run = run
+        self._since = run.age
+
+    @property
+    def limit(self) -> TimeLimit | None:
+        """What is left for this attempt."""
+        return time_limit(self.planned, attempt=self.attempt, elapsed=self._run.age - self._since)
+
+    def judge(self, error: BaseException, no_retry_for: calling.NoRetryFor) -> calling.Verdict:
+        """What follows an attempt that ended with `error`."""
+        seed = f"{self._run.workflow_id}/{self.planned.name}"
+        tried = calling.Tried(attempts=self.attempt, elapsed=self._run.age - self._since, seed=seed)
+        return calling.judge(error, self.planned, tried, no_retry_for)
+
+    def goes_on_after(self, verdict: calling.Verdict) -> bool:
+        """Count the attempt; no task may ask to be run again for ever, as no time passes here."""
+        self.calls += 1
+        self.attempt += not verdict.is_postponed
+        return self.calls <= _MOST_CALLS
 
 
 def describe(error: BaseException, *, task: str | None) -> RunError:
