@@ -15,8 +15,9 @@ from moose_lib.cli.starting import started_lines
 from moose_lib.cli.waiting import detached, follow, told_end
 from moose_lib.errors import ProjectNotFound
 from moose_lib.operations.listing import find_run
+from moose_lib.operations.past import read_past
 from moose_lib.operations.records import ResumedRun
-from moose_lib.operations.resume import Resumption, prepare_resume, read_past, resume_run
+from moose_lib.operations.resume import Resumption, prepare_resume, resume_run
 from moose_lib.plan.resume import Verdict
 from moose_lib.project.code import code_digest
 

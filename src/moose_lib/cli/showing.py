@@ -16,9 +16,9 @@ from moose_lib.cli.waiting import detached, follow, told_end
 from moose_lib.operations.following import run_status
 from moose_lib.operations.links import run_url
 from moose_lib.operations.listing import find_run
+from moose_lib.operations.past import with_successor
 from moose_lib.operations.recorded import recorded_events
 from moose_lib.operations.records import RecordedEvent, RunStatus, RunSummary
-from moose_lib.operations.resume import with_successor
 from moose_lib.operations.workers import list_pollers
 
 if TYPE_CHECKING:

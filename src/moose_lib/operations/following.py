@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.errors import RunNotFound
-from moose_lib.operations.events import PendingTask, RunBegan
+from moose_lib.operations.events import PendingTask, RunBegan, RunEvent
 from moose_lib.operations.fold import Fold
 from moose_lib.operations.reading import read_events, read_pending
 from moose_lib.operations.records import RunStatus
@@ -25,8 +25,12 @@ _ASK_EVERY = timedelta(seconds=0.5)
 _PASSING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 
 
-async def run_status(client: Client, workflow_id: str, run_id: str) -> RunStatus:
+async def run_status(
+    client: Client, workflow_id: str, run_id: str, *, on_event: Callable[[RunEvent], None] | None = None
+) -> RunStatus:
     """Return how a run stands now. Needs no worker and no code of the user.
+
+    `on_event` is called with everything recorded about the run, inputs and outputs included.
 
     Raises:
         RunNotFound: the server does not have the run.
@@ -34,8 +38,10 @@ async def run_status(client: Client, workflow_id: str, run_id: str) -> RunStatus
     fold = Fold(workflow_id)
     try:
         pending = await _pending(client, workflow_id)  # before the history, which wins where both know a task
-        async for event in read_events(client, workflow_id, run_id):
+        async for event in read_events(client, workflow_id, run_id, with_values=on_event is not None):
             fold.apply(event)
+            if on_event is not None:
+                on_event(event)
         return fold.status(_now(), await _last_pending(client, workflow_id, fold, pending))
     except RPCError as error:
         raise _not_found(workflow_id, error) from error

@@ -1,15 +1,14 @@
 """Resuming a run that has ended: a new run of the same workflow id that keeps what is finished.
 
-`read_past` fetches what became of the run, `prepare_resume` decides with the code of now (it touches no server), and
-`resume_run` starts. The new run says in its memo which one it resumes; `find_successor` looks for it from the old side.
+`prepare_resume` decides with the code of now what becomes of the past of a run (it touches no server), and `resume_run`
+starts. The new run says in its memo which one it resumes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -20,38 +19,16 @@ from moose_lib.engine import wire
 from moose_lib.engine.packing import pack
 from moose_lib.engine.starting import Begin, StartArguments, start_arguments
 from moose_lib.errors import InvalidInput, NotResumable, PlanChanged, RunAlreadyStarted, TaskNotFound
-from moose_lib.operations.events import Decided as DecidedByHand
-from moose_lib.operations.events import Outcome, RunBegan, RunEvent, TaskEnded, TaskQueued
-from moose_lib.operations.fold import Fold
 from moose_lib.operations.links import run_url
-from moose_lib.operations.listing import quoted
-from moose_lib.operations.reading import read_events
-from moose_lib.operations.records import (
-    Decision,
-    ResumedRun,
-    RunState,
-    RunStatus,
-    RunSummary,
-    TaskPhase,
-    TaskStatus,
-)
+from moose_lib.operations.past import PastRun
+from moose_lib.operations.records import ResumedRun, RunState, RunStatus, TaskPhase, TaskStatus
 from moose_lib.plan.model import Plan
 from moose_lib.plan.resume import Decided, Past, Verdict, decide, needed_outputs
 from moose_lib.values import read_run_input, read_value
 
-__all__ = ["PastRun", "Resumption", "find_successor", "prepare_resume", "read_past", "resume_run", "with_successor"]
+__all__ = ["Resumption", "prepare_resume", "resume_run"]
 
 _HASH_LENGTH = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class PastRun:
-    """What became of a run: its status, its plan, its input and the outputs of its completed tasks, as JSON."""
-
-    status: RunStatus
-    plan: Plan | None
-    input: bytes | None
-    outputs: Mapping[str, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,45 +44,6 @@ class Resumption:
     def kept(self) -> tuple[str, ...]:
         """The tasks whose outputs are kept, in the order of the plan."""
         return tuple(each.task for each in self.decided if each.verdict is Verdict.KEPT)
-
-
-async def read_past(client: Client, run: RunSummary) -> PastRun:
-    """Fetch what became of a run, along all its lives, and whether it was resumed already."""
-    fold, values = Fold(run.workflow_id), _Values()
-    async for event in read_events(client, run.workflow_id, run.run_id, with_values=True):
-        fold.apply(event)
-        values.apply(event)
-    status = await with_successor(client, fold.status(datetime.now(UTC)))
-    return PastRun(status=status, plan=fold.plan, input=values.input, outputs=values.outputs)
-
-
-class _Values:
-    """Collects the input and the outputs of a run from its events."""
-
-    def __init__(self) -> None:
-        self.input: bytes | None = None
-        self.outputs = dict[str, bytes]()
-        self._tasks = dict[int, str]()
-
-    def apply(self, event: RunEvent) -> None:
-        match event:
-            case RunBegan():
-                self.outputs = {**(self.outputs if event.is_continued else {}), **event.outputs}
-                self.input = event.input
-                self._tasks.clear()
-            case TaskQueued():
-                self._tasks[event.key] = event.task
-                self.outputs.pop(event.task, None)
-            case TaskEnded(outcome=Outcome.COMPLETED):
-                self._add(self._tasks[event.key], event.output)
-            case DecidedByHand(decision=Decision.SKIP) if event.task is not None:
-                self._add(event.task, event.output)
-            case _:
-                pass
-
-    def _add(self, task: str, output: bytes | None) -> None:
-        if output is not None:
-            self.outputs[task] = output
 
 
 def prepare_resume(
@@ -241,21 +179,3 @@ def _start_arguments(resumption: Resumption) -> StartArguments:
     frontier = wire.Frontier(completed=resumption.kept, outputs=needed)
     begin = Begin(frontier=frontier, outputs=wire.bytes_value(pack(outputs[name] for name in needed)))
     return start_arguments(resumption.plan, resumption.past.input, begin)
-
-
-async def with_successor(client: Client, status: RunStatus) -> RunStatus:
-    """Add which run resumed this one, if it has ended and one did."""
-    if status.is_open or status.state is RunState.COMPLETED:
-        return status
-    return replace(status, resumed_as=await find_successor(client, status.workflow_id, status.run_id))
-
-
-async def find_successor(client: Client, workflow_id: str, run_id: str) -> str | None:
-    """Return the run id of the run that resumed this one, the newest if there are several."""
-    newest, found = None, None
-    async for execution in client.list_workflows(f"WorkflowId = {quoted(workflow_id)}"):
-        memo = await execution.memo()
-        is_later = newest is None or execution.start_time > newest
-        if memo.get(wire.MEMO_RESUMED_FROM) == run_id and is_later:
-            newest, found = execution.start_time, execution.run_id
-    return found
