@@ -18,6 +18,7 @@ __all__ = ["cli", "end", "main", "run"]
 _COMMANDS = {
     "dev": CommandPlace(place="moose_lib.cli.commands.dev:dev"),
     "workflow": CommandPlace(place="moose_lib.cli.commands.workflow:workflow", aliases=("w",)),
+    "logs": CommandPlace(place="moose_lib.cli.commands.logs:logs"),
     "check": CommandPlace(place="moose_lib.cli.commands.check:check"),
     "worker": CommandPlace(place="moose_lib.cli.commands.worker:worker"),
     "completion": CommandPlace(place="moose_lib.cli.commands.completion:completion"),
@@ -27,6 +28,7 @@ Start here:
   moose-cli dev app.py                       engine, worker and UI for one file
   moose-cli workflow run NAME --wait         run a workflow and watch its tasks
   moose-cli workflow status NAME             every task of the latest run
+  moose-cli logs NAME                        what its tasks printed and logged
 
 \b
 Exit codes:

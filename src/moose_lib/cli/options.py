@@ -12,7 +12,7 @@ import click
 
 from moose_lib.cli.output import Output
 
-__all__ = ["Target", "json_option", "pass_output", "target_options"]
+__all__ = ["Target", "json_option", "long_target_options", "pass_output", "target_options"]
 
 _Command = Callable[..., Any]  # Any: a command's parameters are its options
 
@@ -35,7 +35,15 @@ class Target:
 
 def target_options(command: _Command) -> _Command:
     """Add the options that make a `Target`, and hand it over as `target`."""
+    return _with_target(command, "-f", "--file")
 
+
+def long_target_options(command: _Command) -> _Command:
+    """Do the same where `-f` means something else."""
+    return _with_target(command, "--file")
+
+
+def _with_target(command: _Command, *file_names: str) -> _Command:
     @functools.wraps(command)
     def with_target(*args: Any, file: Path | None, **options: Any) -> Any:  # Any: as above
         overrides = {key: value for name, key in _KEYS.items() if (value := options.pop(name)) is not None}
@@ -45,7 +53,7 @@ def target_options(command: _Command) -> _Command:
         click.option("--task-queue", metavar="NAME", help="The queue the workers work for (default: moose)."),
         click.option("--namespace", metavar="NAME", help="Temporal's namespace."),
         click.option("--address", metavar="HOST:PORT", help="Temporal's address (default: what the settings say)."),
-        click.option("-f", "--file", type=_FILE, help="A file with workflows, instead of a project folder."),
+        click.option(*file_names, type=_FILE, help="A file with workflows, instead of a project folder."),
     ):
         with_target = option(with_target)
     return with_target

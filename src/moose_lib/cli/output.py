@@ -30,6 +30,11 @@ class Output:
     def __init__(self, *, is_json: bool = False, has_color: bool = True) -> None:
         self.is_json = is_json
         self._has_color = has_color
+        self._indent: int | None = 2
+
+    def use_lines(self) -> None:
+        """Print each JSON document on one line: with `--json` this command prints JSON Lines."""
+        self._indent = None
 
     @property
     def is_live(self) -> bool:
@@ -52,8 +57,8 @@ class Output:
                 _print(line, sys.stdout)
 
     def document(self, value: Json) -> None:
-        """Print the JSON document, once per command."""
-        _print(json.dumps(value, indent=2, ensure_ascii=False), sys.stdout)
+        """Print the JSON document, once per command, or once per line of JSON Lines."""
+        _print(json.dumps(value, indent=self._indent, ensure_ascii=False), sys.stdout)
 
     def talk(self, *lines: str) -> None:
         """Print lines for people only."""

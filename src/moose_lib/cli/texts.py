@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["clock_text", "duration_text", "json_time", "local_text", "seconds"]
+__all__ = ["clock_text", "duration_text", "instant_text", "json_time", "local_text", "seconds"]
 
 
 def duration_text(duration: timedelta | None) -> str:
@@ -28,6 +28,12 @@ def clock_text(time: datetime) -> str:
 def local_text(time: datetime) -> str:
     """The local date and time."""
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def instant_text(seconds_since_1970: float) -> str:
+    """The local date and time, to the millisecond."""
+    time = datetime.fromtimestamp(seconds_since_1970, UTC).astimezone()
+    return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
 
 
 def json_time(time: datetime | None) -> str | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.logs.allowance import Allowance
 from moose_lib.logs.attribution import FIELDS, run_of
-from moose_lib.logs.lines import OWN_LOGGER, Level, Line, level_of
+from moose_lib.logs.lines import OWN_LOGGER, PRINT, Level, Line, level_of
 from moose_lib.logs.streams import PrintStream
 
 __all__ = ["Capture", "CaptureHandler", "Deliver"]
@@ -29,6 +29,8 @@ LONGEST: Final = 64 * 1024
 #: Attempts remembered after their end, for threads they left behind.
 _REMEMBERED: Final = 1000
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", *FIELDS}
+#: Lines kept of those that are too many.
+_LAST: Final = 20
 _CALM: Final = ("debug", "info")
 
 
@@ -36,7 +38,7 @@ class Capture:
     """Collects the lines of all attempts; an attempt may write `burst` lines at once, then a hundredth of it a second.
 
     Warnings and errors have an allowance of their own, a tenth of it, so that a flood does not hide them. What is over
-    is dropped and counted, and a line says so.
+    is dropped and counted, and a line says so; the last lines before the end, or before a pause, are kept all the same.
     """
 
     def __init__(self, deliver: Deliver, *, burst: int) -> None:
@@ -83,7 +85,8 @@ class _Attempt:
         self._deliver = deliver
         self._allowance = Allowance(burst)
         self._urgent = Allowance(max(1, burst // 10))
-        self._over, self._lost = 0, 0
+        self._over: deque[Line] = deque(maxlen=_LAST)
+        self._dropped = 0
         self._begun: dict[tuple[PrintStream, int], str] = {}
         self._lock = threading.RLock()
 
@@ -104,8 +107,7 @@ class _Attempt:
         """Add a record."""
         line = _line(self._run, record)
         with self._lock:
-            if self._admits(line.level, len(line.message) + len(line.traceback or "")):
-                self._add(line)
+            self._add(line)
 
     def end(self) -> None:
         """Add what has been begun."""
@@ -121,29 +123,32 @@ class _Attempt:
         level: Level = "info" if stream == "stdout" else "warning"
         for start in range(0, max(len(text), 1), LONGEST):
             piece = text[start : start + LONGEST]
-            if self._admits(level, len(piece)):
-                self._add(Line(time.time(), level, "print", stream, piece, self._run))
-
-    def _admits(self, level: Level, length: int) -> bool:
-        is_admitted = (self._allowance if level in _CALM else self._urgent).admits(length)
-        self._over += not is_admitted
-        return is_admitted
+            self._add(Line(time.time(), level, PRINT, stream, piece, self._run))
 
     def _add(self, line: Line) -> None:
-        if self._over or self._lost:
-            self._tell_dropped()
-        self._lost += not self._deliver(line)
+        allowance = self._allowance if line.level in _CALM else self._urgent
+        if allowance.admits(len(line.message) + (0 if line.traceback is None else len(line.traceback))):
+            if self._over or self._dropped:
+                self._tell_dropped()
+            self._dropped += not self._deliver(line)
+            return
+        self._dropped += len(self._over) == _LAST
+        self._over.append(line)
 
     def _tell_dropped(self) -> None:
-        dropped = self._over + self._lost
-        if not dropped:
-            return
-        text = f"… {dropped:,} {'line' if dropped == 1 else 'lines'} dropped"
-        if self._over:
-            text += f" (an attempt may write {self._allowance}; [logger] burst)"
-        line = Line(time.time(), "warning", OWN_LOGGER, "log", text, self._run, None, {"dropped": dropped})
-        if self._deliver(line):
-            self._over = self._lost = 0
+        """Say how many lines are missing, and go on with the last ones before the gap's end."""
+        over, dropped = list(self._over), self._dropped
+        self._over.clear()
+        self._dropped = 0
+        if dropped:
+            text = f"… {dropped:,} {'line' if dropped == 1 else 'lines'} dropped"
+            text += f" (an attempt may write {self._allowance}; [logger] burst)" if over else ""
+            moment = over[0].time if over else time.time()
+            line = Line(moment, "warning", OWN_LOGGER, "log", text, self._run, None, {"dropped": dropped})
+            if not self._deliver(line):
+                self._dropped = dropped
+        for line in over:
+            self._dropped += not self._deliver(line)
 
 
 class CaptureHandler(logging.Handler):

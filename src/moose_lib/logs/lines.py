@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from moose_lib.dmv2.workflow import RunInfo
+from moose_lib.logs.attribution import TASK_LOGGER
 
 __all__ = [
     "LEVELS",
     "OWN_LOGGER",
+    "PRINT",
     "Level",
     "Line",
     "Stream",
@@ -33,6 +35,9 @@ LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error", "critic
 
 #: Writes what is said about lines, not by tasks.
 OWN_LOGGER: Final = "moose.logs"
+#: The logger of what is printed.
+PRINT: Final = "print"
+_SELF: Final = frozenset({TASK_LOGGER, OWN_LOGGER, PRINT})
 
 
 class Line(NamedTuple):
@@ -56,11 +61,15 @@ def level_of(number: int) -> Level:
 
 
 def whole_text(line: Line) -> str:
-    """Return message, fields and traceback; several lines if the user wrote several."""
+    """Return logger, message, fields and traceback, as far as they say something; several lines if there are several.
+
+    Who prints, or writes to `ctx.logger`, is the task itself.
+    """
     fields = ""
     if line.fields and line.logger != OWN_LOGGER:
         fields = "".join(f" {name}={_shown(value)}" for name, value in line.fields.items())
-    return f"{line.message}{fields}" + ("" if line.traceback is None else f"\n{line.traceback}")
+    logger = "" if line.logger in _SELF else f"{line.logger}: "
+    return f"{logger}{line.message}{fields}" + ("" if line.traceback is None else f"\n{line.traceback}")
 
 
 def tag(run: RunInfo) -> str:

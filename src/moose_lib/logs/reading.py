@@ -13,7 +13,7 @@ from pathlib import Path
 from moose_lib.logs.lines import LEVELS, Level, Line, from_json
 from moose_lib.logs.store import log_files
 
-__all__ = ["Known", "LogReader", "Named", "Wanted", "find_known", "find_named", "last"]
+__all__ = ["Known", "LogReader", "Named", "Wanted", "find_known", "find_named", "has_task", "last"]
 
 _STAMP = "%Y%m%dT%H%M%S.%f"
 
@@ -139,6 +139,11 @@ def find_known(directory: Path) -> Known:
     """Collect the names; reads everything."""
     runs = {(line.run.workflow, line.run.workflow_id) for line in LogReader(directory, Wanted()).read()}
     return Known(workflows=frozenset(it[0] for it in runs), workflow_ids=frozenset(it[1] for it in runs))
+
+
+def has_task(directory: Path, task: str) -> bool:
+    """Tell whether a task of this name has written anything."""
+    return any(LogReader(directory, Wanted(task=task)).read())
 
 
 def last(lines: Iterable[Line], count: int | None) -> Iterable[Line]:

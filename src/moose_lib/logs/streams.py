@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
-import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 from moose_lib.dmv2.workflow import RunInfo
@@ -17,7 +18,7 @@ PrintStream: TypeAlias = Literal["stdout", "stderr"]
 #: Takes what a task has printed, in whatever pieces it came.
 OnText: TypeAlias = Callable[[RunInfo, PrintStream, str], None]
 
-_EMIT: Final = logging.StreamHandler.emit.__code__
+_EMIT: Final = logging.StreamHandler.__dict__["emit"].__code__
 
 
 class TaskStream(io.TextIOBase):
@@ -46,7 +47,7 @@ class TaskStream(io.TextIOBase):
             return self.behind.write(text)
         if self._is_tee:
             self.behind.write(text)
-        if sys._getframe(1).f_code is not _EMIT or not _is_captured(sys._getframe(1).f_locals.get("record")):  # noqa: SLF001  # the one cheap way to know who writes
+        if not _is_captured_anyway(inspect.currentframe()):
             self._on_text(run, self._which, text)
         return len(text)
 
@@ -80,13 +81,17 @@ class TaskStream(io.TextIOBase):
         return getattr(self.behind, name)
 
 
-def _is_captured(record: object) -> bool:
-    """Tell whether a record reaches the root logger, where it is captured."""
-    if not isinstance(record, logging.LogRecord):
+def _is_captured_anyway(frame: FrameType | None) -> bool:
+    """Tell whether `frame` was called by a handler of `logging` for a record that reaches the root logger."""
+    caller = None if frame is None else frame.f_back
+    if caller is None or caller.f_code is not _EMIT:
         return False
-    logger: logging.Logger | None = logging.getLogger(record.name)
-    while logger is not None and logger.parent is not None:
-        if not logger.propagate:
-            return False
+    record = caller.f_locals.get("record")
+    return isinstance(record, logging.LogRecord) and _reaches_capture(record)
+
+
+def _reaches_capture(record: logging.LogRecord) -> bool:
+    logger = logging.getLogger(record.name)
+    while logger.propagate and logger.parent is not None:
         logger = logger.parent
-    return any(getattr(it, "captures_tasks", False) and record.levelno >= it.level for it in logging.root.handlers)
+    return any(getattr(it, "captures_tasks", False) and record.levelno >= it.level for it in logger.handlers)

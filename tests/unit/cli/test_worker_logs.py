@@ -120,7 +120,7 @@ def test_logs_are_tagged_too(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out, err = capsys.readouterr()
     assert re.sub(r"\d\d:\d\d:\d\d", "<time>", out).splitlines() == [
         "<time> INFO [Order/charge #2 1f] by the context amount=5 why='two words'",
-        "<time> WARNING [Order/ship #1 mine] inside 1",
+        "<time> WARNING [Order/ship #1 mine] httpx: inside 1",
         "<time> WARNING [Order/ship #1 mine] second",
     ]
     assert re.sub(r"\d\d:\d\d:\d\d", "<time>", err) == "<time> ERROR outside outside\n"
@@ -165,7 +165,7 @@ def test_a_traceback_follows_its_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
     out, err = capsys.readouterr()
     assert err.endswith("\nKeyError: 'a'\n")
-    assert out.splitlines()[0].endswith("ERROR [Order/charge #2 1f] it broke")
+    assert out.splitlines()[0].endswith("ERROR [Order/charge #2 1f] x: it broke")
     assert out.splitlines()[-1].endswith("ERROR [Order/charge #2 1f] KeyError: 'a'")
     (line,) = kept(tmp_path)
     assert line.traceback is not None
