@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeAlias
 
 from pydantic import BaseModel
@@ -16,13 +17,18 @@ Out = TypeVar("Out", bound=BaseModel | None, default=Any)
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """Which attempt of which task of which run a handler is working for. `attempt` counts from 1."""
+    """Which attempt of which task of which run a handler is working for.
+
+    `attempt` counts from 1. `scheduled_time` is the time that a run of a schedule stands for, also when it started
+    late or was backfilled; `None` for a run that somebody else started.
+    """
 
     workflow: str
     workflow_id: str
     run_id: str
     task: str
     attempt: int
+    scheduled_time: datetime | None = None
 
 
 @dataclass(kw_only=True)
