@@ -21,8 +21,9 @@ from moose_lib import calling
 from moose_lib.engine.attempts import Attempts
 from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, TaskTimedOut, ValueTooLarge
 
-#: Why a task failed: its own exception, its time, its input, its output, the size of a value, its workers, or Temporal.
-Kind = Literal["task", "timeout", "input", "output", "size", "lost", "engine"]
+#: Why a task failed: its own exception, its time, its input, its output, the size of a value, the store of values, its
+#: workers, or Temporal.
+Kind = Literal["task", "timeout", "input", "output", "size", "value", "lost", "engine"]
 
 _FINAL_TRACEBACK: Final = 16 * 1024
 _FINAL_MESSAGE: Final = 4 * 1024

@@ -1,18 +1,14 @@
 """How values become payloads: JSON, and above a threshold a reference into the project's store of values.
 
-Temporal refuses payloads over 2 MiB, and a history is no place for megabytes. The store is a directory of files named
-by what is in them, so a value that is handed on is stored once. Every machine that works for the project must see the
-same directory. This is the only module that knows Temporal's external storage, which is marked experimental.
+Temporal refuses payloads over 2 MiB, and a history is no place for megabytes. The store is a directory, or a bucket on
+S3; it names values by what is in them, so a value that is handed on is stored once. Every machine that works for the
+project must see the same store. Only this module and the drivers beside it (`stored`, `file_store`, `s3_store`) know
+Temporal's external storage, which is marked experimental.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,17 +20,17 @@ from temporalio.converter import (
     DataConverter,
     ExternalStorage,
     StorageDriver,
-    StorageDriverClaim,
-    StorageDriverRetrieveContext,
     StorageDriverSelectContext,
-    StorageDriverStoreContext,
 )
 
 from moose_lib.engine import wire
-from moose_lib.engine.failures import FailureConverter
+from moose_lib.engine.file_store import FileStore
 from moose_lib.engine.packing import INLINE_LIMIT
-from moose_lib.errors import MooseError, ValueTooLarge
+from moose_lib.engine.stored import Driver, Store
+from moose_lib.engine.value_failures import ValueFailureConverter
+from moose_lib.errors import SettingsError, ValueTooLarge
 from moose_lib.project.settings import Settings
+from moose_lib.project.stores import ValuesSettings
 
 #: No input or output may be larger, wherever it is stored.
 VALUE_LIMIT: Final = 64 * 1024 * 1024
@@ -43,26 +39,36 @@ _OBJECT: Final = TypeAdapter(dict[str, object])
 
 _CONVERTERS: Final = tuple(PydanticPayloadConverter().converters.values())
 
-_DIRECTORY: Final = "values"
-
-
-class ValueMissing(MooseError):
-    """A stored value is not there, or is not what was stored."""
-
-    def __init__(self, file: Path, reason: str) -> None:
-        self.file = file
-        hint = "all workers and clients of a project must use the same directory of values"
-        super().__init__(f"the value in {file} {reason}", hint=hint)
-
 
 def data_converter(settings: Settings) -> DataConverter:
-    """The converter of every client and worker of the project."""
-    return converter_for(settings.state_directory / _DIRECTORY)
+    """The converter of every client and worker of the project.
+
+    Raises:
+        SettingsError: values go to S3, and what that needs is not installed.
+    """
+    return converter_for(settings.values_directory, _bucket(settings.values))
 
 
-def converter_for(directory: Path) -> DataConverter:
-    """The converter that keeps large values in `directory`."""
-    driver = FileDriver(directory)
+def _bucket(values: ValuesSettings) -> Store | None:
+    if values.url is None:
+        return None
+    try:
+        from moose_lib.engine.s3_store import S3Store  # what it needs is installed only where it is used
+    except ImportError as error:
+        raise SettingsError(
+            f"[values] url is {values.url}, which needs boto3: {error}", hint="pip install 'moose-workflows[s3]'"
+        ) from error
+    return S3Store(values.url, endpoint_url=values.endpoint_url, region=values.region)
+
+
+def converter_for(directory: Path, bucket: Store | None = None) -> DataConverter:
+    """The converter that keeps large values in `directory`, or in `bucket` if there is one.
+
+    Values that were stored before there was a bucket are still read from the directory.
+    """
+    files = Driver("moose-files", FileStore(directory))
+    driver = files if bucket is None else Driver("moose-s3", bucket)
+    drivers = dict.fromkeys([files, driver])
 
     def select(context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
         del context
@@ -71,8 +77,8 @@ def converter_for(directory: Path) -> DataConverter:
 
     return DataConverter(
         payload_converter_class=_ValueConverter,
-        failure_converter_class=FailureConverter,
-        external_storage=ExternalStorage(drivers=[driver], driver_selector=select, payload_size_threshold=0),
+        failure_converter_class=ValueFailureConverter,
+        external_storage=ExternalStorage(drivers=[*drivers], driver_selector=select, payload_size_threshold=0),
     )
 
 
@@ -92,74 +98,6 @@ class _ValueConverter(CompositePayloadConverter):
 
     def __init__(self) -> None:
         super().__init__(*_CONVERTERS)
-
-
-class FileDriver(StorageDriver):
-    """Payloads as files named by their SHA-256; what is there once is complete and stays."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def name(self) -> str:
-        """The name in the references; never changes."""
-        return "moose-files"
-
-    def type(self) -> str:
-        """The kind of driver in the references; never changes."""
-        return "moose-files"
-
-    async def store(self, context: StorageDriverStoreContext, payloads: Sequence[Payload]) -> list[StorageDriverClaim]:
-        """Store each payload, and return where."""
-        del context  # values are shared between runs
-        return [await asyncio.to_thread(self._store, payload) for payload in payloads]
-
-    async def retrieve(
-        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
-    ) -> list[Payload]:
-        """Read payloads back; raises ValueMissing."""
-        del context
-        return [await asyncio.to_thread(self._retrieve, claim.claim_data) for claim in claims]
-
-    def _store(self, payload: Payload) -> StorageDriverClaim:
-        data = payload.SerializeToString(deterministic=True)
-        digest = hashlib.sha256(data).hexdigest()
-        file = self._file(digest)
-        if not file.exists():
-            _write_whole(file, data)
-        return StorageDriverClaim(claim_data={"sha256": digest, "size": str(len(data))})
-
-    def _retrieve(self, claim: Mapping[str, str]) -> Payload:
-        file = self._file(claim["sha256"])
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise ValueMissing(file, f"cannot be read: {error.strerror}") from error
-        if hashlib.sha256(data).hexdigest() != claim["sha256"]:
-            raise ValueMissing(file, "is damaged: its content does not have the recorded SHA-256")
-        return Payload.FromString(data)
-
-    def _file(self, digest: str) -> Path:
-        return self._directory / digest[:2] / digest
-
-
-def _write_whole(file: Path, data: bytes) -> None:
-    """Write so that a crash or a second writer never leaves a part: aside, synced, renamed."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(dir=file.parent, prefix=".")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(aside).replace(file)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _largest_field(data: bytes) -> str | None:

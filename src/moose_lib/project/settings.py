@@ -21,6 +21,7 @@ from moose_lib.project import layers
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.running import STATE_DIRECTORY
+from moose_lib.project.stores import ValuesSettings
 from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
 
 _SECRETS = frozenset({"api_key"})
@@ -35,6 +36,10 @@ _OPTIONAL_TEXTS = frozenset(
         "client_key",
         "ca_cert",
         "api_key",
+        "directory",
+        "url",
+        "endpoint_url",
+        "region",
     }
 )
 
@@ -128,6 +133,7 @@ class Settings(_Section):
     worker: WorkerSettings = WorkerSettings()
     dev: DevSettings = DevSettings()
     logger: LoggerSettings = LoggerSettings()
+    values: ValuesSettings = ValuesSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
     temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
@@ -139,12 +145,18 @@ class Settings(_Section):
         """`.moose/` of the project: all that Moose writes there itself."""
         return self.root / STATE_DIRECTORY
 
+    @property
+    def values_directory(self) -> Path:
+        """Where large values are kept as files."""
+        return self.values.directory or self.state_directory / "values"
 
-_SECTIONS: Mapping[str, type[_Section]] = {
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
     "temporal_config": TemporalSettings,
     "worker": WorkerSettings,
     "dev": DevSettings,
     "logger": LoggerSettings,
+    "values": ValuesSettings,
 }
 _NAMES = Names(
     top=frozenset({"language", "source_dir"}),
@@ -209,9 +221,13 @@ def _build(root: Path, merged: Layer, temporal: Layer, flag_environment: Mapping
     data["flag_environment"] = flag_environment
     data["sources"] = {key: found.source for key, found in [*given.items(), *temporal.items()]}
     try:
-        return Settings.model_validate(data, context=root)
+        settings = Settings.model_validate(data, context=root)
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False), given) from None
+    if settings.values.directory is not None and settings.values.url is not None:
+        places = [f"{key} (from {given[f'values.{key}'].source})" for key in ("directory", "url")]
+        raise SettingsError(f"[values] has two places: {' and '.join(places)}", hint='to unset one: directory = ""')
+    return settings
 
 
 def _is_blank(key: str, value: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from moose_lib.engine import wire
-from moose_lib.engine.payloads import ValueMissing, check_size, converter_for
-from moose_lib.errors import ValueTooLarge
+from moose_lib.engine.payloads import check_size, converter_for, data_converter
+from moose_lib.engine.value_failures import ValueMissing
+from moose_lib.errors import SettingsError, StoreUnreachable, ValueTooLarge
+from moose_lib.project.settings import load_settings
 
 LARGE = wire.json_value(b'"' + b"x" * 300_000 + b'"')
 
@@ -47,10 +51,47 @@ async def test_a_small_value_may_be_sent_by_reference(tmp_path: Path) -> None:
 async def test_a_missing_value_names_its_file(tmp_path: Path) -> None:
     """Another machine, another directory: the error says which file, and what must be so."""
     payloads = await converter_for(tmp_path / "here").encode([LARGE])
-    with pytest.raises(ValueMissing, match="No such file") as caught:
+    with pytest.raises(ValueMissing, match=r"a value cannot be read: .* is not there") as caught:
         await decoded(tmp_path / "there", payloads)
-    assert caught.value.file.parent.parent == tmp_path / "there"
+    assert Path(caught.value.place).parent.parent == tmp_path / "there"
     assert caught.value.hint is not None
+    assert caught.value.non_retryable
+
+
+async def test_a_file_that_cannot_be_read_now_is_tried_again(tmp_path: Path) -> None:
+    """A network drive that hangs is not a lost value."""
+    payloads = await converter_for(tmp_path).encode([LARGE])
+    [file] = files_in(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(StoreUnreachable, match="cannot be read: Is a directory"):
+        await decoded(tmp_path, payloads)
+
+
+async def test_a_value_that_is_used_again_is_as_young_as_a_new_one(tmp_path: Path) -> None:
+    """Who deletes files by their age hits none of an open run's that is younger than that."""
+    await converter_for(tmp_path).encode([LARGE])
+    [file] = files_in(tmp_path)
+    os.utime(file, (1, 1))
+    await converter_for(tmp_path).encode([LARGE])
+    assert file.stat().st_mtime > 1000
+
+
+async def test_the_settings_say_where_values_go(tmp_path: Path) -> None:
+    """Relative to the project."""
+    (tmp_path / "moose.config.toml").write_text('[values]\ndirectory = "shared/values"\n')
+    await data_converter(load_settings(tmp_path)).encode([LARGE])
+    assert len(files_in(tmp_path / "shared" / "values")) == 1
+
+
+def test_s3_without_boto3_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is stored."""
+    (tmp_path / "moose.config.toml").write_text('[values]\nurl = "s3://bucket/shop"\n')
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "moose_lib.engine.s3_store", raising=False)
+    with pytest.raises(SettingsError, match=r"\[values\] url is s3://bucket/shop, which needs boto3") as caught:
+        data_converter(load_settings(tmp_path))
+    assert caught.value.hint == "pip install 'moose-workflows[s3]'"
 
 
 async def test_a_damaged_value_is_found_out(tmp_path: Path) -> None:
@@ -69,7 +110,7 @@ async def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreUnreachable, match=r"cannot be written to .*: No space left"):
         await converter_for(tmp_path).encode([LARGE])
     assert files_in(tmp_path) == []
 
