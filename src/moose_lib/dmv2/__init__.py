@@ -1,15 +1,35 @@
-"""The declarations: tasks, workflows and their configuration."""
+"""The declarations: tasks and workflows, tables and endpoints, and their configuration."""
 
+from moose_lib.dmv2.ingest import (
+    IngestApi,
+    IngestConfig,
+    IngestConfigWithDestination,
+    IngestPipeline,
+    IngestPipelineConfig,
+)
+from moose_lib.dmv2.olap import OlapConfig, OlapTable
 from moose_lib.dmv2.outcome import RunOutcome
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.schedule import Schedule
+from moose_lib.dmv2.streams import DeadLetterModel, DeadLetterQueue, Stream, StreamConfig
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
 __all__ = [
+    "DeadLetterModel",
+    "DeadLetterQueue",
+    "IngestApi",
+    "IngestConfig",
+    "IngestConfigWithDestination",
+    "IngestPipeline",
+    "IngestPipelineConfig",
+    "OlapConfig",
+    "OlapTable",
     "RetryLater",
     "RunInfo",
     "RunOutcome",
     "Schedule",
+    "Stream",
+    "StreamConfig",
     "Task",
     "TaskConfig",
     "TaskContext",

@@ -12,14 +12,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from moose_lib.errors import Fault, InvalidDefinition, Location
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from moose_lib.dmv2.ingest import IngestApi
+    from moose_lib.dmv2.olap import OlapTable
+    from moose_lib.dmv2.streams import Stream
     from moose_lib.dmv2.workflow import Workflow
 
 _workflows: dict[str, Workflow] = {}
+#: By name, or name and version: `Clicks`, `Clicks_1_2`.
+_tables: dict[str, OlapTable[Any]] = {}  # Any: each has a model of its own
+_streams: dict[str, Stream[Any]] = {}  # Any: as above
+_ingest_apis: dict[str, IngestApi[Any]] = {}  # Any: as above
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,16 @@ def registered_workflows() -> dict[str, Workflow]:
     return _workflows
 
 
+def registered_tables() -> dict[str, OlapTable[Any]]:  # Any: each has a model of its own
+    """The live registry, by name and version."""
+    return _tables
+
+
+def registered_ingest_apis() -> dict[str, IngestApi[Any]]:  # Any: as above
+    """The live registry, by name and version."""
+    return _ingest_apis
+
+
 def register(workflow: Workflow, faults: list[Fault]) -> None:
     """Add a workflow to the registry, unless it has faults.
 
@@ -54,6 +73,51 @@ def register(workflow: Workflow, faults: list[Fault]) -> None:
     else:
         collected.workflows.append(workflow)
         _workflows.setdefault(workflow.name, workflow)
+
+
+def register_table(table: OlapTable[Any], faults: list[Fault]) -> None:
+    """Add a table.
+
+    Raises:
+        InvalidDefinition: there are faults, its name in this version being taken among them, and nobody collects them.
+    """
+    _add(_tables, table, "table", faults)
+
+
+def register_stream(stream: Stream[Any], faults: list[Fault]) -> None:
+    """Add a stream; as `register_table`."""
+    _add(_streams, stream, "stream", faults)
+
+
+def register_ingest_api(api: IngestApi[Any], faults: list[Fault]) -> None:
+    """Add an endpoint; as `register_table`."""
+    _add(_ingest_apis, api, "ingest", faults)
+
+
+_Declared = TypeVar("_Declared", bound="OlapTable[Any] | Stream[Any] | IngestApi[Any]")
+
+
+def _add(registry: dict[str, _Declared], it: _Declared, kind: str, faults: list[Fault]) -> None:
+    earlier = registry.get(it.key)
+    if earlier is not None and earlier.location != it.location:  # the same line again is a reloaded module
+        text = f"{kind} {it.key!r} is declared twice: here and at {earlier.location}"
+        faults.append(
+            Fault(code="duplicate", message=text, location=it.location, hint="give one another name or version")
+        )
+    report(faults)
+    if not faults:
+        registry[it.key] = it
+
+
+def versioned(name: str, version: str | None) -> str:
+    """Name and version as one name: `Clicks`, `Clicks_1_2`."""
+    return name if version is None else f"{name}_{version.replace('.', '_')}"
+
+
+def clear() -> None:
+    """Forget everything that was declared."""
+    for registry in (_workflows, _tables, _streams, _ingest_apis):
+        registry.clear()
 
 
 @contextmanager

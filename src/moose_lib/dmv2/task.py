@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 from pydantic import BaseModel
 
 from moose_lib.dmv2 import _registry, _retry_rules, _rules
+from moose_lib.dmv2._typed import TypedAlias, alias
 from moose_lib.dmv2.context import CancelHandler, Handler, In, Out, TaskContext
 from moose_lib.dmv2.signature import (
     ANYTHING,
@@ -90,9 +91,8 @@ class Task(Generic[In, Out]):
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, models: object) -> _TypedTask:
-            arguments = models if isinstance(models, tuple) else (models,)
-            return _TypedTask(cls, arguments)
+        def __class_getitem__(cls, models: object) -> TypedAlias:
+            return alias(cls, models)
 
     def __init__(
         self,
@@ -230,14 +230,3 @@ def wrapping(value: object, models: str = "In, Out") -> str | None:
 
 def _listed(tasks: object) -> list[object] | tuple[object, ...]:
     return cast("list[object]", tasks) if isinstance(tasks, list | tuple) else ()  # of anything
-
-
-class _TypedTask(types.GenericAlias):
-    """`Task[In, Out]`: calling it makes the task.
-
-    A task needs its models while it is made; typing's own alias tells them only afterwards.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # Any: forwards whatever Task takes
-        make: Any = self.__origin__  # Any: declared as any type, it is Task
-        return make(*args, t=self.__args__, **kwargs)

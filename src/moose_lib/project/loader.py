@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from moose_lib.dmv2 import _registry
 from moose_lib.dmv2.workflow import Workflow
 from moose_lib.errors import Fault, ImportFailed, InvalidDefinition, ProjectNotFound, SettingsError
 from moose_lib.plan.build import try_compile
+from moose_lib.plan.endpoints import Endpoint, TablePlan, compile_tables, try_compile_endpoints
 from moose_lib.plan.model import Plan
 from moose_lib.project.settings import Settings, load_settings
 
@@ -42,11 +43,13 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedProject:
-    """A project whose code has been imported: its workflows and their plans, both by name."""
+    """A project whose code has been imported: its workflows and their plans, its tables, all by name; its endpoints."""
 
     project: Project
     workflows: Mapping[str, Workflow]
     plans: Mapping[str, Plan]
+    tables: Mapping[str, TablePlan] = field(default_factory=dict[str, TablePlan])
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 def find_project(
@@ -91,16 +94,18 @@ def load_project(project: Project) -> LoadedProject:
         ImportFailed: the code raises at import; carries the user's traceback, and the faults declared before.
         InvalidDefinition: with all faults of all workflows, in the order of the code.
     """
-    _registry.registered_workflows().clear()
+    _registry.clear()
     with _registry.collect() as declared:
         _import(project, declared.faults)
     workflows = dict(_registry.registered_workflows())
     namesakes = [it for it in declared.workflows if workflows.get(it.name, it) is not it]
     plans, compiled = try_compile([*workflows.values(), *namesakes])
-    faults = list(dict.fromkeys([*declared.faults, *_further(declared.faults, compiled)]))
+    endpoints, clashes = try_compile_endpoints(_registry.registered_ingest_apis().values())
+    faults = list(dict.fromkeys([*declared.faults, *_further(declared.faults, compiled), *clashes]))
     if faults:
         raise InvalidDefinition(sorted(faults, key=_position))
-    return LoadedProject(project=project, workflows=workflows, plans=plans)
+    tables = compile_tables(_registry.registered_tables().values())
+    return LoadedProject(project=project, workflows=workflows, plans=plans, tables=tables, endpoints=endpoints)
 
 
 def _further(declared: list[Fault], compiled: list[Fault]) -> list[Fault]:

@@ -1,0 +1,124 @@
+"""Tables: where the records of a data model are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+
+from pydantic import BaseModel
+from typing_extensions import TypeVar
+
+from moose_lib.dmv2 import _ingest_rules, _registry
+from moose_lib.dmv2._rules import Finding
+from moose_lib.dmv2._typed import TypedAlias, alias, data_model
+from moose_lib.errors import Fault, Location
+
+_ENGINE = re.compile(
+    r"(Replicated|Shared)?(Replacing|Summing|Aggregating|Collapsing|VersionedCollapsing)?MergeTree(\(.*\))?"
+)
+
+LifeCycle: TypeAlias = Literal["FULLY_MANAGED", "DELETION_PROTECTED", "EXTERNALLY_MANAGED"]
+
+M = TypeVar("M", bound=BaseModel, default=Any)
+
+
+@dataclass(frozen=True)
+class OlapConfig:
+    """How a table keeps its rows.
+
+    The default store, SQLite, uses `order_by_fields` (an index), `version` and `life_cycle`; ClickHouse uses all of it.
+
+    Attributes:
+        order_by_fields: fields by which rows are sorted, the most selective last; ClickHouse's primary key.
+        order_by_expression: the same as an SQL expression, instead of fields.
+        partition_by: SQL expression, as "toYYYYMM(created_at)".
+        sample_by_expression: SQL expression for ClickHouse's SAMPLE BY.
+        primary_key_expression: SQL expression, where the primary key is not the order.
+        engine: a MergeTree engine, as "ReplacingMergeTree(updated_at)"; unset: "MergeTree".
+        version: "1.2" makes a table `Name_1_2` of its own.
+        ttl: SQL expression after which rows go, as "created_at + INTERVAL 90 DAY".
+        cluster: ClickHouse cluster on which the table is made.
+        database: ClickHouse database, if not the configured one.
+        settings: ClickHouse settings of the table.
+        metadata: anything; shown by `moose-cli ls --json`.
+        life_cycle: "FULLY_MANAGED": made and migrated; "DELETION_PROTECTED": the same, as nothing is ever dropped;
+            "EXTERNALLY_MANAGED": it is there already and never touched. Unset: "FULLY_MANAGED".
+        indexes, projections, seed_filter: not supported, and refused rather than ignored.
+    """
+
+    order_by_fields: list[str] = field(default_factory=list[str])
+    order_by_expression: str | None = None
+    partition_by: str | None = None
+    sample_by_expression: str | None = None
+    primary_key_expression: str | None = None
+    engine: str | None = None
+    version: str | None = None
+    ttl: str | None = None
+    cluster: str | None = None
+    database: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: Mapping[str, Any] | None = None  # Any: JSON
+    life_cycle: LifeCycle | None = None
+    indexes: list[Any] = field(default_factory=list[Any])  # Any: refused
+    projections: list[Any] = field(default_factory=list[Any])  # Any: refused
+    seed_filter: Any = None  # Any: refused
+
+
+class OlapTable(Generic[M]):
+    """A table for the records of one model; `OlapTable[M](name, OlapConfig(…))`.
+
+    Raises:
+        InvalidDefinition: the name, the model or a setting is wrong, or the name is taken in this version.
+
+    Example:
+        clicks = OlapTable[Click]("Clicks", OlapConfig(order_by_fields=["user_id", "at"]))
+    """
+
+    name: str
+    config: OlapConfig
+    model_type: type[BaseModel] | None
+    location: Location
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, models: object) -> TypedAlias:
+            return alias(cls, models)
+
+    def __init__(self, name: str, config: OlapConfig | None = None, *, t: tuple[object, ...] = ()) -> None:
+        self.name = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  # users' names are not type-checked
+        self.config = config if isinstance(config, OlapConfig) else OlapConfig()
+        self.location = _registry.caller_location()
+        self.model_type, found = data_model("OlapTable", t)
+        found += _ingest_rules.name_findings(name)
+        if config is not None and not isinstance(config, OlapConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+            found.append(("bad-config", f"config is {config!r}, which is not an OlapConfig", "write OlapConfig(…)"))
+        found += _findings(self.config, self.model_type)
+        _registry.register_table(self, [self._fault(*finding) for finding in found])
+
+    @property
+    def key(self) -> str:
+        """Name and version as the name of a table: `Clicks`, `Clicks_1_2`."""
+        return _registry.versioned(self.name, self.config.version)
+
+    def _fault(self, code: str, text: str, hint: str | None) -> Fault:
+        return Fault(code=code, message=f"table {self.name!r}: {text}", hint=hint, location=self.location)
+
+
+def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding]:
+    """What is wrong with a table's settings."""
+    found = _ingest_rules.version_findings(config.version)
+    if config.order_by_fields and config.order_by_expression is not None:
+        found.append(("bad-order", "has both order_by_fields and order_by_expression", "leave one of them out"))
+    known = list(model.model_fields) if model is not None else config.order_by_fields
+    for name in config.order_by_fields:
+        if name not in known:
+            found.append(("bad-order", f"order_by_fields has {name!r}, the model has {', '.join(known)}", None))
+    if config.engine is not None and _ENGINE.fullmatch(config.engine) is None:
+        hint = 'as "MergeTree" or "ReplacingMergeTree(updated_at)"'
+        found.append(("bad-engine", f"engine {config.engine!r} is not of the MergeTree family", hint))
+    for name in ("indexes", "projections", "seed_filter"):
+        if getattr(config, name):
+            found.append(("not-supported", f"{name} is not supported", "create it in ClickHouse by hand"))
+    return found

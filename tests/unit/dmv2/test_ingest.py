@@ -1,0 +1,193 @@
+"""Declaring tables and endpoints: what becomes of it, and every mistake at its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from moose_lib import (
+    DeadLetterModel,
+    DeadLetterQueue,
+    IngestApi,
+    IngestConfig,
+    IngestConfigWithDestination,
+    IngestPipeline,
+    IngestPipelineConfig,
+    InvalidDefinition,
+    OlapConfig,
+    OlapTable,
+    Stream,
+    StreamConfig,
+)
+from moose_lib.dmv2 import _registry
+from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
+
+
+class Click(BaseModel):
+    user_id: str
+    at: int
+
+
+class Other(BaseModel):
+    name: str
+
+
+@pytest.fixture(autouse=True)
+def empty_registries() -> Iterator[None]:
+    _registry.clear()
+    yield
+    _registry.clear()
+
+
+def fault_of(declare: Callable[[], object]) -> str:
+    with pytest.raises(InvalidDefinition) as caught:
+        declare()
+    (fault,) = caught.value.faults
+    assert fault.location is not None
+    assert fault.location.file == __file__
+    return fault.message
+
+
+def test_a_pipeline_is_an_endpoint_a_table_and_dead_letters() -> None:
+    clicks = IngestPipeline[Click]("Clicks", IngestPipelineConfig(table=OlapConfig(order_by_fields=["user_id"])))
+
+    assert clicks.get_table().model_type is Click
+    assert clicks.get_table().config.order_by_fields == ["user_id"]
+    assert clicks.get_stream().config.destination is clicks.table
+    assert clicks.get_dead_letter_queue().name == "ClicksDeadLetterQueue"
+    assert clicks.get_ingest_api().path == "ingest/Clicks"
+    (endpoint,), faults = try_compile_endpoints(_registry.registered_ingest_apis().values())
+    assert faults == []
+    assert (endpoint.name, endpoint.key, endpoint.model) == ("Clicks", "Clicks", Click)
+    assert endpoint.table == compile_tables(_registry.registered_tables().values())["Clicks"]
+    assert endpoint.has_dead_letters
+
+
+def test_versions_stand_beside_each_other() -> None:
+    first = IngestPipeline[Click]("Clicks", IngestPipelineConfig(version="1.0"))
+    second = IngestPipeline[Click]("Clicks", IngestPipelineConfig(version="1.2", dead_letter_queue=False))
+
+    assert first.get_ingest_api().path == "ingest/Clicks/1.0"
+    assert second.get_table().key == "Clicks_1_2"
+    endpoints, _ = try_compile_endpoints(_registry.registered_ingest_apis().values())
+    assert [(it.key, it.table.name, it.has_dead_letters) for it in endpoints] == [
+        ("Clicks_1_0", "Clicks_1_0", True),
+        ("Clicks_1_2", "Clicks_1_2", False),
+    ]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stream_is_fine_either_way(stream: bool) -> None:
+    clicks = IngestPipeline[Click]("Clicks", IngestPipelineConfig(stream=stream))
+
+    assert (clicks.stream is not None) is stream
+    assert clicks.get_ingest_api().config.table is clicks.table
+
+
+def test_parts_that_were_not_asked_for_are_not_there() -> None:
+    config = IngestPipelineConfig(ingest=False, stream=False, table=False, dead_letter_queue=False)
+    nothing = IngestPipeline[Click]("Clicks", config)
+
+    for get in (nothing.get_table, nothing.get_stream, nothing.get_ingest_api, nothing.get_dead_letter_queue):
+        with pytest.raises(ValueError, match="pipeline 'Clicks' has no"):
+            get()
+
+
+def test_an_endpoint_can_be_declared_by_itself_also_the_existing_way() -> None:
+    table = OlapTable[Click]("Clicks")
+    refused = DeadLetterQueue[Click]("Refused")
+    stream = Stream[Click]("Clicks", StreamConfig(destination=table, default_dead_letter_queue=refused))
+
+    plain = IngestApi[Click]("Plain", IngestConfig(table=table, path="/shop/clicks/", strict=True))
+    theirs = IngestApi[Click]("Theirs", IngestConfigWithDestination(destination=stream, version="2"))
+
+    assert (plain.path, theirs.path) == ("ingest/shop/clicks", "ingest/Theirs/2")
+    assert theirs.config.table is table
+    assert theirs.config.dead_letter_queue is refused
+
+
+def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
+    config = IngestPipelineConfig(
+        version="3", path="a/b", metadata={"team": "web"}, table=OlapConfig(version="9"), ingest_api=IngestConfig()
+    )
+    clicks = IngestPipeline[Click]("Clicks", config)
+
+    assert clicks.get_table().config.version == "3"
+    assert clicks.get_ingest_api().path == "ingest/a/b/3"
+    assert clicks.get_ingest_api().config.metadata == {"team": "web"}
+
+
+@pytest.mark.parametrize(
+    ("declare", "text"),
+    [
+        (lambda: IngestPipeline[Click]("no good"), "pipeline 'no good': the name has characters"),
+        (lambda: IngestPipeline[int]("A"), "pipeline 'A': <class 'int'> is not a Pydantic model"),  # type: ignore[type-var]  # pyright: ignore[reportInvalidTypeArguments]
+        (lambda: IngestPipeline("A"), "pipeline 'A': the model is missing"),
+        (lambda: IngestPipeline[Click]("A", OlapConfig()), "which is not an IngestPipelineConfig"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: OlapTable[Click]("A", IngestConfig()), "which is not an OlapConfig"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: OlapTable[Click]("A", OlapConfig(order_by_fields=["when"])), "order_by_fields has 'when'"),
+        (lambda: OlapTable[Click]("A", OlapConfig(order_by_fields=["at"], order_by_expression="at")), "has both"),
+        (lambda: OlapTable[Click]("A", OlapConfig(engine="Memory")), "engine 'Memory' is not of the MergeTree family"),
+        (lambda: OlapTable[Click]("A", OlapConfig(version="v1")), "version 'v1' is not like '1' or '1.2'"),
+        (lambda: OlapTable[Click]("A", OlapConfig(indexes=["x"])), "indexes is not supported"),
+        (lambda: OlapTable[Click](""), "the name is empty"),
+        (lambda: OlapTable[Click]("a" * 101), "the name has 101 characters, the limit is 100"),
+        (lambda: IngestApi[Click]("A", IngestConfig()), "its records would go nowhere"),
+        (lambda: IngestApi[Click]("A", OlapConfig()), "which is not an IngestConfig"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Other]("T"))), "its table 'T' takes Other"),
+        (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a b")), "path 'a b' is not"),
+        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(table=False)), "its records would go nowhere"),
+        (lambda: Stream[Click]("A", StreamConfig(schema_config={})), "schema_config needs a schema registry"),
+    ],
+)
+def test_a_mistake_is_told_at_its_line(declare: Callable[[], object], text: str) -> None:
+    assert text in fault_of(declare)
+
+
+@pytest.mark.parametrize("verb", ["add_transform", "add_consumer", "set_multi_transform"])
+def test_what_needs_a_broker_is_refused(verb: str) -> None:
+    stream = Stream[Click]("Clicks")
+    call: Any = getattr(stream, verb)  # Any: all of them take anything
+
+    assert f"{verb}() is not supported" in fault_of(lambda: call(stream, print))
+
+
+def test_a_name_is_declared_once() -> None:
+    OlapTable[Click]("Clicks")
+
+    assert "table 'Clicks' is declared twice: here and at" in fault_of(lambda: OlapTable[Click]("Clicks"))
+
+
+def test_the_same_line_may_declare_again() -> None:
+    """A reloaded module, or a notebook cell that is run twice."""
+    tables = [OlapTable[Click]("Clicks") for _ in range(2)]
+
+    assert _registry.registered_tables() == {"Clicks": tables[1]}
+
+
+def test_two_endpoints_with_one_path_are_a_fault() -> None:
+    table = OlapTable[Click]("Clicks")
+    IngestApi[Click]("A", IngestConfig(table=table, path="x"))
+    IngestApi[Click]("B", IngestConfig(table=table, path="X"))
+
+    _, (fault,) = try_compile_endpoints(_registry.registered_ingest_apis().values())
+
+    assert fault.message.startswith("ingest 'B': path /ingest/X is that of 'A' too")
+
+
+def test_a_dead_letter_has_the_keys_of_the_existing_moose() -> None:
+    letter = DeadLetterModel.model_validate(
+        {
+            "originalRecord": {"a": 1},
+            "errorMessage": "bad",
+            "errorType": "ValidationError",
+            "failedAt": "2026-11-22T10:00:00Z",
+            "source": "api",
+        }
+    )
+
+    assert letter.original_record == {"a": 1}
+    assert "errorMessage" in letter.model_dump(by_alias=True)
