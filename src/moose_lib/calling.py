@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from pydantic import BaseModel
 
+from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.workflow import Task, TaskContext
-from moose_lib.errors import InvalidInput, InvalidOutput, NonRetryableError, ValueTooLarge
+from moose_lib.durations import format_duration
+from moose_lib.errors import (
+    InvalidInput,
+    InvalidOutput,
+    NonRetryableError,
+    QueueTimedOut,
+    TotalTimedOut,
+    ValueTooLarge,
+)
 from moose_lib.plan.fitting import needs
 from moose_lib.plan.model import FieldSource, Source
 from moose_lib.plan.result import json_list, json_object
+from moose_lib.plan.retrying import Limits, delay_after
 from moose_lib.values import read_value, reread_run_input, write_output, write_value
 
 AnyTask = Task[Any, Any]  # Any: the caller holds tasks of all models
@@ -53,9 +65,59 @@ def encode_output(task: AnyTask, value: object) -> bytes:
     return write_output(task.name, task.output_type, value)
 
 
-def is_retryable(error: BaseException) -> bool:
+NoRetryFor = Sequence[type[BaseException]]
+
+
+def is_retryable(error: BaseException, no_retry_for: NoRetryFor = ()) -> bool:
     """Whether another attempt may help: not after bad input, bad output, or where the user says so."""
-    return not isinstance(error, InvalidInput | InvalidOutput | NonRetryableError | ValueTooLarge)
+    never = (InvalidInput, InvalidOutput, NonRetryableError, ValueTooLarge, *no_retry_for)
+    return not isinstance(error, never)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """Where a task stands when an attempt has failed: the attempts so far, and the time since it was first scheduled.
+
+    `seed` is the same for a task of a run and no other.
+    """
+
+    attempts: int
+    elapsed: timedelta
+    seed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What follows a failed attempt: the next one after `delay`, or none (`None`).
+
+    `error` is what is told about it. `is_postponed`: the task asked for it, and the attempt does not count.
+    `is_retryable`: another start of the run may help.
+    """
+
+    error: BaseException
+    delay: timedelta | None
+    is_retryable: bool = True
+    is_postponed: bool = False
+
+
+def judge(error: BaseException, limits: Limits, tried: Tried, no_retry_for: NoRetryFor = ()) -> Verdict:
+    """Whether a task whose attempt ended with `error` is tried again, and when."""
+    if isinstance(error, TotalTimedOut | QueueTimedOut):
+        return Verdict(error=error, delay=None)
+    if not is_retryable(error, no_retry_for):
+        return Verdict(error=error, delay=None, is_retryable=False)
+    is_postponed = isinstance(error, RetryLater)
+    if tried.attempts > limits.retries and not is_postponed:
+        return Verdict(error=error, delay=None)
+    if isinstance(error, RetryLater):
+        delay = error.delay
+    else:
+        delay = delay_after(limits.retrying, tried.attempts, seed=tried.seed)
+    total = limits.total_timeout
+    if total is not None and tried.elapsed + delay >= total:
+        late = TotalTimedOut(format_duration(total), attempts=tried.attempts, due=format_duration(delay), last=error)
+        return Verdict(error=late, delay=None)
+    return Verdict(error=error, delay=delay, is_postponed=is_postponed)
 
 
 def _from_run(task: AnyTask, model: type[BaseModel], data: bytes) -> BaseModel | None:

@@ -335,13 +335,18 @@ class TotalTimedOut(MooseError, TimeoutError):
     """All attempts of a task with their waits took longer than its total_timeout (`1h30m`).
 
     With `due`, the time is not over, but the next attempt would come too late and is not waited for; its cause is the
-    error of the last attempt then.
+    error of the `last` one then.
     """
 
-    def __init__(self, timeout: str, *, attempts: int, due: str | None = None) -> None:
+    def __init__(
+        self, timeout: str, *, attempts: int, due: str | None = None, last: BaseException | None = None
+    ) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        state = "is over" if due is None else f"leaves no time for another attempt, due in {due},"
-        super().__init__(f"total_timeout of {timeout} {state} after {tries}")
+        text = f"total_timeout of {timeout} is over after {tries}"
+        if due is not None:
+            text = f"total_timeout of {timeout} leaves no time for another attempt in {due}, after {tries}"
+        super().__init__(text if last is None else f"{text}; the last one: {type(last).__name__}: {last}")
+        self.__cause__ = last
 
 
 class QueueTimedOut(MooseError, TimeoutError):

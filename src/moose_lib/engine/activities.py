@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 from temporalio.common import RawValue
 
+from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
 from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
 from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
-from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, failure_of, users_frames
+from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, users_frames
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
+from moose_lib.engine.turn import Turn
 from moose_lib.errors import InvalidInput
 from moose_lib.logs.attribution import TaskLogger
+from moose_lib.plan.retrying import TimeLimit
 from moose_lib.project.loader import LoadedProject
 from moose_lib.values import read_run_input
 
@@ -57,14 +61,17 @@ class Activities:
             return await self._find_plan(args)
         call = wire.Call.model_validate_json(args[0].payload.data)
         values = from_arguments(args[1:], is_packed=call.is_packed)
-        info = activity.info()
-        return await self._attend(call, values, read_attempts(info.attempt, info.heartbeat_details))
+        return await self._attend(Turn(call), values)
 
-    async def _attend(self, call: wire.Call, values: Sequence[bytes], attempts: Attempts) -> RawValue:
-        task = self._task(call.task, attempts)
+    async def _attend(self, turn: Turn, values: Sequence[bytes]) -> RawValue:
+        call, attempts = turn.call, turn.attempts
+        task = self._task(turn)
         if attempts.losses >= MAX_LOSSES:
-            raise self._failure(WorkerLost(attempts.losses), call, attempts)
-        assignment = _assignment(task, call, values, attempts)
+            raise turn.failure(WorkerLost(attempts.losses))
+        limit = turn.limit()
+        if limit is not None and limit.time <= timedelta():
+            raise turn.failure(limit.error)
+        assignment = _assignment(task, turn, values, limit)
         try:
             output = await self._run(Attempt(self._handlers, assignment, attempts.notes))
             check_size(output, f"output of task {call.task!r}")
@@ -73,9 +80,9 @@ class Activities:
         except BaseException as error:  # the boundary: whatever users' code raises is their task's failure
             if isinstance(error, asyncio.CancelledError) and activity.is_cancelled():
                 raise
-            shown = (type(error), error, users_frames(error))
-            TaskLogger(assignment.run).warning("attempt failed", exc_info=shown)
-            raise self._failure(error, call, attempts) from None
+            error.with_traceback(users_frames(error))
+            _log(error, assignment.run)
+            raise turn.failure(error, task.config.no_retry_for) from None
         finally:
             if self._on_attempt_end is not None:
                 self._on_attempt_end(assignment.run)
@@ -97,12 +104,15 @@ class Activities:
         finally:
             self._attempts.discard(running)
 
-    def _task(self, name: str, attempts: Attempts) -> Task[Any, Any]:  # Any: tasks have models of their own
+    def _task(self, turn: Turn) -> Task[Any, Any]:  # Any: tasks have models of their own
         kind = activity.info().activity_type
         task = self._tasks.get(kind)
         if task is None:
+            if (overdue := turn.overdue()) is not None:
+                raise turn.failure(overdue)
             workflow, _ = wire.task_of(kind)
-            raise self._unknown(f"task {name!r} of workflow {workflow!r}", wire.TASK_UNKNOWN, attempts)
+            what = f"task {turn.call.task!r} of workflow {workflow!r}"
+            raise self._unknown(what, wire.TASK_UNKNOWN, turn.attempts)
         return task
 
     def _unknown(self, what: str, kind: str, attempts: Attempts) -> TaskFailure:
@@ -112,10 +122,6 @@ class Activities:
         self._unknown_told.add(what)  # it is asked again every few seconds, for as long as nobody knows it
         detail = FailureDetail(class_name=kind, message=message, kind="lost")
         return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
-
-    def _failure(self, error: BaseException, call: wire.Call, attempts: Attempts) -> TaskFailure:
-        activity.heartbeat(attempts.when_used.model_dump())
-        return failure_of(error, task=call.task, attempts=attempts, retries=call.retries)
 
     async def _find_plan(self, args: Sequence[RawValue]) -> RawValue:
         """The envelope of a run that a foreign client started, after checking its input."""
@@ -138,20 +144,28 @@ class Activities:
 
 
 def _assignment(
-    task: Task[Any, Any],
-    call: wire.Call,
+    task: Task[Any, Any],  # Any: as above
+    turn: Turn,
     values: Sequence[bytes],
-    attempts: Attempts,  # Any: as above
+    limit: TimeLimit | None,
 ) -> Assignment:
     info = activity.info()
     run = RunInfo(
         workflow=info.workflow_type or "",
         workflow_id=info.workflow_id or "",
         run_id=info.workflow_run_id or "",
-        task=call.task,
-        attempt=attempts.number,
+        task=turn.call.task,
+        attempt=turn.attempts.number,
+        scheduled_time=turn.call.scheduled_time,
     )
-    return Assignment(task=task, source=call.source, values=values, run=run, timeout=call.timeout)
+    return Assignment(task=task, source=turn.call.source, values=values, run=run, limit=limit)
+
+
+def _log(error: BaseException, run: RunInfo) -> None:
+    if isinstance(error, RetryLater):
+        TaskLogger(run).info("%s", error)
+    else:
+        TaskLogger(run).warning("attempt failed", exc_info=(type(error), error, error.__traceback__))
 
 
 def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseException:

@@ -12,7 +12,6 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Final, TypeVar
 
@@ -20,13 +19,12 @@ from temporalio import activity
 
 from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, Task, TaskContext
-from moose_lib.durations import format_duration
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL, AttemptsUsed
-from moose_lib.errors import TaskTimedOut
 from moose_lib.logs.attribution import TaskLogger, current_run
 from moose_lib.plan.model import Source
+from moose_lib.plan.retrying import TimeLimit
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -67,7 +65,7 @@ class Assignment:
     source: Source
     values: Sequence[bytes]
     run: RunInfo
-    timeout: timedelta | None
+    limit: TimeLimit | None
 
 
 @dataclass(frozen=True)
@@ -93,12 +91,13 @@ class Attempt:
         Raises:
             AttemptStopped: canceled, or the worker has to go.
             TaskTimedOut: the attempt's time is over.
+            TotalTimedOut: the time of all attempts is over.
             BaseException: whatever the user's code raised.
         """
         current_run.set(self._assignment.run)
-        timeout = self._assignment.timeout
+        limit = self._assignment.limit
         try:
-            outcome = await self._first_outcome(None if timeout is None else timeout.total_seconds())
+            outcome = await self._first_outcome(None if limit is None else limit.time.total_seconds())
         except asyncio.CancelledError:
             outcome, reason = None, _cancel_reason()
         else:
@@ -198,12 +197,11 @@ class Attempt:
             context.logger.error("on_cancel failed", exc_info=outcome.error)
 
     def _stopped(self, reason: Stopped) -> Exception:
-        if reason is not Stopped.TIMED_OUT or self._assignment.timeout is None:
+        if reason is not Stopped.TIMED_OUT or self._assignment.limit is None:
             return AttemptStopped(reason)
         running = self._running
         last = running.outcome.result().error if running is not None and running.outcome.done() else None
-        error = TaskTimedOut(format_duration(self._assignment.timeout))
-        return error.with_traceback(None if last is None else last.__traceback__)
+        return self._assignment.limit.error.with_traceback(None if last is None else last.__traceback__)
 
 
 async def _awaited(call: Callable[[], object]) -> object:

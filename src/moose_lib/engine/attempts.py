@@ -1,4 +1,4 @@
-"""Counting attempts: a lost worker, a stopping one or one that does not know the task uses none up.
+"""Counting attempts: a lost worker, a stopping one or one that does not know the task uses none up, nor RetryLater.
 
 Temporal counts every time it hands a task to a worker. A task's own attempts are those whose handler ended by itself,
 or ran out of time, so each attempt leaves a note of that in the task's heartbeat details, and the next one finds it
@@ -20,7 +20,6 @@ from moose_lib.engine.wire import AttemptsUsed
 MAX_LOSSES: Final = 10
 
 _FIRST_DELAY: Final = timedelta(seconds=1)
-_LONGEST_DELAY: Final = timedelta(seconds=100)
 _LONGEST_UNKNOWN_DELAY: Final = timedelta(seconds=10)
 
 
@@ -39,16 +38,12 @@ class Attempts:
     @property
     def losses(self) -> int:
         """How often the task was handed out and nobody ever told how it went."""
-        return max(0, self.handed_out - 1 - self.notes.used - self.notes.excused)
-
-    def is_last(self, retries: int) -> bool:
-        """No further attempt is left after this one."""
-        return self.number > retries
+        return max(0, self.handed_out - 1 - self.notes.used - self.notes.excused - self.notes.postponed)
 
     @property
-    def delay(self) -> timedelta:
-        """How long to wait before the next attempt: 1 s, 2 s, 4 s … at most 100 s."""
-        return _doubled(self.notes.used, _LONGEST_DELAY)
+    def is_untried(self) -> bool:
+        """No attempt has begun yet, as far as anybody told."""
+        return self.notes.used == 0 and self.notes.postponed == 0 and self.losses == 0
 
     @property
     def unknown_delay(self) -> timedelta:
@@ -58,12 +53,17 @@ class Attempts:
     @property
     def when_used(self) -> AttemptsUsed:
         """The note to leave when the handler ended by itself."""
-        return AttemptsUsed(used=self.notes.used + 1, excused=self.notes.excused)
+        return self.notes.model_copy(update={"used": self.notes.used + 1})
 
     @property
     def when_excused(self) -> AttemptsUsed:
         """The note to leave when the attempt ended for a reason that is not the task's."""
-        return AttemptsUsed(used=self.notes.used, excused=self.notes.excused + 1)
+        return self.notes.model_copy(update={"excused": self.notes.excused + 1})
+
+    @property
+    def when_postponed(self) -> AttemptsUsed:
+        """The note to leave when the handler asked to be run again later."""
+        return self.notes.model_copy(update={"postponed": self.notes.postponed + 1})
 
 
 def read_attempts(handed_out: int, heartbeat_details: Sequence[object]) -> Attempts:

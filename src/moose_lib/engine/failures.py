@@ -15,15 +15,28 @@ from typing import Final, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from moose_lib import calling
-from moose_lib.engine.attempts import Attempts
-from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput, TaskTimedOut, ValueTooLarge
+from moose_lib.dmv2.retry_later import RetryLater
+from moose_lib.durations import format_duration
+from moose_lib.engine.attempts import read_notes
+from moose_lib.errors import (
+    FieldFault,
+    InvalidInput,
+    InvalidOutput,
+    NonRetryableError,
+    QueueTimedOut,
+    TaskTimedOut,
+    TotalTimedOut,
+    ValueTooLarge,
+)
+from moose_lib.plan.model import PlannedTask
 
-#: Why a task failed: its own exception, its time, its input, its output, the size of a value, the store of values, its
-#: workers, or Temporal.
-Kind = Literal["task", "timeout", "input", "output", "size", "value", "lost", "engine"]
+#: Why a task failed: its own exception, its time, the wait for a worker, its input, its output, the size of a value,
+#: the store of values, its workers, or Temporal. "later" is no failure: the task asked to be run again.
+Kind = Literal["task", "timeout", "queue", "later", "input", "output", "size", "value", "lost", "engine"]
 
 _FINAL_TRACEBACK: Final = 16 * 1024
 _FINAL_MESSAGE: Final = 4 * 1024
@@ -92,24 +105,24 @@ class FailureConverter(DefaultFailureConverter):
             failure.stack_trace = exception.stack_trace
 
 
-class WorkerLost(Exception):
+class WorkerLost(NonRetryableError):
     """A task was handed out again and again, and no worker survived it."""
 
     def __init__(self, losses: int) -> None:
-        super().__init__(f"{losses} workers went away while they ran this task; does it use up the memory, or exit?")
+        several = f"{losses} workers went away while they ran this task; does it use up the memory, or exit?"
+        super().__init__("its worker went away" if losses == 1 else several)
 
 
-def failure_of(error: BaseException, *, task: str, attempts: Attempts, retries: int) -> TaskFailure:
-    """The failure with which an attempt ends that `error` ended; it says whether it was the last one."""
-    is_retryable = calling.is_retryable(error) and not isinstance(error, WorkerLost)
-    is_last = not is_retryable or attempts.is_last(retries)
-    detail = describe(error, task=task, attempt=attempts.number, is_brief=not is_last)
+def failure_of(verdict: calling.Verdict, *, task: str, attempt: int) -> TaskFailure:
+    """The failure with which an attempt ends; it says whether it was the last one."""
+    is_last = verdict.delay is None
+    detail = describe(verdict.error, task=task, attempt=attempt, is_brief=not is_last)
     return TaskFailure(
         detail.message or detail.summary,
-        detail.model_copy(update={"is_retryable": is_retryable}),
-        type=type(error).__name__,
+        detail.model_copy(update={"is_retryable": verdict.is_retryable}),
+        type=type(verdict.error).__name__,
         is_last=is_last,
-        delay=None if is_last else attempts.delay,
+        delay=verdict.delay,
     )
 
 
@@ -129,8 +142,10 @@ def describe(error: BaseException, *, task: str | None, attempt: int = 1, is_bri
     )
 
 
-def read_failure(error: BaseException) -> FailureDetail:
-    """What is known about a failure that came back from Temporal, whoever made it."""
+def read_failure(error: BaseException, task: PlannedTask | None = None) -> FailureDetail:
+    """What is known about a failure that came back from Temporal, whoever made it; `task` tells its limits."""
+    if isinstance(error, ActivityError) and isinstance(error.cause, TemporalTimeoutError):
+        return read_timeout(error.cause, task)
     if isinstance(error, ActivityError) and error.cause is not None:
         return read_failure(error.cause)
     if isinstance(error, ApplicationError) and error.details:
@@ -144,6 +159,39 @@ def read_failure(error: BaseException) -> FailureDetail:
         )
     message = error.message if isinstance(error, FailureError) else _text(error)
     return FailureDetail(class_name=type(error).__name__, message=message, kind="engine")
+
+
+def read_timeout(error: TemporalTimeoutError, task: PlannedTask | None) -> FailureDetail:
+    """Temporal's own word on a task that no worker reports on; its type says which limit was over."""
+    used = read_notes(error.last_heartbeat_details).used
+    last = None if error.cause is None else read_failure(error.cause)
+    name = None if task is None else task.name
+    over = _over(error.type, task, used)
+    return FailureDetail(
+        class_name=f"{type(over).__module__}.{type(over).__qualname__}",
+        message=f"{over}" + ("" if last is None else f"; the last attempt: {last.summary}"),
+        traceback=None if last is None else last.traceback,
+        task=name,
+        kind=_kind(over),
+        attempt=used if isinstance(over, QueueTimedOut | TotalTimedOut) else used + 1,
+    )
+
+
+def _over(kind: TimeoutType | None, task: PlannedTask | None, used: int) -> Exception:
+    queue, total = (None, None) if task is None else (task.queue_timeout, task.total_timeout)
+    match kind:
+        case TimeoutType.SCHEDULE_TO_START if queue is not None or total is None:
+            return QueueTimedOut(_shown(queue))
+        case TimeoutType.SCHEDULE_TO_START | TimeoutType.SCHEDULE_TO_CLOSE:
+            return TotalTimedOut(_shown(total), attempts=used)
+        case TimeoutType.HEARTBEAT:
+            return WorkerLost(1)
+        case _:
+            return TaskTimedOut(_shown(None if task is None else task.timeout))
+
+
+def _shown(limit: timedelta | None) -> str:
+    return "its limit" if limit is None else format_duration(limit)
 
 
 def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> TaskFailure:
@@ -164,8 +212,12 @@ def _kind(error: BaseException) -> Kind:
             return "output"
         case ValueTooLarge():
             return "size"
-        case TaskTimedOut():
+        case TaskTimedOut() | TotalTimedOut():
             return "timeout"
+        case QueueTimedOut():
+            return "queue"
+        case RetryLater():
+            return "later"
         case WorkerLost():
             return "lost"
         case _:

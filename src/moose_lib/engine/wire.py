@@ -8,14 +8,14 @@ releases: fields are only added here, with a default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from moose_lib.plan.model import Plan, Source
+from moose_lib.plan.model import Plan, PlannedTask, Source
 from moose_lib.plan.retrying import Retrying
 
 PLAN_ACTIVITY: Final = "moose/plan"
@@ -63,7 +63,8 @@ class Frontier(_Message):
     """What an earlier part of a long run left behind.
 
     `outputs` names the packed outputs in the third argument. `failure` is the first failed task's, in Temporal's form,
-    and `parked` has those of the parked tasks by name.
+    and `parked` has those of the parked tasks by name. `kept` is what a resumed run began with, if that is not
+    `completed`: there its retry begins.
     """
 
     completed: tuple[str, ...] = ()
@@ -72,6 +73,12 @@ class Frontier(_Message):
     failure: str | None = None
     parked: Mapping[str, str | None] = {}
     is_paused: bool = False
+    kept: tuple[str, ...] | None = None
+
+    @property
+    def begin(self) -> tuple[str, ...]:
+        """The tasks with which a resumed run began."""
+        return self.completed if self.kept is None else self.kept
 
 
 class Envelope(_Message):
@@ -97,6 +104,7 @@ class Call(_Message):
     total_timeout: timedelta | None = None
     queue_timeout: timedelta | None = None
     is_packed: bool = False
+    scheduled_time: datetime | None = None
 
 
 class Order(_Message):
@@ -107,15 +115,34 @@ class Order(_Message):
 
 
 class AttemptsUsed(_Message):
-    """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one."""
+    """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one.
+
+    Those are `excused` for a reason that is not the task's, and `postponed` where it asked to be run again later.
+    """
 
     used: int = 0
     excused: int = 0
+    postponed: int = 0
 
 
 _ORDER: Final = TypeAdapter[Order](
     Annotated[Order, BeforeValidator(lambda given: {"task": given} if isinstance(given, str) else given)]
 )
+
+
+def call_of(task: PlannedTask, *, is_packed: bool, scheduled_time: datetime | None = None) -> Call:
+    """The call of a task of a plan."""
+    return Call(
+        task=task.name,
+        source=task.source,
+        timeout=task.timeout,
+        retries=task.retries,
+        retrying=task.retrying,
+        total_timeout=task.total_timeout,
+        queue_timeout=task.queue_timeout,
+        is_packed=is_packed,
+        scheduled_time=scheduled_time,
+    )
 
 
 def activity_type(workflow: str, task: str) -> str:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
-from temporalio.exceptions import ActivityError, CancelledError, TimeoutType
+from temporalio.exceptions import ActivityError, CancelledError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
-from moose_lib.engine.failures import FailureDetail, read_failure
+from moose_lib.engine.failures import FailureDetail, read_failure, read_timeout
 from moose_lib.operations.records import RunError, TaskError
+from moose_lib.plan.model import PlannedTask
 
 __all__ = ["read_run_error", "read_task_error"]
 
-_TIMEOUTS = {
-    TimeoutType.START_TO_CLOSE: ("TaskTimedOut", "took longer than its timeout"),
-    TimeoutType.HEARTBEAT: ("WorkerLost", "its worker went away"),
-    TimeoutType.SCHEDULE_TO_START: ("NoWorker", "no worker took it up in time"),
-    TimeoutType.SCHEDULE_TO_CLOSE: ("TaskTimedOut", "took longer than its timeout, attempts included"),
-}
 
-
-async def read_task_error(converter: DataConverter, failure: Failure) -> TaskError:
-    """Return why an attempt failed."""
-    return _task_error(await _decode(converter, failure))
+async def read_task_error(converter: DataConverter, failure: Failure, task: PlannedTask | None = None) -> TaskError:
+    """Return why an attempt failed; `task` tells the limits that may have been over."""
+    return _task_error(await _decode(converter, failure), task)
 
 
 async def read_run_error(converter: DataConverter, failure: Failure) -> RunError:
@@ -38,16 +32,13 @@ async def _decode(converter: DataConverter, failure: Failure) -> BaseException:
     return await converter.decode_failure(copy)
 
 
-def _task_error(error: BaseException) -> TaskError:
+def _task_error(error: BaseException, task: PlannedTask | None = None) -> TaskError:
     if isinstance(error, ActivityError) and error.cause is not None:
-        return _task_error(error.cause)
-    if isinstance(error, TemporalTimeoutError) and error.type is not None:
-        class_name, message = _TIMEOUTS[error.type]
-        kind = "lost" if error.type is TimeoutType.HEARTBEAT else "timeout"
-        return TaskError(class_name=class_name, message=message, kind=kind)
+        return _task_error(error.cause, task)
     if isinstance(error, CancelledError):
         return TaskError(class_name="Canceled", message=error.message, kind="canceled", is_retryable=False)
-    return _from_detail(read_failure(error))
+    detail = read_timeout(error, task) if isinstance(error, TemporalTimeoutError) else read_failure(error)
+    return _from_detail(detail)
 
 
 def _from_detail(detail: FailureDetail) -> TaskError:

@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingAc
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
+from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -37,6 +38,7 @@ from moose_lib.operations.events import (
 from moose_lib.operations.failures import read_run_error, read_task_error
 from moose_lib.operations.payloads import read_json, read_raw
 from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
+from moose_lib.plan.model import Plan
 
 __all__ = ["read_events", "read_pending"]
 
@@ -51,11 +53,7 @@ _STARTED = frozenset(
 _OUTCOMES = {wire.WORKER_SHUTDOWN: Outcome.RETURNED, wire.TASK_UNKNOWN: Outcome.UNKNOWN}
 
 
-_DECISIONS = {
-    wire.SIGNAL_RETRY: Decision.RETRY,
-    wire.SIGNAL_SKIP: Decision.SKIP,
-    wire.SIGNAL_FAIL: Decision.FAIL,
-}
+_DECISIONS = frozenset({wire.SIGNAL_RETRY, wire.SIGNAL_SKIP, wire.SIGNAL_FAIL})
 
 
 async def read_events(
@@ -105,6 +103,8 @@ class _Life:
         self._with_values = with_values
         self._run_id = run_id
         self._plan_keys = set[int]()
+        self._plan: Plan | None = None
+        self._names = dict[int, str]()
         self._translators: Mapping[int, Callable[[HistoryEvent], Awaitable[RunEvent | None]]] = {
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: self._began,
             EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: self._picked_up,
@@ -133,6 +133,7 @@ class _Life:
         began = event.workflow_execution_started_event_attributes
         payloads = began.input.payloads
         envelope = await self._envelope(payloads[1]) if len(payloads) > 1 else None
+        self._plan = None if envelope is None else envelope.plan
         frontier = _frontier(envelope, is_retry=began.attempt > 1)
         parent = began.parent_workflow_execution
         return RunBegan(
@@ -150,7 +151,7 @@ class _Life:
             is_paused=frontier.is_paused,
             resumed_from=await self._resumed_from(began),
             parent=ParentRun(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent.workflow_id else None,
-            input=await self._value(payloads, 0),
+            input=await self._value(payloads, 0) if payloads else b"null",
             outputs=await self._kept_outputs(frontier, payloads),
         )
 
@@ -184,14 +185,18 @@ class _Life:
             return Paused(time=time, is_paused=name == wire.SIGNAL_PAUSE)
         if name not in _DECISIONS:
             return None
-        payloads = signaled.input.payloads
-        order = wire.read_order(await read_json(self._converter, payloads[0])) if payloads else None
         if name == wire.SIGNAL_FAIL:
             return Decided(time=time, decision=Decision.FAIL)
+        payloads = signaled.input.payloads
+        order = wire.read_order(await read_json(self._converter, payloads[0])) if payloads else None
         if order is None:
             return None
-        output = await self._value(payloads, 1)
-        return Decided(time=time, decision=_DECISIONS[name], task=order.task, output=output)
+        if name == wire.SIGNAL_RETRY:
+            return Decided(time=time, decision=Decision.RETRY, task=order.task)
+        if len(payloads) > 1 and wire.json_of(RawValue(payloads[1])) is None:  # nor does the interpreter take it
+            return None
+        output = b"null" if len(payloads) == 1 else await self._value(payloads, 1)
+        return Decided(time=time, decision=Decision.SKIP, task=order.task, output=output)
 
     async def _envelope(self, payload: Payload) -> wire.Envelope | None:
         return wire.read_envelope(await read_json(self._converter, payload))
@@ -204,7 +209,7 @@ class _Life:
         if queued.activity_type.name == wire.PLAN_ACTIVITY:
             self._plan_keys.add(event.event_id)
             return None
-        task = _task_name(queued.activity_type.name)
+        task = self._names[event.event_id] = _task_name(queued.activity_type.name)
         return TaskQueued(time=_time(event.event_time), key=event.event_id, task=task)
 
     async def _started(self, event: HistoryEvent) -> TaskStarted | None:
@@ -224,6 +229,7 @@ class _Life:
                 output=await self._value(completed.result.payloads, 0),
             )
         envelope = await self._envelope(completed.result.payloads[0])
+        self._plan = None if envelope is None else envelope.plan
         return None if envelope is None else Planned(time=_time(event.event_time), plan=envelope.plan)
 
     async def _failed(self, event: HistoryEvent) -> RunEvent | None:
@@ -234,8 +240,10 @@ class _Life:
 
     async def _timed_out(self, event: HistoryEvent) -> RunEvent | None:
         timed_out = event.activity_task_timed_out_event_attributes
-        error = await read_task_error(self._converter, timed_out.failure)
-        return self._ended(event, timed_out.scheduled_event_id, Outcome.FAILED, error)
+        name = self._names.get(timed_out.scheduled_event_id, "")
+        planned = None if self._plan is None else self._plan.find(name)
+        error = await read_task_error(self._converter, timed_out.failure, planned)
+        return self._ended(event, timed_out.scheduled_event_id, Outcome.FAILED, error, error.attempt)
 
     async def _canceled(self, event: HistoryEvent) -> RunEvent | None:
         canceled = event.activity_task_canceled_event_attributes
@@ -327,7 +335,7 @@ def _frontier(envelope: wire.Envelope | None, *, is_retry: bool) -> wire.Frontie
         return wire.Frontier()
     if is_retry:
         kept = envelope.frontier if envelope.is_resumed else wire.Frontier()
-        return wire.Frontier(completed=kept.completed, outputs=kept.outputs)
+        return wire.Frontier(completed=kept.begin, outputs=kept.outputs)
     return envelope.frontier
 
 

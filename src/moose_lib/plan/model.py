@@ -138,6 +138,15 @@ class Plan(_Value):
         """The task of this name; KeyError if there is none."""
         return self.by_name[name]
 
+    @property
+    def hooks(self) -> tuple[PlannedTask, ...]:
+        """The tasks that may run after the run; one that is both hooks is there once."""
+        return tuple(dict.fromkeys(hook for hook in (self.on_success, self.on_failure) if hook is not None))
+
+    def find(self, name: str) -> PlannedTask | None:
+        """The task or hook of this name, if there is one."""
+        return {hook.name: hook for hook in self.hooks}.get(name) or self.by_name.get(name)
+
     def children(self, name: str) -> tuple[str, ...]:
         """The tasks that wait for `name`."""
         return self.children_by_name[name]

@@ -7,14 +7,12 @@ import inspect
 import logging
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any
 
 from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, TaskContext
-from moose_lib.durations import format_duration
-from moose_lib.errors import TaskTimedOut
 from moose_lib.plan.model import Source
+from moose_lib.plan.retrying import TimeLimit
 from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import AnyTask
 from moose_lib.testing.threads import HandlerThread, Outcome
@@ -35,7 +33,7 @@ class Assignment:
     source: Source
     values: Sequence[bytes]
     run: RunInfo
-    timeout: timedelta | None
+    limit: TimeLimit | None
 
 
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
@@ -67,9 +65,9 @@ class RunningAttempt:
     async def run(self) -> Outcome:
         """The handler's output as JSON, or why there is none; raises CancelledError only if it is canceled itself."""
         work = self._loop.create_task(self._work())
-        timeout = self._assignment.timeout
+        limit = self._assignment.limit
         try:
-            await asyncio.wait({work}, timeout=None if timeout is None else timeout.total_seconds())
+            await asyncio.wait({work}, timeout=None if limit is None else limit.time.total_seconds())
         except asyncio.CancelledError:
             await self._stop(work)
             raise
@@ -77,9 +75,8 @@ class RunningAttempt:
             return work.result()
         await self._stop(work)
         await self.clean_up()
-        assert timeout is not None, "without one there is nothing to be late for"
-        error = TaskTimedOut(format_duration(timeout))
-        return Outcome(error=error.with_traceback(_where_it_stopped(work)))
+        assert limit is not None, "without one there is nothing to be late for"
+        return Outcome(error=limit.error.with_traceback(_where_it_stopped(work)))
 
     async def clean_up(self) -> None:
         """Call `on_cancel` with the context the handler had; what it raises is logged."""

@@ -49,10 +49,10 @@ class Cast:
         """The task to call under this name."""
         return self._tasks[name]
 
-    def injected(self, name: str, attempt: int) -> BaseException | None:
-        """What this attempt (counted from 1) fails with before its handler is called."""
+    def injected(self, name: str, call: int) -> BaseException | None:
+        """What the call of this number (counted from 1) fails with before its handler is called."""
         failures = self._failures.get(name, ())
-        return _raisable(failures[attempt - 1]) if attempt <= len(failures) else None
+        return _raisable(failures[call - 1]) if call <= len(failures) else None
 
 
 def _faked(task: AnyTask, fake: Fake) -> AnyTask:

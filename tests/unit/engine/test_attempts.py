@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from moose_lib.engine.attempts import Attempts, read_attempts
@@ -34,15 +32,20 @@ def test_foreign_heartbeat_details_are_not_ours(details: list[object]) -> None:
     assert read_attempts(2, details).notes == AttemptsUsed()
 
 
-@pytest.mark.parametrize(("used", "retries", "is_last"), [(0, 0, True), (0, 1, False), (1, 1, True), (5, 3, True)])
-def test_the_last_attempt(used: int, retries: int, is_last: bool) -> None:
-    """`retries` further attempts after the first."""
-    assert attempts(used + 1, used).is_last(retries) is is_last
+def test_asking_to_be_run_again_uses_nothing_up() -> None:
+    """Handed out four times: one failed, two asked for more time; this is attempt 2, and nothing got lost."""
+    now = read_attempts(4, [{"used": 1, "postponed": 2}])
+    assert (now.number, now.losses, now.is_untried) == (2, 0, False)
+    assert now.when_postponed == AttemptsUsed(used=1, postponed=3)
 
 
-def test_delays_double_up_to_a_limit() -> None:
-    """1 s, 2 s, 4 s … 100 s between attempts; asking other workers stays within 10 s."""
-    delays = [attempts(n + 1, n).delay.total_seconds() for n in range(9)]
-    assert delays == [1, 2, 4, 8, 16, 32, 64, 100, 100]
-    assert attempts(2000, 1999).delay == timedelta(seconds=100)
+def test_whether_an_attempt_has_begun_before() -> None:
+    """Workers that did not know the task have not begun one; one that went away may have."""
+    assert attempts(1).is_untried
+    assert attempts(3, excused=2).is_untried
+    assert not attempts(2).is_untried
+    assert not attempts(2, used=1).is_untried
+
+
+def test_asking_other_workers_stays_within_ten_seconds() -> None:
     assert [attempts(n + 1, 0, n).unknown_delay.total_seconds() for n in range(6)] == [1, 2, 4, 8, 10, 10]

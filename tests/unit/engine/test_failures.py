@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
 from moose_lib import NonRetryableError
-from moose_lib.engine.attempts import Attempts
+from moose_lib.calling import Tried, judge
+from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureDetail, TaskFailure, describe, failure_of, read_failure, run_failure
 from moose_lib.engine.payloads import converter_for
-from moose_lib.engine.wire import AttemptsUsed
 from moose_lib.errors import FieldFault, InvalidInput, ValueTooLarge
-
-FIRST = Attempts(handed_out=1, notes=AttemptsUsed())
+from moose_lib.plan.model import Source
 
 
 class OutOfStock(Exception):
@@ -24,6 +25,13 @@ def raised(error: Exception) -> Exception:
     with pytest.raises(type(error)) as caught:
         raise error
     return caught.value
+
+
+def ended(error: BaseException, *, retries: int) -> TaskFailure:
+    """What a first attempt ends with."""
+    limits = wire.Call(task="a", source=Source(kind="nothing"), timeout=None, retries=retries)
+    verdict = judge(error, limits, Tried(attempts=1, elapsed=timedelta()))
+    return failure_of(verdict, task="a", attempt=1)
 
 
 def proto_of(failure: TaskFailure) -> Failure:
@@ -67,7 +75,7 @@ def test_a_builtin_exception_without_text() -> None:
 )
 def test_what_another_attempt_cannot_help(error: Exception, kind: str) -> None:
     """These end the task at once, though retries are left; there is no frame of the user's to show."""
-    failure = failure_of(raised(error), task="a", attempts=FIRST, retries=5)
+    failure = ended(raised(error), retries=5)
     detail = read_failure(failure)
     assert failure.non_retryable
     assert (detail.kind, detail.is_retryable) == (kind, False)
@@ -83,7 +91,7 @@ def test_the_faults_of_fields_travel() -> None:
 def test_an_attempt_that_is_not_the_last_stays_under_4_kib() -> None:
     """Temporal would replace a larger failure of a task that waits for its next attempt."""
     error = raised(OutOfStock("m" * 100_000))
-    failure = failure_of(error, task="a", attempts=FIRST, retries=1)
+    failure = ended(error, retries=1)
     assert not failure.non_retryable
     assert failure.next_retry_delay is not None
     assert proto_of(failure).ByteSize() < 4096
@@ -92,7 +100,7 @@ def test_an_attempt_that_is_not_the_last_stays_under_4_kib() -> None:
 
 def test_the_last_failure_shows_the_users_traceback_in_temporals_tools() -> None:
     """The stack trace that Temporal's UI shows is the user's."""
-    failure = failure_of(raised(OutOfStock("none")), task="a", attempts=FIRST, retries=0)
+    failure = ended(raised(OutOfStock("none")), retries=0)
     assert proto_of(failure).stack_trace.startswith("Traceback")
     assert "OutOfStock: none" in proto_of(failure).stack_trace
 
