@@ -20,10 +20,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, run_failure
-from moose_lib.engine.frontier import Resumed, freeze, fresh, restart, thaw
+from moose_lib.engine.frontier import Resumed, begin_outputs, freeze, fresh, restart, thaw
 from moose_lib.engine.inbox import GiveUp, Inbox, SkipTask
 from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.scheduling import start_activity, start_task
+from moose_lib.engine.slot import scheduled_time
 from moose_lib.engine.starting import run_retry_policy
 from moose_lib.engine.window import Window
 from moose_lib.plan.model import Plan, ValueRef
@@ -65,6 +66,8 @@ class _Life:
     def __init__(self, envelope: wire.Envelope, run_input: RawValue, resumed: Resumed, inbox: Inbox) -> None:
         self._plan = envelope.plan
         self._is_resumed = envelope.is_resumed
+        self._begin = envelope.frontier.begin if envelope.is_resumed and envelope.frontier is not None else None
+        self._pinned = begin_outputs(envelope.plan, self._begin) if self._begin else frozenset[str]()
         self._input = run_input
         self._progress = resumed.progress
         self._outputs = dict(resumed.outputs)
@@ -77,7 +80,9 @@ class _Life:
         inbox.inherit(is_paused=resumed.is_paused)
         self._news = inbox.news
         self._window = Window()
-        self._readers = _count_readers(self._plan)
+        self._readers = _count_readers(self._plan, self._pinned)
+        info = workflow.info()
+        self._scheduled_time = scheduled_time(self._plan.workflow, info.workflow_id, info.typed_search_attributes)
 
     async def run(self) -> RawValue:
         """The result of the run."""
@@ -136,7 +141,7 @@ class _Life:
         size = sum(map(inline_size, values))
         if size > room:
             values = [wire.by_reference(value) for value in values]
-        call = wire.call_of(task, is_packed=is_packed)
+        call = wire.call_of(task, is_packed=is_packed, scheduled_time=self._scheduled_time)
         handle = start_task(self._plan.workflow, task, [wire.encode(call, is_terse=True), *values])
         self._handles[name] = handle
         handle.add_done_callback(functools.partial(self._on_end, name))
@@ -223,6 +228,8 @@ class _Life:
                 failure=self._failure,
                 parked=self._parked,
                 is_paused=self._inbox.is_paused,
+                begin=self._begin,
+                pinned=self._pinned,
             )
         )
         envelope = wire.Envelope(plan=self._plan, frontier=frontier, is_resumed=self._is_resumed)
@@ -237,14 +244,16 @@ def _ignore(handle: workflow.ActivityHandle[RawValue]) -> None:
         handle.exception()
 
 
-def _count_readers(plan: Plan) -> dict[str, int]:
-    """How many tasks, and the result, will read each output."""
+def _count_readers(plan: Plan, pinned: frozenset[str]) -> dict[str, int]:
+    """How many tasks, the result, and a retry of a resumed run, will read each output."""
     readers = {task.name: 0 for task in plan.tasks}
     for task in plan.tasks:
         for value in task.source.values:
             if value.task is not None:
                 readers[value.task] += 1
-    return readers | {name: readers[name] + 1 for name in plan.last_tasks}
+    for name in (*plan.last_tasks, *pinned):
+        readers[name] += 1
+    return readers
 
 
 def _resumed(envelope: wire.Envelope, args: Sequence[RawValue]) -> Resumed:
