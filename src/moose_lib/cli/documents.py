@@ -19,7 +19,7 @@ from moose_lib.operations.records import (
     TaskStatus,
 )
 
-__all__ = ["EMOJI", "event_document", "run_document", "started_document", "summary_document"]
+__all__ = ["EMOJI", "event_document", "run_document", "started_document", "summary_document", "task_document"]
 
 _Document = dict[str, Any]  # Any: JSON
 
@@ -57,7 +57,7 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
         "resumed_as": status.resumed_as,
         "result": None if status.result is None else json.loads(status.result),
         "error": None if status.error is None else _run_error(status.error),
-        "tasks": [_task(task) for task in status.tasks],
+        "tasks": [task_document(task) for task in status.tasks],
         "url": ui_url,
     }
     if status.error is not None:
@@ -67,7 +67,8 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
     return document
 
 
-def _task(task: TaskStatus) -> _Document:
+def task_document(task: TaskStatus) -> _Document:
+    """Return one task of a run."""
     return {
         "name": task.name,
         "state": task.state.value,

@@ -12,6 +12,7 @@ _COMMANDS = {
     "list": CommandPlace(place=f"{_HERE}.list:list_workflows", aliases=("l",)),
     "status": CommandPlace(place=f"{_HERE}.status:status", aliases=("s",)),
     "history": CommandPlace(place=f"{_HERE}.history:history", aliases=("h",)),
+    "explain": CommandPlace(place=f"{_HERE}.explain:explain", aliases=("e",)),
     "result": CommandPlace(place=f"{_HERE}.result:result"),
     "resume": CommandPlace(place=f"{_HERE}.resume:resume"),
     "retry": CommandPlace(place=f"{_HERE}.decide:retry"),

@@ -1,0 +1,101 @@
+"""The commands with which a run goes on, for each reason why it does not go on by itself."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from moose_lib.operations.explaining import Cause, Explanation
+
+__all__ = ["Step", "next_steps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A command to paste, and what it does."""
+
+    command: str
+    what: str
+
+
+def next_steps(explanation: Explanation) -> list[Step]:
+    """Return the commands that help, the likeliest first."""
+    cause = explanation.cause
+    match cause:
+        case Cause.PARKED:
+            return [*_trial(explanation), *_decisions(explanation)]
+        case Cause.FAILED | Cause.CANCELED | Cause.TERMINATED | Cause.TIMED_OUT:
+            return _after_the_end(explanation)
+        case Cause.RETRYING:
+            return [*_trial(explanation), _watch(explanation), _verb(explanation, "cancel", "do not try again")]
+        case Cause.PAUSED:
+            return [_verb(explanation, "unpause", "let it go on")]
+        case Cause.LOST | Cause.NO_WORKER | Cause.UNKNOWN:
+            return _workers(explanation)
+        case Cause.CANCELING:
+            return [_watch(explanation), _verb(explanation, "terminate", "end it at once, without on_cancel")]
+        case Cause.RUNNING:
+            return [_watch(explanation)]
+        case Cause.COMPLETED:
+            return [_verb(explanation, "result", "its result")]
+
+
+def _workflow(verb: str, *words: str) -> str:
+    return shlex.join(["moose-cli", "workflow", verb, *words])
+
+
+def _verb(explanation: Explanation, verb: str, what: str) -> Step:
+    return Step(command=_workflow(verb, explanation.status.workflow_id), what=what)
+
+
+def _watch(explanation: Explanation) -> Step:
+    return Step(command=_workflow("status", explanation.status.workflow_id, "--watch"), what="see it go on")
+
+
+def _trial(explanation: Explanation) -> list[Step]:
+    """Run the task here, with the same input: where it has one that is known."""
+    task, status = explanation.task, explanation.status
+    is_fed = explanation.input is not None and not explanation.input.missing
+    if task is None or not task.attempts or not is_fed:
+        return []
+    command = _workflow("run-task", status.name, task.name, "--from-run", status.run_id)
+    return [Step(command=command, what="try it here, with this input and the code of now")]
+
+
+def _decisions(explanation: Explanation) -> list[Step]:
+    task = explanation.task
+    assert task is not None, "what is parked is a task"
+    run, name = explanation.status.workflow_id, task.name
+    takes_output = explanation.planned is not None and explanation.planned.output_type is not None
+    output = " --output JSON" if takes_output else ""
+    return [
+        Step(command=_workflow("retry", run, name), what="run it again, with all its attempts"),
+        Step(command=_workflow("skip", run, name) + output, what="go on as if it had completed"),
+        Step(command=_workflow("fail", run), what="give it up, and so the run"),
+    ]
+
+
+def _after_the_end(explanation: Explanation) -> list[Step]:
+    status = explanation.status
+    if status.is_open:  # other branches go on
+        steps = [*_trial(explanation), _watch(explanation)]
+        if status.is_paused:
+            steps.append(_verb(explanation, "unpause", "let its other tasks go on"))
+        return [*steps, _verb(explanation, "cancel", "do not wait for its other tasks")]
+    if status.resumed_as is not None:
+        return [Step(command=_workflow("explain", status.resumed_as), what="how the run that resumed it stands")]
+    if not status.tasks:
+        return [Step(command=f"{_workflow('run', status.name)} --input JSON", what="start a new run")]
+    return [
+        *_trial(explanation),
+        Step(command=_workflow("resume", status.run_id, "--dry-run"), what="see what is kept and what runs again"),
+        Step(command=_workflow("resume", status.run_id), what="keep what is finished and run the rest"),
+    ]
+
+
+def _workers(explanation: Explanation) -> list[Step]:
+    return [
+        Step(command="moose-cli dev", what="a worker with everything around it, in the project's folder"),
+        Step(command="moose-cli worker", what="only a worker, for the Temporal of the settings"),
+        _verb(explanation, "cancel", "do not wait any longer"),
+    ]
