@@ -18,7 +18,8 @@
     ├── NotFound
     │   ├── WorkflowNotFound
     │   ├── TaskNotFound
-    │   └── RunNotFound
+    │   ├── RunNotFound
+    │   └── ScheduleNotFound
     ├── AmbiguousRun           several runs fit and the verb needs one
     ├── RunAlreadyStarted      a run with this id is open
     ├── RunNotOpen             the verb needs an open run and this one has ended
@@ -79,6 +80,7 @@ __all__ = [
     "RunNotFound",
     "RunNotOpen",
     "RunTimedOut",
+    "ScheduleNotFound",
     "SettingsError",
     "StoreUnreachable",
     "TaskNotFound",
@@ -239,6 +241,10 @@ class TaskNotFound(NotFound):
 
 class RunNotFound(NotFound):
     """No run has this workflow name, workflow id or run id."""
+
+
+class ScheduleNotFound(NotFound):
+    """The workflow has no schedule on the server."""
 
 
 class AmbiguousRun(MooseError):
