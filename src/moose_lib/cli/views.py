@@ -51,7 +51,7 @@ class _PlainView:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._told = dict[str, tuple[str, int]]()
+        self._told = dict[str, tuple[str, int, datetime | None]]()
         self._attempt = 1
         self._guidance = list[str]()
 
@@ -74,7 +74,7 @@ class _PlainView:
         for task in sorted(status.tasks, key=_ended):
             if task.state is TaskPhase.RUNNING and task.error is not None and task.error.is_lost:
                 self._told.pop(task.name, None)  # it may be lost once more
-            what = (state_text(task), task.attempts)
+            what = (state_text(task), task.attempts, task.closed)
             if task.state in _TOLD and self._told.get(task.name) != what:
                 self._told[task.name] = what
                 self._output.data(self._line(task, width))

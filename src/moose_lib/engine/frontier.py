@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from temporalio.api.failure.v1 import Failure
@@ -22,7 +22,8 @@ from moose_lib.plan.progress import Progress
 class Resumed:
     """Where a run goes on: its progress, the outputs it still needs, and why its first failed task failed.
 
-    `parked` are the failures of the parked tasks by name.
+    `parked` are the failures of the parked tasks by name. `begin` are the tasks that a resumed run began with (`None`
+    for any other run), and `pinned` those whose outputs a retry of it needs.
     """
 
     progress: Progress
@@ -30,6 +31,8 @@ class Resumed:
     failure: BaseException | None = None
     parked: Mapping[str, BaseException | None] = field(default_factory=dict)
     is_paused: bool = False
+    begin: tuple[str, ...] | None = None
+    pinned: frozenset[str] = frozenset()
 
 
 def fresh(plan: Plan) -> Resumed:
@@ -40,7 +43,7 @@ def fresh(plan: Plan) -> Resumed:
 def freeze(resumed: Resumed) -> tuple[wire.Frontier, RawValue]:
     """The frontier of a run in which nothing is running, and the outputs in one payload."""
     progress = resumed.progress
-    needed = sorted(progress.needed_outputs)
+    needed = sorted(progress.needed_outputs | resumed.pinned)
     frontier = wire.Frontier(
         completed=progress.completed,
         failed=progress.failed,
@@ -48,8 +51,14 @@ def freeze(resumed: Resumed) -> tuple[wire.Frontier, RawValue]:
         parked={name: _encode(failure) for name, failure in resumed.parked.items()},
         outputs=tuple(needed),
         is_paused=resumed.is_paused,
+        kept=resumed.begin,
     )
     return frontier, wire.bytes_value(pack(resumed.outputs[name].payload.data for name in needed))
+
+
+def begin_outputs(plan: Plan, begin: Iterable[str]) -> frozenset[str]:
+    """The outputs that a run needs which begins with these tasks completed."""
+    return Progress(plan, completed=begin).needed_outputs
 
 
 def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: PayloadConverter) -> Resumed:
@@ -65,7 +74,7 @@ def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: Payl
 
 def restart(plan: Plan, frontier: wire.Frontier, outputs: RawValue) -> Resumed:
     """Where the retry of a resumed run begins: with what it kept, and nothing has failed yet."""
-    return Resumed(progress=Progress(plan, completed=frontier.completed), outputs=_outputs(frontier, outputs))
+    return Resumed(progress=Progress(plan, completed=frontier.begin), outputs=_outputs(frontier, outputs))
 
 
 def _outputs(frontier: wire.Frontier, outputs: RawValue) -> dict[str, RawValue]:

@@ -156,6 +156,8 @@ class Fold:
             if track.phase is TaskPhase.PARKED and event.task in {None, name}:
                 track.phase = _DECIDED_PHASES[event.decision]
                 track.decision = event.decision
+                if self._is_paused and track.phase is TaskPhase.QUEUED:
+                    track.phase = TaskPhase.WAITING
 
     @apply.register
     def _(self, event: TaskQueued) -> None:
@@ -192,6 +194,10 @@ class Fold:
             self._closed = event
         elif event.state is not RunState.CONTINUED_AS_NEW:
             self._failed_life = RunRetry(time=event.time, error=event.error)
+
+    def is_parked(self, name: str) -> bool:
+        """The task waits for a decision."""
+        return name in self._tracks and self._tracks[name].phase is TaskPhase.PARKED
 
     def _parks(self, name: str) -> bool:
         return self._plan is not None and name in self._plan.by_name and self._plan.task(name).on_failure == "park"
@@ -304,6 +310,7 @@ def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetim
         error=error,
         next_attempt=None if pending.is_started else pending.next_attempt,
         max_attempts=max_attempts,
+        decision=track.decision,
     )
 
 

@@ -20,7 +20,7 @@ from moose_lib.engine.packing import pack
 from moose_lib.engine.starting import Begin, StartArguments, start_arguments
 from moose_lib.errors import InvalidInput, NotResumable, PlanChanged, RunAlreadyStarted, TaskNotFound
 from moose_lib.operations.links import run_url
-from moose_lib.operations.past import PastRun
+from moose_lib.operations.past import PastRun, find_successor
 from moose_lib.operations.records import ResumedRun, RunState, RunStatus, TaskPhase, TaskStatus
 from moose_lib.plan.model import Plan
 from moose_lib.plan.resume import Decided, Past, Verdict, decide, needed_outputs
@@ -52,7 +52,8 @@ def prepare_resume(
     """Decide what a resumed run keeps. `code` identifies the code of now; `asked` are tasks to run again.
 
     Raises:
-        NotResumable: the run is open, or completed and no task was asked for.
+        NotResumable: the run is open or was resumed already, it completed and no task was asked for, or its input is
+            no longer stored.
         TaskNotFound: a task that was asked for is not in the plan of now.
         InvalidInput: the run's input does not fit the starting task's model of now.
         PlanChanged: the decision has another hash than `expected`.
@@ -81,10 +82,7 @@ def _refuse_unresumable(status: RunStatus, asked: tuple[str, ...]) -> None:
     if status.is_open:
         raise NotResumable(f"run {identity!r} is still open", hint=f"moose-cli workflow cancel {identity}")
     if status.resumed_as is not None:
-        raise NotResumable(
-            f"run {status.run_id!r} was resumed already, as {status.resumed_as!r}",
-            hint=f"moose-cli workflow status {status.resumed_as}",
-        )
+        raise _resumed_already(status.run_id, status.resumed_as)
     if status.state is RunState.COMPLETED and not asked:
         raise NotResumable(
             f"run {identity!r} completed, so there is nothing to resume",
@@ -93,6 +91,11 @@ def _refuse_unresumable(status: RunStatus, asked: tuple[str, ...]) -> None:
 
 
 def _check_input(past: PastRun, workflow: Workflow) -> None:
+    if past.input is None:
+        raise NotResumable(
+            f"the input of run {past.status.workflow_id!r} is no longer stored",
+            hint=f"start a new run: moose-cli workflow run {workflow.name}",
+        )
     try:
         read_run_input(workflow.config.starting_task.input_type, past.input)
     except InvalidInput as error:
@@ -142,9 +145,11 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
     """Start the resumed run; `ui` is the address of Temporal's UI.
 
     Raises:
-        RunAlreadyStarted: a run of this workflow id is open, the resumed one of somebody else perhaps.
+        NotResumable: somebody else has resumed the run in the meantime.
+        RunAlreadyStarted: a run of this workflow id is open.
     """
     status, start = resumption.past.status, _start_arguments(resumption)
+    await _refuse_second(client, status)
     try:
         handle = await client.start_workflow(
             start.workflow,
@@ -159,6 +164,7 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
             static_summary=f"resumed from {status.run_id}, keeping {len(resumption.kept)} tasks",
         )
     except WorkflowAlreadyStartedError as error:
+        await _refuse_second(client, status)
         raise RunAlreadyStarted(
             f"a run with the id {status.workflow_id!r} is open", hint=f"moose-cli workflow status {status.workflow_id}"
         ) from error
@@ -170,6 +176,19 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
         run_id=run_id,
         ui_url=run_url(ui, client.namespace, status.workflow_id, run_id),
         resumed_from=status.run_id,
+    )
+
+
+async def _refuse_second(client: Client, status: RunStatus) -> None:
+    """Two may have looked at the run before one of them resumed it."""
+    successor = await find_successor(client, status.workflow_id, status.run_id)
+    if successor is not None:
+        raise _resumed_already(status.run_id, successor)
+
+
+def _resumed_already(run_id: str, successor: str) -> NotResumable:
+    return NotResumable(
+        f"run {run_id!r} was resumed already, as {successor!r}", hint=f"moose-cli workflow status {successor}"
     )
 
 
