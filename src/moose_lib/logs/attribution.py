@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from dataclasses import asdict
 from typing import Any, Final
 
 from moose_lib.dmv2.workflow import RunInfo
@@ -25,7 +24,7 @@ class TaskLogger(logging.LoggerAdapter[logging.Logger]):
     """`ctx.logger`: adds workflow, workflow_id, run_id, task and attempt to what the user passes as `extra`."""
 
     def __init__(self, run: RunInfo) -> None:
-        super().__init__(logging.getLogger(TASK_LOGGER), asdict(run))
+        super().__init__(logging.getLogger(TASK_LOGGER), {name: getattr(run, name) for name in FIELDS})
 
     def process(
         self,

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from moose_lib.logs.lines import LEVELS, Level, Line, from_json
 from moose_lib.logs.store import log_files
 
 __all__ = ["Known", "LogReader", "Named", "Wanted", "find_known", "find_named", "has_task", "last"]
 
-_STAMP = "%Y%m%dT%H%M%S.%f"
+_STAMP: Final = "%Y%m%dT%H%M%S.%f"
+#: How many lines of a file are held back to be put in order.
+_HELD: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ class LogReader:
         while waiting or reading:
             while waiting and (not reading or _begin(waiting[0]) <= reading[0][0]):
                 number += 1
-                _push(reading, number, self._lines(waiting.popleft()))
+                _push(reading, number, _in_order(self._lines(waiting.popleft())))
             if reading:
                 _, nth, line, rest = heapq.heappop(reading)
                 yield line
@@ -155,6 +158,17 @@ def _push(reading: list[tuple[float, int, Line, Iterator[Line]]], number: int, l
     line = next(lines, None)
     if line is not None:
         heapq.heappush(reading, (line.time, number, line, lines))
+
+
+def _in_order(lines: Iterator[Line]) -> Iterator[Line]:
+    """Put lines right that threads of one process handed over in another order than they wrote them."""
+    held = list[tuple[float, int, Line]]()
+    for number, line in enumerate(lines):
+        heapq.heappush(held, (line.time, number, line))
+        if len(held) > _HELD:
+            yield heapq.heappop(held)[2]
+    while held:
+        yield heapq.heappop(held)[2]
 
 
 def _begin(path: Path) -> float:
