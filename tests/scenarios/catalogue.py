@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.scenarios import failures, generated, graphs, values
+from tests.scenarios import failures, generated, graphs, retrying, values
 
-ALL = [*graphs.SCENARIOS, *failures.SCENARIOS, *values.SCENARIOS, *generated.SCENARIOS]
+ALL = [*graphs.SCENARIOS, *failures.SCENARIOS, *retrying.SCENARIOS, *values.SCENARIOS, *generated.SCENARIOS]

@@ -45,7 +45,7 @@ class LocalRunner:
         run = await run_local_async(scenario.workflow, scenario.input, cancel_at=cancel_at)
         return Observed(
             status=run.state,
-            tasks={task.name: (task.state, len(task.attempts)) for task in run.tasks},
+            tasks={task.name: (task.state, task.attempts[-1].number if task.attempts else 0) for task in run.tasks},
             result=run.result,
             failed_task=None if run.error is None else run.error.task,
             error=None if run.error is None else run.error.type,

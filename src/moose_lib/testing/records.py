@@ -53,7 +53,10 @@ class RunError:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try of a task; `number` counts from 1, `started` from the start of the run."""
+    """One try of a task; `number` counts from 1, `started` from the start of the run.
+
+    A try that asked to be run again (`RetryLater`) and the next one have the same number.
+    """
 
     number: int
     started: timedelta
@@ -110,7 +113,8 @@ class TaskRun:
         """`charge failed, 4 attempts, 7s: ValueError: no`."""
         if self.duration is None:
             return f"{self.name} {self.state}"
-        tries = "1 attempt" if len(self.attempts) == 1 else f"{len(self.attempts)} attempts"
+        number = self.attempts[-1].number
+        tries = "1 attempt" if number == 1 else f"{number} attempts"
         error = "" if self.error is None else f": {self.error.summary}"
         return f"{self.name} {self.state}, {tries}, {format_duration(self.duration)}{error}"
 
