@@ -31,8 +31,10 @@ _WORKFLOW_POLLERS: Final = 20
 _ACTIVITY_POLLERS: Final = 20
 _MAX_CONCURRENT_TASKS: Final = 100
 _MAX_CACHED_RUNS: Final = 1000
-#: With more, the SDK makes a task of its event loop out of every value, also of those that are not stored.
-_STORAGE_VISITS: Final = 1
+#: How many large values of a run are stored or read at a time. With more than one, the SDK makes a task of its event loop
+#: out of every value, also of the small ones: a bucket is far enough away to be worth that, a directory is not.
+_VALUES_AT_ONCE: Final = 1
+_VALUES_AT_ONCE_IN_BUCKET: Final = 8
 #: How long the server waits for a worker that has a run in its cache and was killed.
 _STICKY_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -120,5 +122,7 @@ def _worker(client: Client, activities: Activities, settings: Settings) -> Worke
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=settings.worker.grace_period,
-        max_workflow_task_external_storage_concurrency=_STORAGE_VISITS,
+        max_workflow_task_external_storage_concurrency=(
+            _VALUES_AT_ONCE if settings.values.url is None else _VALUES_AT_ONCE_IN_BUCKET
+        ),
     )
