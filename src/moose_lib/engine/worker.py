@@ -31,8 +31,8 @@ _WORKFLOW_POLLERS: Final = 20
 _ACTIVITY_POLLERS: Final = 20
 _MAX_CONCURRENT_TASKS: Final = 100
 _MAX_CACHED_RUNS: Final = 1000
-#: How many large values of a run are stored or read at a time. With more than one, the SDK makes a task of its event loop
-#: out of every value, also of the small ones: a bucket is far enough away to be worth that, a directory is not.
+#: How many large values of a run are stored or read at a time. With more than one, the SDK makes a task of its event
+#: loop out of every value, also of the small ones: a bucket is far enough away to be worth that, a directory is not.
 _VALUES_AT_ONCE: Final = 1
 _VALUES_AT_ONCE_IN_BUCKET: Final = 8
 #: How long the server waits for a worker that has a run in its cache and was killed.
