@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,18 @@ _TUNING = (
 )
 
 
+#: Below what systems give to outgoing connections and to port 0: until a server listens there, nobody else gets it.
+_PORTS = range(20_000, 32_000)
+_random = random.SystemRandom()  # pytest seeds the other one, the same in every process
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and stays so for as long as nobody else chooses it by chance."""
+    while True:
+        port = _random.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def temporal_binary() -> str:

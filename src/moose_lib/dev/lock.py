@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from moose_lib.project.settings import Settings
 
-_ATTEMPTS = 10
 _PAUSE = 0.02
+#: Commands that look for a running dev hold the lock for a moment, however long that is on a busy machine.
+_PATIENCE = 0.2
+#: A dev that holds the lock has written its record, or does so at once.
+_LONGEST_PATIENCE = 5.0
 
 
 @asynccontextmanager
@@ -62,12 +65,30 @@ def state_directory(settings: Settings) -> Path:
 
 
 async def _lock(descriptor: int, root: Path) -> None:
-    for _ in range(_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await asyncio.sleep(_PAUSE)  # a command that looks for a running dev holds it for a moment
-        else:
-            return
-    running = read_record(os.pread(descriptor, 4096, 0))
-    raise AlreadyRunning(str(root), None if running is None else running.pid)
+    """Take the lock, or tell who holds it: not before the record of a living process says so."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    while not _takes(descriptor):
+        running = read_record(os.pread(descriptor, 4096, 0))
+        waited = loop.time() - begin
+        if waited > _LONGEST_PATIENCE or (waited > _PATIENCE and running is not None and _lives(running.pid)):
+            raise AlreadyRunning(str(root), None if running is None else running.pid)
+        await asyncio.sleep(_PAUSE)
+
+
+def _takes(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

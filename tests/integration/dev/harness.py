@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import psutil
+from tests.integration.conftest import free_port
 
 from moose_lib.dev import run_dev
 from moose_lib.dev.events import DevEvent, OutputLine, ProcessStarted
@@ -96,13 +96,10 @@ def reread(folder: Path, **overrides: object) -> Project:
 
 
 def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    ports = set[int]()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 async def until(condition: Callable[[], bool]) -> None:
