@@ -45,7 +45,7 @@ class Activities:
         self._tasks = {
             wire.activity_type(workflow.name, task.name): task
             for workflow in project.workflows.values()
-            for task in workflow.tasks()
+            for task in (*workflow.tasks(), *workflow.hooks().values())
         }
 
     def give_back(self) -> None:

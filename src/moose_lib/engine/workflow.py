@@ -21,6 +21,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from moose_lib.engine import wire
 from moose_lib.engine.failures import FailureDetail, TaskFailure, read_failure, run_failure
 from moose_lib.engine.frontier import Resumed, begin_outputs, freeze, fresh, restart, thaw
+from moose_lib.engine.hooks import Hooks
 from moose_lib.engine.inbox import GiveUp, Inbox, SkipTask
 from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.scheduling import start_activity, start_task
@@ -94,9 +95,13 @@ class _Life:
             raise
         if not self._progress.is_finished:
             self._continue_as_new()
+        hooks = Hooks(self._plan, self._scheduled_time)
         if self._progress.failed:
+            await hooks.failed(self._first_failure(), self._progress.failed)
             self._fail()
-        return self._result()
+        result = self._result()
+        await hooks.succeeded(result)
+        return result
 
     async def _work(self) -> None:
         """Until everything is over, or until everything that runs is over and the history is long enough."""

@@ -228,6 +228,7 @@ class Fold:
             retried=self._retries[-1] if self._retries else None,
             parent=self._first.parent,
             tasks=self._task_statuses(now, pending_by_task),
+            hooks=self._hook_statuses(now, pending_by_task),
             plan_hash=None if self._plan is None else self._plan.hash,
             is_planned=self._plan is not None,
             is_workflow_unknown=self._plan is None and None in pending_by_task and pending_by_task[None].is_unknown,
@@ -257,6 +258,12 @@ class Fold:
             phases[task.name] = status.state
             statuses.append(status)
         return tuple(statuses)
+
+    def _hook_statuses(self, now: datetime, pending: dict[str | None, PendingTask]) -> tuple[TaskStatus, ...]:
+        """A hook is told of once it could start; which one it is depends on how the run ends."""
+        hooks = () if self._plan is None else self._plan.hooks
+        begun = [(hook, self._tracks[hook.name]) for hook in hooks if hook.name in self._tracks]
+        return tuple(self._task_status(hook, track, {}, now, pending.get(hook.name)) for hook, track in begun)
 
     def _task_status(
         self,

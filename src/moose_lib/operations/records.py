@@ -154,6 +154,7 @@ class RunStatus:
     `run_id` is the newest of the run's chain (a long or retried run gets a new id for each life), `first_run_id` the
     one it was started with; either finds the run. `result` is JSON; `result_fault` says why it cannot be read, if so.
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
+    `hooks` has the one that runs or ran after the run; what became of it changes nothing about `state` and `error`.
     `attempt` counts the tries of the run as a whole, of `max_attempts` (`None`: no limit); `retried` is the last retry.
     `resumed_from` is the run id of the run that this one resumes, `resumed_as` that of the one which resumed this one.
     """
@@ -174,6 +175,7 @@ class RunStatus:
     retried: RunRetry | None = None
     parent: ParentRun | None = None
     tasks: tuple[TaskStatus, ...] = ()
+    hooks: tuple[TaskStatus, ...] = ()
     plan_hash: str | None = None
     is_planned: bool = False
     is_workflow_unknown: bool = False

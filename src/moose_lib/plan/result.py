@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from moose_lib.dmv2.outcome import RunOutcome
 from moose_lib.plan.model import Plan
 
 
@@ -16,6 +17,12 @@ def combine(plan: Plan, outputs: Mapping[str, bytes]) -> bytes:
     if len(plan.last_tasks) == 1:
         return outputs[plan.last_tasks[0]]
     return json_object({name: outputs[name] for name in plan.last_tasks})
+
+
+def outcome_json(outcome: RunOutcome, result: bytes | None) -> bytes:
+    """JSON of what a hook is told; the `result` of the run is put in as it is."""
+    rest = outcome.model_dump_json(exclude={"result"}).encode()
+    return rest[:-1] + b',"result":' + (b"null" if result is None else result) + b"}"
 
 
 def json_object(members: Mapping[str, bytes]) -> bytes:
