@@ -91,6 +91,13 @@ def check_schedule(value: object) -> ScheduleSpec:
     return ScheduleSpec(crons=_crons(value, text))
 
 
+def read_cron(text: str) -> tuple[frozenset[int], ...]:
+    """The minutes, hours, days, months and days of the week (0 is Sunday) of a checked cron text."""
+    parts = text.split()
+    *others, weekdays = [_numbers(text, field, part) for field, part in zip(_FIELDS, parts, strict=True)]
+    return (*(frozenset(numbers) for numbers in others), frozenset(day % 7 for day in weekdays))
+
+
 def time_zone_fault(name: object) -> tuple[str, str | None] | None:
     """What is wrong with the name of a time zone, and a hint; `None` if there is such a zone.
 

@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from moose_lib.errors import RunNotFound
 from moose_lib.operations.records import RunState, RunSummary
 
-__all__ = ["find_open_runs", "find_run", "list_names", "list_runs", "quoted"]
+__all__ = ["find_by_id", "find_open_runs", "find_run", "list_names", "list_runs", "quoted"]
 
 #: A new run appears in Temporal's lists a moment after its start; how long to look again before saying "not found".
 _LOOK_AGAIN = (0.1, 0.3, 0.6)
@@ -99,7 +99,7 @@ async def find_open_runs(client: Client, reference: str) -> tuple[RunSummary, ..
 
 
 async def _named(client: Client, reference: str, condition: str | None = None) -> tuple[RunSummary, ...]:
-    by_id, listed = await asyncio.gather(_described(client, reference), _listed(client, reference, condition))
+    by_id, listed = await asyncio.gather(find_by_id(client, reference), _listed(client, reference, condition))
     runs = {run.run_id: run for run in listed}
     if by_id is not None:
         runs[by_id.run_id] = by_id  # fresher than the list
@@ -112,7 +112,7 @@ async def _listed(client: Client, reference: str, condition: str | None) -> tupl
     return await _query(client, query if condition is None else f"{query} AND {condition}", _PAGE)
 
 
-async def _described(client: Client, workflow_id: str) -> RunSummary | None:
+async def find_by_id(client: Client, workflow_id: str) -> RunSummary | None:
     """Return the latest run with this workflow id: the one look-up that is never behind."""
     try:
         return _summary(await client.get_workflow_handle(workflow_id).describe())

@@ -1,0 +1,87 @@
+"""The times of a schedule, asked of the server: no library agrees with it, least of all when clocks change."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.schedule.v1 import Schedule, ScheduleAction, ScheduleSpec, ScheduleState
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    CreateScheduleRequest,
+    DeleteScheduleRequest,
+    ListScheduleMatchingTimesRequest,
+)
+from temporalio.client import Client
+
+from moose_lib.operations.schedule_protos import as_time, request_id, timestamp
+
+__all__ = ["next_times", "times_between", "trial_schedule"]
+
+#: The server tells this many times at once, and no more.
+_MOST_AT_ONCE = 1000
+#: How far ahead is looked for the next times: as short as it may be, as the server works out every one of them.
+_HORIZONS = (timedelta(hours=1), timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=3700))
+
+
+async def next_times(client: Client, schedule: str, count: int, after: datetime | None = None) -> tuple[datetime, ...]:
+    """Return the next `count` times of a schedule (its id), also if it is paused; fewer if there are no more.
+
+    With jitter these are the times at which it really starts.
+    """
+    start = datetime.now(UTC) if after is None else after
+    found = list[datetime]()
+    for horizon in _HORIZONS:
+        found = await times_between(client, schedule, start, start + horizon, count)
+        if len(found) >= count:
+            break
+    return tuple(found)
+
+
+async def times_between(
+    client: Client, schedule: str, start: datetime, end: datetime, most: int | None = None
+) -> list[datetime]:
+    """Return the times of a schedule after `start` up to and including `end`, at most `most`."""
+    found = list[datetime]()
+    while most is None or len(found) < most:
+        request = ListScheduleMatchingTimesRequest(
+            namespace=client.namespace,
+            schedule_id=schedule,
+            start_time=timestamp(found[-1] if found else start),
+            end_time=timestamp(end),
+        )
+        answer = await client.workflow_service.list_schedule_matching_times(request, retry=True)
+        found += [as_time(time) for time in answer.start_time]
+        if len(answer.start_time) < _MOST_AT_ONCE:
+            break
+    return found[:most]
+
+
+@asynccontextmanager
+async def trial_schedule(client: Client, spec: ScheduleSpec) -> AsyncGenerator[str]:
+    """Make a schedule that never fires, to ask for the times of a spec; its id. It is gone afterwards.
+
+    One that a killed process leaves behind does nothing, and Temporal forgets it after a week.
+    """
+    identity = f"moose-trial-{secrets.token_hex(8)}"
+    start = NewWorkflowExecutionInfo(workflow_id=identity, task_queue=TaskQueue(name="moose-trial"))
+    start.workflow_type.name = "moose"
+    schedule = Schedule(
+        spec=spec,
+        action=ScheduleAction(start_workflow=start),
+        state=ScheduleState(paused=True, limited_actions=True, notes="a trial, to ask for times"),
+    )
+    await client.workflow_service.create_schedule(
+        CreateScheduleRequest(
+            namespace=client.namespace, schedule_id=identity, schedule=schedule, request_id=request_id()
+        )
+    )
+    try:
+        yield identity
+    finally:
+        await client.workflow_service.delete_schedule(
+            DeleteScheduleRequest(namespace=client.namespace, schedule_id=identity), retry=True
+        )
