@@ -243,6 +243,10 @@ class RunNotFound(NotFound):
     """No run has this workflow name, workflow id or run id."""
 
 
+class InputNotRecorded(NotFound):
+    """A run has no input for a task: it has not got that far, or the values are not on this machine."""
+
+
 class ScheduleNotFound(NotFound):
     """The workflow has no schedule on the server."""
 

@@ -184,8 +184,8 @@ def _error_of(explanation: Explanation) -> TaskError | None:
 
 
 def _step_lines(steps: Sequence[Step], output: Output) -> list[str]:
-    width = max(len(step.command) for step in steps)
-    return [f"  {step.command:<{width}}  {output.paint(f'# {step.what}', 'dim')}" for step in steps]
+    """Write each command below what it does, so that both fit a terminal and all of it can be pasted."""
+    return [line for step in steps for line in (output.paint(f"# {step.what}", "dim"), step.command)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
-from moose_lib.cli.type_names import type_name
+from moose_lib.cli.type_names import example_input
 from moose_lib.cli.unknown_fields import unknown_fields_notes
 from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
@@ -95,7 +95,7 @@ def _check_input(output: Output, name: str, model: type[BaseModel] | None, data:
     try:
         value = read_run_input(model, data)
     except InvalidInput as error:
-        hint = None if model is None else f"moose-cli workflow run {name} --input '{_example(model)}'"
+        hint = None if model is None else f"moose-cli workflow run {name} --input '{example_input(model)}'"
         raise InvalidInput(f"workflow {name!r}", error.model, error.faults, hint=hint) from None
     if data is None:
         return
@@ -104,12 +104,6 @@ def _check_input(output: Output, name: str, model: type[BaseModel] | None, data:
         return
     for note in unknown_fields_notes(value, json.loads(data)):
         output.note(note)
-
-
-def _example(model: type[BaseModel]) -> str:
-    """Write the fields that must be given, each with its type."""
-    fields = {field.alias or name: field for name, field in model.model_fields.items() if field.is_required()}
-    return "{" + ", ".join(f'"{name}": <{type_name(field.annotation)}>' for name, field in fields.items()) + "}"
 
 
 async def start_wanted(client: Client, wanted: Wanted) -> StartedRun:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-__all__ = ["type_name"]
+from pydantic import BaseModel
+
+__all__ = ["example_input", "type_name"]
 
 
 def type_name(annotation: Any) -> str:  # Any: whatever can stand behind a field's colon
@@ -26,3 +28,9 @@ def type_name(annotation: Any) -> str:  # Any: whatever can stand behind a field
 
 def _member_name(member: Any) -> str:  # Any: as above
     return "..." if member is Ellipsis else type_name(member)
+
+
+def example_input(model: type[BaseModel]) -> str:
+    """Write the fields that must be given, each with its type: `{"order_id": <str>}`."""
+    fields = {field.alias or name: field for name, field in model.model_fields.items() if field.is_required()}
+    return "{" + ", ".join(f'"{name}": <{type_name(field.annotation)}>' for name, field in fields.items()) + "}"

@@ -13,6 +13,7 @@ _COMMANDS = {
     "status": CommandPlace(place=f"{_HERE}.status:status", aliases=("s",)),
     "history": CommandPlace(place=f"{_HERE}.history:history", aliases=("h",)),
     "explain": CommandPlace(place=f"{_HERE}.explain:explain", aliases=("e",)),
+    "run-task": CommandPlace(place=f"{_HERE}.run_task:run_task"),
     "result": CommandPlace(place=f"{_HERE}.result:result"),
     "resume": CommandPlace(place=f"{_HERE}.resume:resume"),
     "retry": CommandPlace(place=f"{_HERE}.decide:retry"),
