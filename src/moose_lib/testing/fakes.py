@@ -38,7 +38,7 @@ class Cast:
     """
 
     def __init__(self, workflow: Workflow, fakes: Mapping[str, Fake], fail: Mapping[str, Failures]) -> None:
-        tasks: dict[str, AnyTask] = {task.name: task for task in workflow.tasks()}
+        tasks: dict[str, AnyTask] = {task.name: task for task in (*workflow.tasks(), *workflow.hooks().values())}
         for name in (*fakes, *fail):
             if name not in tasks:
                 raise task_not_found(workflow.name, name, tasks)

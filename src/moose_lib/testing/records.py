@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from moose_lib.durations import format_duration
 from moose_lib.errors import RunFailed, TaskNotFound
+from moose_lib.logs.lines import Line
 from moose_lib.plan.progress import TaskState
 from moose_lib.values import read_value
 
@@ -55,13 +56,15 @@ class RunError:
 class Attempt:
     """One try of a task; `number` counts from 1, `started` from the start of the run.
 
-    A try that asked to be run again (`RetryLater`) and the next one have the same number.
+    A try that asked to be run again (`RetryLater`) and the next one have the same number. `logs` are the lines it
+    printed and logged, each with `message`, `level`, `logger` and `stream`.
     """
 
     number: int
     started: timedelta
     duration: timedelta
     error: RunError | None = None
+    logs: tuple[Line, ...] = field(default=(), repr=False, compare=False)
 
     def __repr__(self) -> str:
         """`<Attempt 2 at 1s for 0s: ValueError>`."""
@@ -123,8 +126,8 @@ class TaskRun:
 class LocalRun:
     """A finished run of a workflow.
 
-    `tasks` are in the order of the plan, `executed` has the names of those that started, in that order. With workflow
-    retries both describe the last of `starts` starts.
+    `tasks` are in the order of the plan, `hooks` has the one that ran after them, if any. `executed` has the names of
+    the tasks that started, in that order. With workflow retries all describe the last of `starts` starts.
 
     Example:
         run = run_local(orders, Order(order_id="7"), fail={"charge": 2})
@@ -138,6 +141,7 @@ class LocalRun:
     result_json: bytes | None
     error: RunError | None
     tasks: tuple[TaskRun, ...]
+    hooks: tuple[TaskRun, ...]
     executed: tuple[str, ...]
     last_tasks: tuple[str, ...]
     duration: timedelta
@@ -152,12 +156,12 @@ class LocalRun:
         return outputs if len(outputs) > 1 else outputs[self.last_tasks[0]]
 
     def task(self, name: str) -> TaskRun:
-        """The task of this name.
+        """The task of this name, or the hook that ran.
 
         Raises:
             TaskNotFound: the workflow has none.
         """
-        by_name: Mapping[str, TaskRun] = {task.name: task for task in self.tasks}
+        by_name: Mapping[str, TaskRun] = {task.name: task for task in (*self.tasks, *self.hooks)}
         if name not in by_name:
             raise task_not_found(self.workflow, name, by_name)
         return by_name[name]
@@ -189,7 +193,7 @@ class LocalRun:
         return "\n".join([f"{self.workflow} {self.state}, {format_duration(self.duration)}", *self._lines()])
 
     def _lines(self) -> Iterable[str]:
-        return (f"  {task}" for task in self.tasks)
+        return (*(f"  {task}" for task in self.tasks), *(f"  hook {hook}" for hook in self.hooks))
 
 
 def task_not_found(workflow: str, name: str, known: Iterable[str]) -> TaskNotFound:

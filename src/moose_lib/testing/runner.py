@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from pathlib import Path
 
 from moose_lib import calling
+from moose_lib.dmv2.outcome import OutcomeError, RunOutcome
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import format_duration
 from moose_lib.errors import RunTimedOut
+from moose_lib.logs.attribution import current_run
 from moose_lib.plan.model import Plan, PlannedTask
 from moose_lib.plan.progress import Progress, TaskState
-from moose_lib.plan.result import combine
+from moose_lib.plan.result import combine, outcome_json
 from moose_lib.plan.retrying import Retrying, TimeLimit, delay_after, time_limit
 from moose_lib.testing.attempt import Assignment, RunningAttempt
 from moose_lib.testing.clock import VirtualLoop
+from moose_lib.testing.describing import describe, printable
 from moose_lib.testing.fakes import Cast
+from moose_lib.testing.logs import LocalLogs, capturing
 from moose_lib.testing.records import Attempt, LocalRun, RunError, RunState, TaskRun
 from moose_lib.testing.threads import Outcome
 
 #: A task that was called so often will not end: on Temporal it would be waited for, here it fails.
 _MOST_CALLS = 10_000
-
-_OUR_CODE = str(Path(__file__).resolve().parents[1])
 
 
 class _Signal(Enum):
@@ -63,7 +63,13 @@ class Setup:
 
 async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
     """Run to the end, with the workflow's retries."""
-    run = _Run(setup=setup, loop=loop, workflow_id=f"{setup.plan.workflow}-{uuid.uuid4().hex[:16]}", begun=loop.time())
+    workflow_id = f"{setup.plan.workflow}-{uuid.uuid4().hex[:16]}"
+    with capturing() as logs:
+        return await _perform(_Run(setup=setup, loop=loop, workflow_id=workflow_id, begun=loop.time(), logs=logs))
+
+
+async def _perform(run: _Run) -> LocalRun:
+    setup, loop = run.setup, run.loop
     for moment, signal in ((setup.cancel_at, _Signal.CANCEL), (setup.plan.timeout, _Signal.TIMEOUT)):
         if moment is not None:
             loop.call_at(run.begun + moment.total_seconds(), run.events.put_nowait, signal)
@@ -73,10 +79,9 @@ async def perform(setup: Setup, loop: VirtualLoop) -> LocalRun:
         start = _Start(run, starts)
         state = await start.run()
         delay = delay_after(Retrying(), starts)
-        if state is not RunState.FAILED or starts > setup.plan.retries or not start.is_worth_retrying:
-            return start.record(state)
-        if not run.has_time_for(delay):
-            return start.record(state)
+        is_over = starts > setup.plan.retries or not start.is_worth_retrying or not run.has_time_for(delay)
+        if state is not RunState.FAILED or is_over:
+            return start.record(await start.run_hook(state))
         loop.call_later(delay.total_seconds(), run.events.put_nowait, _Signal.RESUME)
         event = await run.events.get()
         if event is not _Signal.RESUME:
@@ -91,6 +96,7 @@ class _Run:
     loop: VirtualLoop
     workflow_id: str
     begun: float
+    logs: LocalLogs
     events: _Events = field(default_factory=_Events)
 
     @property
@@ -111,6 +117,8 @@ class _Log:
     outputs: dict[str, bytes] = field(default_factory=dict)
     error: RunError | None = None
     is_retryable: bool = False
+    hooks: dict[str, TaskState] = field(default_factory=dict)
+    told: bytes = b""
 
 
 class _Start:
@@ -124,6 +132,10 @@ class _Start:
         self._log = _Log()
         self._working: dict[str, asyncio.Task[None]] = {}
         self._runs_on_cancel = False
+
+    @property
+    def _run_id(self) -> str:
+        return f"{self._run.workflow_id}/{self._number}"
 
     @property
     def is_worth_retrying(self) -> bool:
@@ -146,6 +158,47 @@ class _Start:
                 work.cancel()
         return RunState.FAILED if self._progress.failed else RunState.COMPLETED
 
+    async def run_hook(self, state: RunState) -> RunState:
+        """What runs after the run, which it does not change: only the run's own time may still end."""
+        planned = {RunState.COMPLETED: self._plan.on_success, RunState.FAILED: self._plan.on_failure}.get(state)
+        if planned is None:
+            return state
+        self._log.told = self._outcome(state)
+        self._log.hooks[planned.name] = TaskState.CANCELED
+        self._begin((planned.name,))
+        event = await self._run.events.get()
+        if isinstance(event, _TaskEnded):
+            self._working.clear()
+            is_done = event.outcome.error is None
+            self._log.hooks[planned.name] = TaskState.COMPLETED if is_done else TaskState.FAILED
+            return state
+        self._runs_on_cancel = event is _Signal.CANCEL
+        await self._stop_all()
+        return self.interrupted_by(event) if event is _Signal.TIMEOUT else state
+
+    def _outcome(self, state: RunState) -> bytes:
+        """What the hook is told, in JSON."""
+        failed = self._log.error
+        error = (
+            None
+            if failed is None
+            else OutcomeError(
+                task=failed.task,
+                class_name=failed.class_name,
+                message=printable(failed.message),
+                traceback=printable(failed.traceback),
+                attempts=self._log.attempts[failed.task or ""][-1].number,
+            )
+        )
+        outcome = RunOutcome(
+            workflow=self._plan.workflow,
+            workflow_id=self._run.workflow_id,
+            run_id=self._run_id,
+            status="failed" if failed is not None else "completed",
+            error=error,
+        )
+        return outcome_json(outcome, combine(self._plan, self._log.outputs) if state is RunState.COMPLETED else None)
+
     def interrupted_by(self, event: _TaskEnded | _Signal) -> RunState:
         """Nothing more starts: the run was canceled, or its time is over."""
         self._progress.cancel()
@@ -166,21 +219,23 @@ class _Start:
             result_json=combine(self._plan, self._log.outputs) if is_completed else None,
             error=self._log.error,
             tasks=tuple(self._task_run(task.name) for task in self._plan.tasks),
-            executed=tuple(self._log.attempts),
+            hooks=tuple(self._task_run(name) for name in self._log.hooks),
+            executed=tuple(name for name in self._log.attempts if name not in self._log.hooks),
             last_tasks=self._plan.last_tasks,
             duration=self._run.age,
             starts=self._number,
         )
 
     def _task_run(self, name: str) -> TaskRun:
-        state, attempts = self._progress.state(name), tuple(self._log.attempts.get(name, ()))
+        attempts = tuple(self._log.attempts.get(name, ()))
+        state = self._log.hooks[name] if name in self._log.hooks else self._progress.state(name)
         if state is TaskState.CANCELED and not attempts:
             state = TaskState.SKIPPED  # as the status of a run calls a task that never started
         return TaskRun(
             name=name,
             state=state,
             attempts=attempts,
-            output_json=self._log.outputs[name] if state is TaskState.COMPLETED else None,
+            output_json=self._log.outputs.get(name) if state is TaskState.COMPLETED else None,
             output_type=self._run.setup.cast.task(name).output_type,
         )
 
@@ -210,7 +265,9 @@ class _Start:
 
     async def _perform(self, name: str) -> None:
         """All attempts of one task."""
-        performance = _Performance(self._run, self._plan.task(name))
+        planned = self._plan.find(name)
+        assert planned is not None, "a task of the plan, or one of its hooks"
+        performance = _Performance(self._run, planned)
         while True:
             outcome, verdict = await self._attempt(performance)
             if verdict is None or verdict.delay is None or not self._run.has_time_for(verdict.delay):
@@ -228,7 +285,9 @@ class _Start:
         log = self._log.attempts.setdefault(name, [])
         started = self._run.age
         injected = self._run.setup.cast.injected(name, performance.calls)
-        running = RunningAttempt(self._run.loop, self._assignment(performance), injected)
+        assignment = self._assignment(performance)
+        current_run.set(assignment.run)
+        running = RunningAttempt(self._run.loop, assignment, injected)
         error, verdict = None, None
         try:
             outcome = await running.run()
@@ -240,20 +299,22 @@ class _Start:
                 await running.clean_up()
             raise
         finally:
-            log.append(Attempt(number=number, started=started, duration=self._run.age - started, error=error))
+            age, logs = self._run.age, self._run.logs.of_ended(assignment.run)
+            log.append(Attempt(number=number, started=started, duration=age - started, error=error, logs=logs))
         return outcome, verdict
 
     def _assignment(self, performance: _Performance) -> Assignment:
         planned = performance.planned
         data, outputs = self._run.setup.data, self._log.outputs
+        values = [data if ref.task is None else outputs[ref.task] for ref in planned.source.values]
         return Assignment(
             task=self._run.setup.cast.task(planned.name),
             source=planned.source,
-            values=[data if ref.task is None else outputs[ref.task] for ref in planned.source.values],
+            values=[self._log.told] if planned.source.kind == "outcome" else values,
             run=RunInfo(
                 workflow=self._plan.workflow,
                 workflow_id=self._run.workflow_id,
-                run_id=f"{self._run.workflow_id}/{self._number}",
+                run_id=self._run_id,
                 task=planned.name,
                 attempt=performance.attempt,
                 scheduled_time=self._run.setup.scheduled_time,
@@ -288,18 +349,3 @@ class _Performance:
         self.calls += 1
         self.attempt += not verdict.is_postponed
         return self.calls <= _MOST_CALLS
-
-
-def describe(error: BaseException, *, task: str | None) -> RunError:
-    """An exception as a record; the traceback begins with the user's first frame."""
-    kind = type(error)
-    kept = error.__traceback__
-    while kept is not None and kept.tb_frame.f_code.co_filename.startswith(_OUR_CODE):
-        kept = kept.tb_next
-    return RunError(
-        task=task,
-        class_name=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        message=str(error),
-        traceback="".join(traceback.format_exception(kind, error, kept)),
-        exception=error,
-    )
