@@ -1,0 +1,1 @@
+"""Taking records in: checking them, and keeping them in a store. No HTTP here."""

@@ -1,0 +1,79 @@
+"""What can go wrong between a record and its store.
+
+MooseError
+├── UnreadableBody         a request is not JSON, or no records
+├── UnstorableRecord       a valid record that no column can keep
+├── StoreBusy              the queue of the store is full: try again later
+├── StoreFailed            the store did not take what it was given
+├── KeyReused              an idempotency key came with another body
+└── LossyMigration         a model's change would lose what its table holds
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+
+from moose_lib.errors import MooseError
+from moose_lib.faults import FieldFault
+
+
+class UnreadableBody(MooseError, ValueError):
+    """A request is not JSON, or it is JSON of another kind than records; `line` and `column` count from 1."""
+
+    def __init__(self, reason: str, *, line: int, column: int) -> None:
+        self.reason = reason
+        self.line = line
+        self.column = column
+        super().__init__(f"Invalid JSON: {reason} at line {line} column {column}")
+
+    @classmethod
+    def from_text(cls, text: str) -> UnreadableBody:
+        """From the parser's sentence: `EOF while parsing a list at line 1 column 7`."""
+        found = re.fullmatch(r"(?s)(.*) at line (\d+) column (\d+)", text)
+        if found is None:
+            return cls(text, line=1, column=1)
+        return cls(found[1], line=int(found[2]), column=int(found[3]))
+
+
+class UnstorableRecord(MooseError, ValueError):
+    """A record is valid, and still no column can keep one of its values; `fault` names the field."""
+
+    def __init__(self, fault: FieldFault) -> None:
+        self.fault = fault
+        super().__init__(str(fault))
+
+
+class StoreBusy(MooseError):
+    """The store has as much to write as it may hold in memory; `retry_after` is a good time to try again."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__("the store is busy", hint=f"try again in {retry_after.total_seconds():g} s")
+
+
+class StoreFailed(MooseError):
+    """The store could not commit, because its disk is full, say. Nothing of the batch was kept."""
+
+
+class KeyReused(MooseError, ValueError):
+    """An idempotency key that was used before came with another body."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"idempotency key {key!r} was used for another body")
+
+
+class LossyMigration(MooseError):
+    """A model's change would lose what its table holds; `changes` are told column by column."""
+
+    exit_code = 2
+
+    def __init__(self, table: str, changes: Iterable[str]) -> None:
+        self.table = table
+        self.changes = tuple(changes)
+        super().__init__(
+            f"table {table!r} holds rows of another shape: {'; '.join(self.changes)}",
+            hint='give the new shape a version of its own: version="2"',
+        )

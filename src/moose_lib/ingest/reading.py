@@ -1,0 +1,120 @@
+"""From the bytes of a request to checked records: one object, a JSON array, or NDJSON.
+
+The common case, all records valid, is one pass of pydantic over the bytes. Only when something is wrong are the records
+told apart, each with its own text, so that the good ones can be kept and the bad ones shown as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json import JSONDecodeError, JSONDecoder
+from typing import Final, Literal
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from moose_lib.faults import FieldFault
+from moose_lib.ingest.errors import UnreadableBody
+from moose_lib.values import field_faults
+
+#: How the body is written; `json` is one object or an array of them.
+Format = Literal["json", "ndjson"]
+
+_BLANK: Final = " \t\n\r"
+_DECODER: Final = JSONDecoder()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A record that does not fit its model: where it stands in the request, its own text, and why."""
+
+    index: int
+    text: str
+    faults: tuple[FieldFault, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What a request brought; `is_array` tells one object from an array with one."""
+
+    accepted: tuple[BaseModel, ...]
+    refused: tuple[Refused, ...] = ()
+    is_array: bool = True
+
+
+class RecordReader:
+    """Reads requests with records of one model. `is_strict`: `None` leaves it to the model's own configuration."""
+
+    def __init__(self, model: type[BaseModel], *, is_strict: bool | None = None) -> None:
+        self._one = TypeAdapter(model)
+        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # known at run time
+        self._is_strict = is_strict
+
+    def read(self, body: bytes, form: Format = "json") -> Records:
+        """Check a request.
+
+        Raises:
+            UnreadableBody: it is not JSON, or neither an object nor an array.
+        """
+        if form == "ndjson":
+            return self._told_apart(_lines(body), is_array=True)
+        start = body.lstrip()[:1]
+        try:
+            if start == b"{":
+                record = self._one.validate_json(body, strict=self._is_strict)
+                return Records(accepted=(record,), is_array=False)
+            if start == b"[":
+                return Records(accepted=tuple(self._many.validate_json(body, strict=self._is_strict)))
+        except ValidationError as error:
+            _refuse_bad_json(error)
+        else:
+            raise UnreadableBody("expected an object or an array of objects", line=1, column=1)
+        text = _text(body)
+        if start == b"{":
+            return self._told_apart(iter([text.strip()]), is_array=False)
+        return self._told_apart(_elements(text), is_array=True)
+
+    def _told_apart(self, texts: Iterator[str], *, is_array: bool) -> Records:
+        accepted, refused = list[BaseModel](), list[Refused]()
+        for index, text in enumerate(texts):
+            try:
+                accepted.append(self._one.validate_json(text, strict=self._is_strict))
+            except ValidationError as error:
+                refused.append(Refused(index=index, text=text, faults=tuple(field_faults(error))))
+        return Records(accepted=tuple(accepted), refused=tuple(refused), is_array=is_array)
+
+
+def _refuse_bad_json(error: ValidationError) -> None:
+    """Not JSON is nothing that could be told record by record; it is the only error then."""
+    if error.error_count() > 1:
+        return
+    (detail,) = error.errors(include_url=False, include_input=False)
+    if detail["type"] == "json_invalid" and not detail["loc"]:
+        raise UnreadableBody.from_text(str(detail.get("ctx", {}).get("error", detail["msg"]))) from None
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableBody(f"not UTF-8: {error.reason} at byte {error.start}", line=1, column=1) from None
+
+
+def _lines(body: bytes) -> Iterator[str]:
+    return (line for line in _text(body).split("\n") if line.strip())
+
+
+def _elements(text: str) -> Iterator[str]:
+    """The text of each element of an array that is known to be JSON."""
+    position = text.index("[") + 1
+    while True:
+        while text[position] in _BLANK or text[position] == ",":
+            position += 1
+        if text[position] == "]":
+            return
+        begin = position
+        try:
+            _, position = _DECODER.raw_decode(text, begin)
+        except (JSONDecodeError, RecursionError) as error:  # pydantic's parser has taken it, so it is only this deep
+            raise UnreadableBody(f"cannot be told apart: {error}", line=1, column=begin + 1) from None
+        yield text[begin:position]

@@ -1,0 +1,122 @@
+"""The tables of the SQLite store: made for the declared models, and changed with them where nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from moose_lib.ingest.columns import Column, Kind, columns_of
+from moose_lib.ingest.errors import LossyMigration
+from moose_lib.plan.endpoints import TablePlan
+
+#: Columns that every table has beside those of its model.
+ID, INGESTED_AT = "_id", "_ingested_at"
+
+_STORAGE: Mapping[Kind, str] = {
+    Kind.TEXT: "TEXT",
+    Kind.INTEGER: "INTEGER",
+    Kind.REAL: "REAL",
+    Kind.BOOLEAN: "INTEGER",
+    Kind.DECIMAL: "TEXT",
+    Kind.DATETIME: "TEXT",
+    Kind.DATE: "TEXT",
+    Kind.TIME: "TEXT",
+    Kind.DURATION: "REAL",
+    Kind.UUID: "TEXT",
+    Kind.BYTES: "BLOB",
+    Kind.JSON: "TEXT",
+}
+#: Kinds whose values read the same as those of the kind that follows.
+_WIDENING = frozenset({(Kind.BOOLEAN, Kind.INTEGER), (Kind.UUID, Kind.TEXT), (Kind.DECIMAL, Kind.TEXT)})
+
+_SYSTEM = """
+CREATE TABLE IF NOT EXISTS _moose_tables (name TEXT PRIMARY KEY, columns TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _moose_idempotency (
+    endpoint TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, stored INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    at TEXT NOT NULL, PRIMARY KEY (endpoint, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS _moose_idempotency_at ON _moose_idempotency (at);
+CREATE TABLE IF NOT EXISTS _moose_dead_letters (
+    id INTEGER PRIMARY KEY, queue TEXT NOT NULL, endpoint TEXT NOT NULL, record TEXT NOT NULL, error_type TEXT NOT NULL,
+    error_message TEXT NOT NULL, source TEXT NOT NULL, failed_at TEXT NOT NULL, replayed_at TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS _moose_dead_letters_queue ON _moose_dead_letters (queue, id);
+"""
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def migrate(connection: sqlite3.Connection, tables: Iterable[TablePlan]) -> list[str]:
+    """Make and change tables for the models of now; tells in a sentence each what was done.
+
+    All or nothing: a change that would lose data leaves everything as it was.
+
+    Raises:
+        LossyMigration: a field of the model has another kind than the column with its name.
+    """
+    connection.executescript(_SYSTEM)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        done = [sentence for table in tables for sentence in _migrate(connection, table)]
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return done
+
+
+def _migrate(connection: sqlite3.Connection, table: TablePlan) -> list[str]:
+    columns = columns_of(table.model)
+    row = connection.execute("SELECT columns FROM _moose_tables WHERE name = ?", (table.name,)).fetchone()
+    if row is None:
+        _create(connection, table, columns)
+        _remember(connection, table.name, columns)
+        return [f"table {table.name} made"]
+    before = {name: Kind(kind) for name, kind in json.loads(row[0]).items()}
+    _refuse_losses(table.name, before, columns)
+    added = [column for column in columns if column.name not in before]
+    for column in added:
+        definition = f"{quoted(column.name)} {_STORAGE[column.kind]}"
+        connection.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {definition}")
+    _index(connection, table)
+    gone = [Column(name=name, kind=kind) for name, kind in before.items() if name not in {it.name for it in columns}]
+    _remember(connection, table.name, [*columns, *gone])
+    return [f"table {table.name}: column {column.name} added" for column in added]
+
+
+def _create(connection: sqlite3.Connection, table: TablePlan, columns: Iterable[Column]) -> None:
+    fields = [f"{quoted(column.name)} {_STORAGE[column.kind]}" for column in columns]
+    parts = [f"{ID} INTEGER PRIMARY KEY", *fields, f"{INGESTED_AT} TEXT NOT NULL"]
+    connection.execute(f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)}) STRICT")
+    _index(connection, table)
+
+
+def _index(connection: sqlite3.Connection, table: TablePlan) -> None:
+    """The declared order is an index."""
+    names = table.config.order_by_fields
+    if names:
+        fields = ", ".join(quoted(name) for name in names)
+        index = quoted(f"{table.name}_order_{'_'.join(names)}")
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(table.name)} ({fields})")
+
+
+def _remember(connection: sqlite3.Connection, name: str, columns: Iterable[Column]) -> None:
+    kinds = json.dumps({column.name: column.kind.value for column in columns})
+    connection.execute("INSERT OR REPLACE INTO _moose_tables (name, columns) VALUES (?, ?)", (name, kinds))
+
+
+def _refuse_losses(table: str, before: Mapping[str, Kind], now: Iterable[Column]) -> None:
+    lost = [
+        f"{column.name} is {column.kind.value}, was {before[column.name].value}"
+        for column in now
+        if column.name in before
+        and column.kind is not before[column.name]
+        and (before[column.name], column.kind) not in _WIDENING
+    ]
+    if lost:
+        raise LossyMigration(table, lost)

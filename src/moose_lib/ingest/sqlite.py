@@ -1,0 +1,237 @@
+"""The default store: one SQLite file, one connection that writes, in a thread of its own.
+
+Commits are grouped: whatever waits when the writer is free goes into one transaction, so that its price is shared.
+Each batch has a savepoint; one that fails takes no other with it. With `synchronous=FULL`, what was answered survives a
+power cut. Only this connection writes and checkpoints; readers of the file never do (SQLite's WAL-reset bug before
+3.51.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from moose_lib.errors import MooseError
+from moose_lib.ingest.columns import columns_of
+from moose_lib.ingest.errors import KeyReused, StoreBusy, StoreFailed
+from moose_lib.ingest.schema import INGESTED_AT, migrate, quoted
+from moose_lib.ingest.store import Batch, Receipt
+from moose_lib.plan.endpoints import TablePlan
+
+_logger = logging.getLogger(__name__)
+
+#: Rows of one transaction; more only wait for the next one.
+_GROUP_ROWS: Final = 20_000
+_KEYS_KEPT: Final = timedelta(days=7)
+_PURGE_EVERY: Final = timedelta(hours=1)
+_RETRY_AFTER: Final = timedelta(seconds=1)
+_BUSY_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A batch on its way, and who waits for its receipt."""
+
+    batch: Batch
+    loop: asyncio.AbstractEventLoop
+    receipt: asyncio.Future[Receipt]
+
+
+class SqliteStore:
+    """Records in a SQLite file. Use it as a context manager; closing it writes what still waits.
+
+    Raises:
+        LossyMigration: a declared model does not go with what its table holds.
+        StoreFailed: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, tables: Iterable[TablePlan], *, limit: int = 64 * 1024 * 1024) -> None:
+        """`limit`: bytes of batches that may wait in memory; past it, batches are refused."""
+        self._path = path
+        self._tables = tuple(tables)
+        self._limit = limit
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._inserts = {table.name: _insert(table) for table in self._tables}
+        self._purged = datetime.min.replace(tzinfo=UTC)
+        self._thread = threading.Thread(target=self._work, name="moose-store", daemon=True)
+        self._connection = _open(path)
+        #: What was made or changed for the models of now.
+        self.migrated: Sequence[str] = ()
+
+    def __enter__(self) -> Self:
+        try:
+            self.migrated = migrate(self._connection, self._tables)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreFailed(f"{self._path} cannot be used: {error}") from error
+        except MooseError:
+            self._connection.close()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._orders.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of batches that wait to be written."""
+        return self._waiting
+
+    async def put(self, batch: Batch) -> Receipt:
+        """Keep a batch, see `Store.put`."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._waiting and self._waiting + batch.size > self._limit:
+                raise StoreBusy(_RETRY_AFTER)
+            self._waiting += batch.size
+        order = _Order(batch, loop, loop.create_future())
+        self._orders.put(order)
+        return await order.receipt
+
+    def _work(self) -> None:
+        """Write until there is nothing more to come."""
+        is_open = True
+        while is_open:
+            orders, is_open = self._next_group()
+            if orders:
+                self._write(orders)
+
+    def _next_group(self) -> tuple[list[_Order], bool]:
+        """Everything that waits now, at least one order; and whether more may come."""
+        order = self._orders.get()
+        orders = list[_Order]()
+        rows = 0
+        while order is not None:
+            orders.append(order)
+            rows += len(order.batch.rows)
+            if rows >= _GROUP_ROWS:
+                return orders, True
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return orders, True
+        return orders, False
+
+    def _write(self, orders: list[_Order]) -> None:
+        try:
+            outcomes = self._commit([order.batch for order in orders])
+        except Exception as error:  # the boundary of the thread: whatever it is, everybody who waits is told
+            with contextlib.suppress(sqlite3.Error):  # there may be no transaction to roll back
+                self._connection.execute("ROLLBACK")
+            _logger.exception("a commit failed", extra={"path": str(self._path)})
+            outcomes = [StoreFailed(f"the store could not commit: {error}") for _ in orders]
+        with self._lock:
+            self._waiting -= sum(order.batch.size for order in orders)
+        for order, outcome in zip(orders, outcomes, strict=True):
+            with contextlib.suppress(RuntimeError):  # whoever waited has gone, with its loop
+                order.loop.call_soon_threadsafe(_settle, order.receipt, outcome)
+
+    def _commit(self, batches: Sequence[Batch]) -> list[Receipt | MooseError]:
+        now = datetime.now(UTC)
+        at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes = [self._keep_or_undo(batch, at) for batch in batches]
+        if now - self._purged > _PURGE_EVERY:
+            self._purged = now
+            before = (now - _KEYS_KEPT).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            self._connection.execute("DELETE FROM _moose_idempotency WHERE at < ?", (before,))
+        self._connection.execute("COMMIT")
+        return outcomes
+
+    def _keep_or_undo(self, batch: Batch, at: str) -> Receipt | MooseError:
+        self._connection.execute("SAVEPOINT batch")
+        try:
+            receipt = self._keep(batch, at)
+        except (KeyReused, sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError) as error:
+            self._connection.execute("ROLLBACK TO batch")
+            self._connection.execute("RELEASE batch")
+            return error if isinstance(error, KeyReused) else StoreFailed(f"the store refused the batch: {error}")
+        self._connection.execute("RELEASE batch")
+        return receipt
+
+    def _keep(self, batch: Batch, at: str) -> Receipt:
+        earlier = self._earlier(batch)
+        if earlier is not None:
+            return earlier
+        self._connection.executemany(self._inserts[batch.table], [(*row, at) for row in batch.rows])
+        self._connection.executemany(
+            "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (batch.queue, batch.endpoint, it.text, it.error_type, it.message, it.source, at)
+                for it in batch.rejected
+                if batch.queue is not None
+            ],
+        )
+        receipt = Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
+        if batch.idempotency is not None:
+            self._connection.execute(
+                "INSERT INTO _moose_idempotency (endpoint, key, digest, stored, rejected, at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (batch.endpoint, batch.idempotency.key, batch.idempotency.digest, receipt.stored, receipt.rejected, at),
+            )
+        return receipt
+
+    def _earlier(self, batch: Batch) -> Receipt | None:
+        """The receipt of the request that brought the same key before."""
+        if batch.idempotency is None:
+            return None
+        found = self._connection.execute(
+            "SELECT digest, stored, rejected FROM _moose_idempotency WHERE endpoint = ? AND key = ?",
+            (batch.endpoint, batch.idempotency.key),
+        ).fetchone()
+        if found is None:
+            return None
+        digest, stored, rejected = found
+        if digest != batch.idempotency.digest:
+            raise KeyReused(batch.idempotency.key)
+        return Receipt(stored=stored, rejected=rejected, is_repeat=True)
+
+
+def _settle(receipt: asyncio.Future[Receipt], outcome: Receipt | MooseError) -> None:
+    if receipt.cancelled():
+        return
+    if isinstance(outcome, MooseError):
+        receipt.set_exception(outcome)
+    else:
+        receipt.set_result(outcome)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The connection that writes.
+
+    Raises:
+        StoreFailed: the file or its folder cannot be made, or it is not a database.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+    except (OSError, sqlite3.Error) as error:
+        raise StoreFailed(f"{path} cannot be opened: {error}", hint="see [store] path in moose.config.toml") from error
+    return connection
+
+
+def _insert(table: TablePlan) -> str:
+    names = [*(column.name for column in columns_of(table.model)), INGESTED_AT]
+    fields = ", ".join(quoted(name) for name in names)
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {quoted(table.name)} ({fields}) VALUES ({marks})"  # noqa: S608  # names are quoted

@@ -1,0 +1,131 @@
+"""From a request's bytes to records: pydantic's verdict, record by record."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+
+from moose_lib.ingest.errors import UnreadableBody
+from moose_lib.ingest.reading import RecordReader, Records
+
+
+class Click(BaseModel):
+    user: str
+    count: int = 1
+    at: datetime | None = None
+    tags: list[str] = []
+
+    @field_validator("count")
+    @classmethod
+    def positive(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("negative")
+        return value
+
+
+READER = RecordReader(Click)
+
+
+def users(records: Records) -> list[object]:
+    return [record.model_dump()["user"] for record in records.accepted]
+
+
+def test_an_object_and_an_array_and_lines() -> None:
+    one = READER.read(b' {"user": "a"}')
+    many = READER.read(b'[{"user": "a"}, {"user": "b", "count": 2}]')
+    lines = READER.read(b'{"user": "a"}\n\n{"user": "b"}\r\n', "ndjson")
+
+    assert (one.accepted, one.is_array) == ((Click(user="a"),), False)
+    assert (many.accepted, many.is_array) == ((Click(user="a"), Click(user="b", count=2)), True)
+    assert users(lines) == ["a", "b"]
+    assert READER.read(b"[]").accepted == ()
+
+
+def test_bad_records_come_with_their_own_text_and_reasons() -> None:
+    records = READER.read(b'[{"user": "a"}, {"user": 7, "count": -1} , {"count": 1}]')
+
+    assert users(records) == ["a"]
+    first, second = records.refused
+    assert (first.index, first.text) == (1, '{"user": 7, "count": -1}')
+    assert [it.path for it in first.faults] == ["user", "count"]
+    assert (second.index, second.text) == (2, '{"count": 1}')
+    assert [str(it) for it in second.faults] == ["user: is missing"]
+
+
+def test_a_single_bad_object_is_refused_as_it_came() -> None:
+    (refused,) = READER.read(b' {"user":7}\n').refused
+
+    assert (refused.index, refused.text) == (0, '{"user":7}')
+
+
+def test_a_line_that_is_no_json_does_not_sink_the_others() -> None:
+    records = READER.read(b'{"user": "a"}\n{"user": \n{"user": "c"}', "ndjson")
+
+    assert users(records) == ["a", "c"]
+    assert [it.index for it in records.refused] == [1]
+
+
+def test_a_strict_endpoint_takes_types_as_they_are() -> None:
+    assert READER.read(b'{"user": "a", "count": "7"}').accepted[0] == Click(user="a", count=7)
+    assert RecordReader(Click, is_strict=True).read(b'{"user": "a", "count": "7"}').refused
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", "Invalid JSON: expected an object or an array of objects at line 1 column 1"),
+        (b"7", "expected an object"),
+        (b'"a"', "expected an object"),
+        (b'{"user": ', "Invalid JSON: EOF while parsing a value at line 1 column 9"),
+        (b'[{"user": "a"}', "EOF while parsing a list at line 1 column 14"),
+        (b'[{"user": "a"},\n]', "at line 2 column 1"),
+        (b'{"user": "\xff"}', "Invalid JSON: "),
+        (b'[1, "\xff"]', "Invalid JSON: "),
+        (b"[" * 100_000, "recursion limit exceeded"),
+    ],
+)
+def test_what_is_no_json_is_told_with_its_place(body: bytes, text: str) -> None:
+    with pytest.raises(UnreadableBody) as caught:
+        READER.read(body)
+
+    assert text in caught.value.message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+RECORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "user": st.text(max_size=5) | JSON,
+        "count": st.integers(-5, 5) | JSON,
+        "at": JSON,
+        "tags": JSON,
+        "x": JSON,
+    },
+)
+
+
+@given(st.lists(RECORDS | JSON, max_size=5), st.sampled_from([None, 2]))
+def test_the_verdict_on_each_record_is_pydantics(given_records: list[Any], indent: int | None) -> None:
+    adapter = TypeAdapter(Click)
+    expected = dict[int, Click]()
+    for index, record in enumerate(given_records):
+        try:
+            expected[index] = adapter.validate_json(json.dumps(record))
+        except ValidationError:
+            continue
+
+    records = READER.read(json.dumps(given_records, indent=indent, ensure_ascii=False).encode())
+
+    assert list(records.accepted) == list(expected.values())
+    assert {it.index for it in records.refused} == set(range(len(given_records))) - expected.keys()
+    assert [json.loads(it.text) for it in records.refused] == [given_records[it.index] for it in records.refused]

@@ -1,0 +1,198 @@
+"""The SQLite store: what was answered is there, once, and models may change where nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from moose_lib.dmv2.olap import OlapConfig
+from moose_lib.ingest.columns import RowMaker
+from moose_lib.ingest.errors import KeyReused, LossyMigration, StoreBusy, StoreFailed
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.ingest.store import Batch, Idempotency, Receipt, RejectedRecord
+from moose_lib.plan.endpoints import TablePlan
+
+
+class Click(BaseModel):
+    user: str
+    count: int = 1
+
+
+TABLE = TablePlan(name="Clicks", model=Click, config=OlapConfig(order_by_fields=["user"]))
+KEY = Idempotency(key="k1", digest=b"1")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "store.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore(path, [TABLE]) as store:
+        yield store
+
+
+def batch(*users: str, size: int = 10, **more: Any) -> Batch:
+    rows = [RowMaker(Click).row(Click(user=user)) for user in users]
+    return Batch(endpoint="Clicks", table="Clicks", rows=rows, size=size, **more)
+
+
+def read(path: Path, query: str) -> list[Any]:
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_what_is_answered_can_be_read(store: SqliteStore, path: Path) -> None:
+    assert await store.put(batch("a", "b")) == Receipt(stored=2, rejected=0)
+
+    assert read(path, "SELECT user, count FROM Clicks ORDER BY _id") == [("a", 1), ("b", 1)]
+    assert read(path, "PRAGMA journal_mode") == [("wal",)]
+    assert ("Clicks_order_user",) in read(path, "SELECT name FROM sqlite_master WHERE type = 'index'")
+
+
+async def test_refused_records_go_to_their_queue(store: SqliteStore, path: Path) -> None:
+    refused = RejectedRecord(text='{"count": 1}', error_type="ValidationError", message="user: is missing")
+
+    receipt = await store.put(batch("a", rejected=[refused], queue="ClicksDeadLetterQueue"))
+
+    assert receipt == Receipt(stored=1, rejected=1)
+    found = read(path, "SELECT queue, record, error_message, source FROM _moose_dead_letters")
+    assert found == [("ClicksDeadLetterQueue", '{"count": 1}', "user: is missing", "api")]
+
+
+async def test_without_a_queue_refused_records_are_only_counted(store: SqliteStore, path: Path) -> None:
+    refused = RejectedRecord(text="{}", error_type="ValidationError", message="bad")
+
+    assert await store.put(batch("a", rejected=[refused])) == Receipt(stored=1, rejected=1)
+    assert read(path, "SELECT count(*) FROM _moose_dead_letters") == [(0,)]
+
+
+async def test_the_same_key_stores_once_and_answers_the_same(store: SqliteStore, path: Path) -> None:
+    first = await store.put(batch("a", "b", idempotency=KEY))
+    second = await store.put(batch("a", "b", idempotency=KEY))
+
+    assert second == replace(first, is_repeat=True)
+    assert read(path, "SELECT count(*) FROM Clicks") == [(2,)]
+    with pytest.raises(KeyReused, match="'k1' was used for another body"):
+        await store.put(batch("c", idempotency=replace(KEY, digest=b"2")))
+
+
+async def test_keys_survive_a_restart(path: Path) -> None:
+    for expected in (False, True):
+        with SqliteStore(path, [TABLE]) as store:
+            assert (await store.put(batch("a", idempotency=KEY))).is_repeat is expected
+
+
+async def test_many_at_once_are_all_kept(store: SqliteStore, path: Path) -> None:
+    await asyncio.gather(*(store.put(batch(f"u{number}")) for number in range(500)))
+
+    assert read(path, "SELECT count(DISTINCT user), count(*) FROM Clicks") == [(500, 500)]
+    assert store.waiting == 0
+
+
+async def test_a_batch_that_fails_takes_no_other_with_it(store: SqliteStore, path: Path) -> None:
+    bad = replace(batch("x"), rows=[("x", "not a number")])
+
+    outcomes = await asyncio.gather(
+        store.put(batch("a")), store.put(bad), store.put(batch("b")), return_exceptions=True
+    )
+
+    assert isinstance(outcomes[1], StoreFailed)
+    assert read(path, "SELECT user FROM Clicks ORDER BY user") == [("a",), ("b",)]
+
+
+async def test_a_full_queue_refuses_instead_of_growing(path: Path) -> None:
+    """The writer is held back by another connection's write lock."""
+    with SqliteStore(path, [TABLE], limit=25) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [asyncio.ensure_future(store.put(batch(user))) for user in "ab"]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreBusy) as caught:
+            await store.put(batch("c"))
+        other.execute("ROLLBACK")
+        other.close()
+        assert caught.value.retry_after == timedelta(seconds=1)
+        assert [receipt.stored for receipt in await asyncio.gather(*waiting)] == [1, 1]
+
+
+async def test_closing_writes_what_still_waits(path: Path) -> None:
+    with SqliteStore(path, [TABLE]) as store:
+        waiting = [asyncio.ensure_future(store.put(batch(f"u{number}"))) for number in range(100)]
+        await asyncio.sleep(0)
+
+    assert sum(receipt.stored for receipt in await asyncio.gather(*waiting)) == 100
+    assert not [thread for thread in threading.enumerate() if thread.name == "moose-store"]
+
+
+def migrated(path: Path, model: type[BaseModel]) -> list[str]:
+    with SqliteStore(path, [replace(TABLE, model=model)]) as store:
+        return list(store.migrated)
+
+
+async def test_a_new_field_works_on_existing_rows(path: Path) -> None:
+    class Wider(Click):
+        source: str = "web"
+
+    with SqliteStore(path, [TABLE]) as store:
+        await store.put(batch("a"))
+
+    assert migrated(path, Wider) == ["table Clicks: column source added"]
+    assert read(path, "SELECT user, source FROM Clicks") == [("a", None)]
+    assert migrated(path, Wider) == []
+
+
+async def test_a_field_that_is_gone_keeps_its_column(path: Path) -> None:
+    class Narrow(BaseModel):
+        user: str
+
+    with SqliteStore(path, [TABLE]) as store:
+        await store.put(batch("a"))
+    assert migrated(path, Narrow) == []
+    with SqliteStore(path, [replace(TABLE, model=Narrow)]) as store:
+        await store.put(replace(batch(), rows=[("b",)]))
+
+    assert read(path, "SELECT user, count FROM Clicks ORDER BY _id") == [("a", 1), ("b", None)]
+    assert migrated(path, Click) == []
+
+
+async def test_a_change_that_would_lose_data_is_refused_with_the_difference(path: Path) -> None:
+    class Other(BaseModel):
+        user: int
+        count: int = 1
+
+    with SqliteStore(path, [TABLE]) as store:
+        await store.put(batch("a"))
+
+    with pytest.raises(LossyMigration, match="table 'Clicks' holds rows of another shape: user is integer, was text"):
+        migrated(path, Other)
+    assert migrated(path, Click) == []
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be looked at as one" * 20])
+def test_a_file_that_is_no_database_is_told(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+
+    with pytest.raises(StoreFailed, match=r"store\.db cannot be"):
+        migrated(path, Click)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+
+    with pytest.raises(StoreFailed, match="cannot be opened"):
+        SqliteStore(tmp_path / "state" / "store.db", [TABLE])
