@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
-from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from moose_lib import calling
 from moose_lib.dmv2.workflow import RunInfo, TaskContext
+from moose_lib.logs.attribution import TaskLogger
 from moose_lib.plan.model import Source
 from moose_lib.plan.retrying import TimeLimit
 from moose_lib.testing.clock import VirtualLoop
 from moose_lib.testing.fakes import AnyTask
 from moose_lib.testing.threads import HandlerThread, Outcome
-
-_users_logger = logging.getLogger("moose.task")
 
 #: How long, in real time, a `def` handler may take to notice that it has to stop; one that blocks is left behind then.
 _NOTICE_SECONDS = 1.0
@@ -34,22 +32,6 @@ class Assignment:
     values: Sequence[bytes]
     run: RunInfo
     limit: TimeLimit | None
-
-
-class TaskLogger(logging.LoggerAdapter[logging.Logger]):
-    """`ctx.logger`: adds workflow, workflow_id, run_id, task and attempt to what the user passes as `extra`."""
-
-    def __init__(self, run: RunInfo) -> None:
-        super().__init__(_users_logger, asdict(run))
-
-    def process(
-        self,
-        msg: Any,  # Any: logging's own signature
-        kwargs: MutableMapping[str, Any],  # Any: as above
-    ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the run's fields; where a name is taken the user's value stays."""
-        kwargs["extra"] = dict(self.extra or {}) | dict(kwargs.get("extra") or {})
-        return msg, kwargs
 
 
 class RunningAttempt:
