@@ -94,7 +94,7 @@ class _PlainView:
     def _line(self, task: TaskStatus, width: int) -> str:
         now = datetime.now(UTC)
         state = self._output.paint(f"{state_text(task):<9}", _TOLD[task.state])
-        is_counted = task.state is TaskPhase.RETRYING and not task.is_lost
+        is_counted = task.state is TaskPhase.RETRYING and not task.is_lost and task.attempts > 0
         attempt = f"attempt {task.attempts} of {task.max_attempts}: " if is_counted else ""
         parts = [clock_text(task.closed or now), task.name.ljust(width), state]
         parts += [duration_text(task.duration)] if task.duration is not None else []

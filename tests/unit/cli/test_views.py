@@ -56,6 +56,13 @@ def test_a_lost_worker_is_no_failed_attempt(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_what_uses_up_no_attempt_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The store of values did not answer before the handler could start."""
+    waiting = TaskStatus(name="check", state=TaskPhase.RETRYING, attempts=0, max_attempts=4, error=BOOM)
+
+    assert lines_of(capsys, run(waiting))[0].endswith("  check  retrying   ValueError: boom")
+
+
 def test_a_retry_of_the_run_explains_why_tasks_come_again(capsys: pytest.CaptureFixture[str]) -> None:
     """Also where the history is read a second time, after a lost connection."""
     error = RunError(error=BOOM, task="charge", tasks=("charge",))
