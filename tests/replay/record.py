@@ -35,6 +35,9 @@ async def record(engine: Engine, *, again: bool) -> None:
     await _ended(engine, workflows.failing_branch(), again=again)
     await _ended(engine, workflows.retried(), again=again)
     await _ended(engine, workflows.chain("Continued", 12), again=again)
+    await _ended(engine, workflows.limited(), again=again)
+    await _ended(engine, workflows.told_of_success(), again=again)
+    await _ended(engine, workflows.told_of_failure(), again=again)
     await _canceled(engine, workflows.canceled(), again=again)
     await _foreign(engine, workflows.chain("Foreign"), again=again)
 
@@ -68,7 +71,8 @@ async def _write(engine: Engine, handle: Handle, name: str, *, again: bool) -> N
     while run_id:
         part = engine.client.get_workflow_handle(handle.id, run_id=run_id)
         events = [event async for event in part.fetch_history_events(wait_new_event=True)]
-        last = events[-1].workflow_execution_continued_as_new_event_attributes
+        continued = events[-1].workflow_execution_continued_as_new_event_attributes
+        failed = events[-1].workflow_execution_failed_event_attributes
         life += 1
         file = HISTORIES / f"{name}.{life}.json"
         if again or not file.exists():
@@ -76,7 +80,7 @@ async def _write(engine: Engine, handle: Handle, name: str, *, again: bool) -> N
                 _scrub(event)
             file.write_text(WorkflowHistory(workflow_id=name, events=events).to_json() + "\n")
             print(file.name, len(events), "events")
-        run_id = last.new_execution_run_id
+        run_id = continued.new_execution_run_id or failed.new_execution_run_id
 
 
 def _scrub(message: Message) -> None:

@@ -36,7 +36,7 @@ async def test_a_recorded_history_replays(file: Path, tmp_path: Path) -> None:
 
 
 def test_the_histories_cover_what_the_interpreter_does() -> None:
-    """The ways for a run to go: through, in parallel, failing, retried, canceled, continued, without a plan."""
+    """The ways for a run to go: through, in parallel, failing, retried, canceled, continued, without a plan, hooked."""
     names = {file.stem.partition(".")[0] for file in HISTORIES}
     assert names >= {
         "Canceled",
@@ -45,7 +45,10 @@ def test_the_histories_cover_what_the_interpreter_does() -> None:
         "Diamond",
         "FailingBranch",
         "Foreign",
+        "Limited",
         "Retried",
+        "ToldOfFailure",
+        "ToldOfSuccess",
         "TwoEnds",
     }
 

@@ -6,7 +6,16 @@ import asyncio
 
 from pydantic import BaseModel
 
-from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib import (
+    NonRetryableError,
+    RetryLater,
+    RunOutcome,
+    Task,
+    TaskConfig,
+    TaskContext,
+    Workflow,
+    WorkflowConfig,
+)
 
 
 class Number(BaseModel):
@@ -88,3 +97,44 @@ def retried() -> Workflow:
 
 def canceled() -> Workflow:
     return _workflow("Canceled", Task[Number, Number](name="endless", config=TaskConfig(run=endless)))
+
+
+_asked = set[str]()
+
+
+def patient(ctx: TaskContext[Number]) -> Number:
+    if ctx.run.workflow_id not in _asked:
+        _asked.add(ctx.run.workflow_id)
+        raise RetryLater("10ms", "not yet")
+    return ctx.input
+
+
+def tell(outcome: RunOutcome) -> None: ...
+
+
+def limited() -> Workflow:
+    config = TaskConfig(run=patient, retry_delay="10ms", retry_jitter=0.5, total_timeout="1m", queue_timeout="30s")
+    return _workflow("Limited", Task[Number, Number](name="patient", config=config))
+
+
+def told_of_success() -> Workflow:
+    workflow = chain("ToldOfSuccess", 2)
+    workflow.config.on_success = Task[RunOutcome, None](name="cheer", config=TaskConfig(run=tell))
+    return workflow
+
+
+def told_of_failure() -> Workflow:
+    """The run starts once more; its hook runs after the last start, and fails itself."""
+    workflow = _workflow(
+        "ToldOfFailure", Task[Number, Number](name="flaky", config=TaskConfig(run=always, retries=0)), 1
+    )
+    workflow.config.on_failure = Task[RunOutcome, None](name="tell", config=TaskConfig(run=unable, retries=0))
+    return workflow
+
+
+def always(number: Number) -> Number:
+    raise OSError("out of order")
+
+
+def unable(outcome: RunOutcome) -> None:
+    raise OSError("no mail")

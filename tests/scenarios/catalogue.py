@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.scenarios import failures, generated, graphs, retrying, values
+from tests.scenarios import failures, generated, graphs, hooks, retrying, values
 
-ALL = [*graphs.SCENARIOS, *failures.SCENARIOS, *retrying.SCENARIOS, *values.SCENARIOS, *generated.SCENARIOS]
+ALL = [
+    *graphs.SCENARIOS,
+    *failures.SCENARIOS,
+    *retrying.SCENARIOS,
+    *hooks.SCENARIOS,
+    *values.SCENARIOS,
+    *generated.SCENARIOS,
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.scenarios.failures import Boom, NoInput, failed, failing, none_task, one
 from tests.scenarios.scenario import Expected, Scenario, journal
@@ -40,7 +41,7 @@ def missing() -> None:
 
 
 def delays() -> list[Scenario]:
-    short = {"retry_delay": "20ms", "retry_max_delay": "50ms", "retry_jitter": 0.5}
+    short: dict[str, Any] = {"retry_delay": "20ms", "retry_max_delay": "50ms", "retry_jitter": 0.5}
     return [
         one("ShortDelays", none_task("x", failing(4), retries=4, **short), Expected(tasks={"x": ("completed", 5)})),
         one(

@@ -24,7 +24,7 @@ from moose_lib.operations.runs import start_run
 from moose_lib.plan.build import compile_workflows
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
-from moose_lib.testing import run_local_async
+from moose_lib.testing import TaskRun, run_local_async
 from moose_lib.values import read_value, write_run_input
 
 #: A run that takes longer does not end at all.
@@ -45,13 +45,18 @@ class LocalRunner:
         run = await run_local_async(scenario.workflow, scenario.input, cancel_at=cancel_at)
         return Observed(
             status=run.state,
-            tasks={task.name: (task.state, task.attempts[-1].number if task.attempts else 0) for task in run.tasks},
+            tasks=_local_states(run.tasks),
+            hooks=_local_states(run.hooks),
             result=run.result,
             failed_task=None if run.error is None else run.error.task,
             error=None if run.error is None else run.error.type,
             message=None if run.error is None else run.error.message,
             notes=journal.notes(run.workflow_id),
         )
+
+
+def _local_states(tasks: Iterable[TaskRun]) -> dict[str, tuple[str, int]]:
+    return {task.name: (task.state, task.attempts[-1].number if task.attempts else 0) for task in tasks}
 
 
 class TemporalRunner:
@@ -118,6 +123,7 @@ class TemporalRunner:
         return Observed(
             status=status.state,
             tasks={task.name: (task.state, task.attempts) for task in status.tasks},
+            hooks={hook.name: (hook.state, hook.attempts) for hook in status.hooks},
             result=_result(scenario, status),
             failed_task=None if error is None else error.task,
             error=None if error is None else error.error.type,

@@ -26,6 +26,7 @@ class Observed:
 
     status: str
     tasks: Mapping[str, tuple[str, int]]
+    hooks: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     result: object = None
     failed_task: str | None = None
     error: str | None = None
@@ -38,6 +39,7 @@ class Expected:
     """What must come of it. A task that is only named by its state has had one attempt if it ran, else none."""
 
     tasks: Mapping[str, str | tuple[str, int]]
+    hooks: Mapping[str, str | tuple[str, int]] = field(default_factory=dict[str, str | tuple[str, int]])
     status: str = "completed"
     result: object = None
     failed_task: str | None = None
@@ -48,12 +50,13 @@ class Expected:
     is_any_failed_task: bool = False
 
     def compare(self, seen: Observed) -> None:
-        tasks = {name: it if isinstance(it, tuple) else (it, _usual_attempts(it)) for name, it in self.tasks.items()}
+        tasks = _with_attempts(self.tasks)
         found = {
             name: (state, UNKNOWN if tasks.get(name, ("", 0))[1] == UNKNOWN else attempts)
             for name, (state, attempts) in seen.tasks.items()
         }
         assert (seen.status, found) == (self.status, tasks), seen
+        assert dict(seen.hooks) == _with_attempts(self.hooks), seen
         failed_task = seen.failed_task if self.is_any_failed_task else self.failed_task
         assert (seen.failed_task, seen.error) == (failed_task, self.error), seen
         assert seen.result == self.result
@@ -65,6 +68,10 @@ class Expected:
             assert list(seen.notes) == list(self.notes)
         if self.check is not None:
             self.check(seen)
+
+
+def _with_attempts(states: Mapping[str, str | tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    return {name: it if isinstance(it, tuple) else (it, _usual_attempts(it)) for name, it in states.items()}
 
 
 def _usual_attempts(state: str) -> int:
