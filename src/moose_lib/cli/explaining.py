@@ -46,7 +46,7 @@ def _sentence(explanation: Explanation, now: datetime) -> str:
         case Cause.RUNNING:
             return _healthy(status, task)
         case Cause.PAUSED:
-            held = "no task is running" if task is None else f"{task.name} starts when it is unpaused"
+            held = "nothing could start before its running tasks have ended" if task is None else f"{task.name} starts when it is unpaused"
             return f"The run is paused: {held}."
         case Cause.CANCELING:
             return "The run is being canceled" + ("." if task is None else f": {task.name} has not stopped yet.")
@@ -149,7 +149,7 @@ def _input_lines(given: TaskInput, *, is_full: bool) -> list[str]:
     if given.missing:
         return [f"Input: not known, as there is no {_listed(given.missing)} yet, or not on this machine"]
     if given.data is None:
-        return ["Input: none, it takes nothing of the run"]
+        return ["Input: none"]
     lines = json.dumps(json.loads(given.data), indent=2, ensure_ascii=False).splitlines()
     title = f"Input ({given.source}):"
     return [title, *(f"  {line}" for line in (lines if is_full else _cut(lines)))]
@@ -160,7 +160,7 @@ def _cut(lines: list[str]) -> list[str]:
     if len(lines) > _INPUT_LINES:
         shown.append(f"… {len(lines) - _INPUT_LINES} more lines: --full")
     elif shown != lines:
-        shown.append("… lines were cut: --full")
+        shown.append("… long lines were cut: --full")
     return shown
 
 

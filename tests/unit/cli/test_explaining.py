@@ -1,0 +1,254 @@
+"""An explanation as people and programs read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from moose_lib.cli.explaining import explanation_document, explanation_lines
+from moose_lib.cli.next_steps import next_steps
+from moose_lib.cli.output import Output
+from moose_lib.operations.explaining import Cause, Explanation, TaskInput
+from moose_lib.operations.records import RunError, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.plan.model import PlannedTask, Source
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BOOM = TaskError(class_name="shop.Declined", message="no funds\nat all", traceback="Traceback: no\n", attempt=2)
+FINAL = replace(BOOM, is_retryable=False, traceback=None)
+RUN = RunStatus(
+    name="Order",
+    workflow_id="Order 1",
+    run_id="r1",
+    first_run_id="r1",
+    state=RunState.RUNNING,
+    started=NOW,
+    duration=timedelta(seconds=64),
+)
+CHARGE = TaskStatus(name="charge", state=TaskPhase.PARKED, attempts=2, max_attempts=2, error=BOOM)
+PLANNED = PlannedTask(
+    name="charge", source=Source(kind="nothing"), timeout=timedelta(hours=1), retries=1, output_type="Receipt"
+)
+
+
+def explained(cause: Cause, task: TaskStatus | None = None, **changes: Any) -> Explanation:  # Any: fields of it
+    status = changes.pop("status", RUN)
+    status = replace(status, tasks=() if task is None else (task,))
+    facts: dict[str, Any] = {"cause": cause, "task": task, "status": status, "task_queue": "moose", "workers": 1}
+    return Explanation(**{**facts, **changes})
+
+
+def text(explanation: Explanation, *, is_full: bool = False) -> list[str]:
+    return explanation_lines(explanation, Output(), is_full=is_full)
+
+
+def sentence(explanation: Explanation) -> str:
+    return text(explanation)[4]
+
+
+def test_a_parked_task_is_told_with_everything_to_decide_by() -> None:
+    """The whole text."""
+    given = TaskInput(source="output of validate", data=b'{"order_id":"7","note":"\xc3\xbc"}')
+    explanation = explained(Cause.PARKED, CHARGE, planned=PLANNED, input=given, blocked=("ship", "bill"))
+
+    assert text(explanation) == [
+        "Order  parked ⏳  for 1m 4s",
+        "  workflow id  Order 1",
+        "  run id       r1",
+        "",
+        "charge failed on attempt 2 of 2 and is parked: Declined: no funds",
+        "  attempts      2 used, none left",
+        "  wait for it   ship, bill",
+        "",
+        "Input (output of validate):",
+        "  {",
+        '    "order_id": "7",',
+        '    "note": "ü"',
+        "  }",
+        "",
+        "Traceback of attempt 2:",
+        "  Traceback: no",
+        "",
+        "# try it here, with this input and the code of now",
+        "moose-cli workflow run-task Order charge --from-run r1",
+        "# run it again, with all its attempts",
+        "moose-cli workflow retry 'Order 1' charge",
+        "# go on as if it had completed",
+        "moose-cli workflow skip 'Order 1' charge --output JSON",
+        "# give it up, and so the run",
+        "moose-cli workflow fail 'Order 1'",
+    ]
+
+
+RETRYING = replace(CHARGE, state=TaskPhase.RETRYING, attempts=1, max_attempts=4)
+LOST = replace(RETRYING, error=TaskError(class_name="WorkerLost", message="its worker went away", kind="lost"))
+LATER = replace(
+    RETRYING, error=TaskError(class_name="RetryLater", message="asked to be run again in 10m", kind="later")
+)
+RUNNING = TaskStatus(name="charge", state=TaskPhase.RUNNING, attempts=1, duration=timedelta(seconds=9))
+FAILED = replace(CHARGE, state=TaskPhase.FAILED)
+STOPPED = replace(RUNNING, state=TaskPhase.CANCELED)
+ENDED = replace(RUN, state=RunState.FAILED)
+TERMINATED = replace(
+    RUN, state=RunState.TERMINATED, error=RunError(error=TaskError(class_name="Terminated", message="wrong prices"))
+)
+
+
+@pytest.mark.parametrize(
+    ("explanation", "said"),
+    [
+        (
+            explained(Cause.COMPLETED, status=replace(RUN, state=RunState.COMPLETED)),
+            "Nothing to explain: the run completed.",
+        ),
+        (
+            explained(Cause.RUNNING, RUNNING),
+            "Nothing blocks the run: charge has been running for 9s; 0 of 1 tasks completed.",
+        ),
+        (explained(Cause.RUNNING), "Nothing blocks the run: 0 of 0 tasks completed."),
+        (explained(Cause.PAUSED, CHARGE), "The run is paused: charge starts when it is unpaused."),
+        (explained(Cause.PAUSED), "The run is paused: nothing could start before its running tasks have ended."),
+        (explained(Cause.CANCELING, RUNNING), "The run is being canceled: charge has not stopped yet."),
+        (explained(Cause.CANCELING), "The run is being canceled."),
+        (
+            explained(Cause.UNKNOWN, CHARGE),
+            "No worker that was asked so far knows task 'charge': one with the code of now has to work.",
+        ),
+        (
+            explained(Cause.UNKNOWN),
+            "No worker that was asked so far knows a workflow named 'Order': one with the code of now has to work.",
+        ),
+        (
+            explained(Cause.NO_WORKER, CHARGE, workers=0),
+            "charge waits for a worker: nobody works for task queue 'moose'.",
+        ),
+        (
+            explained(Cause.NO_WORKER),
+            "The run waits for a worker: 1 worked for task queue 'moose' lately, and may be busy, or gone since.",
+        ),
+        (explained(Cause.RETRYING, RETRYING), "charge failed on attempt 1 of 4 and is tried again: Declined: no funds"),
+        (explained(Cause.RETRYING, LATER), "charge asked to be run again in 10m"),
+        (
+            explained(Cause.LOST, LOST),
+            "The worker of charge went away; it runs again, if there is a worker, with no attempt used up.",
+        ),
+        (explained(Cause.FAILED, FAILED, status=ENDED), "charge failed on attempt 2 of 2: Declined: no funds"),
+        (
+            explained(Cause.FAILED, FAILED),
+            "charge failed on attempt 2 of 2; the run fails when its other tasks have ended: Declined: no funds",
+        ),
+        (
+            explained(Cause.FAILED, status=replace(ENDED, error=RunError(error=BOOM))),
+            "The run ended: Declined: no funds\nat all".splitlines()[0],
+        ),
+        (explained(Cause.CANCELED, status=replace(RUN, state=RunState.CANCELED)), "The run ended: canceled"),
+        (
+            explained(Cause.TERMINATED, STOPPED, status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge was running.",
+        ),
+        (
+            explained(Cause.TERMINATED, FAILED, status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge had failed.",
+        ),
+        (
+            explained(Cause.TERMINATED, replace(STOPPED, state=TaskPhase.SKIPPED), status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge had not started.",
+        ),
+    ],
+)
+def test_one_sentence_says_what_holds_the_run_up(explanation: Explanation, said: str) -> None:
+    """Each cause has its own."""
+    assert sentence(explanation) == said
+
+
+def commands(explanation: Explanation) -> list[str]:
+    return [step.command.removeprefix("moose-cli ").removeprefix("workflow ") for step in next_steps(explanation)]
+
+
+@pytest.mark.parametrize(
+    ("explanation", "said"),
+    [
+        (explained(Cause.COMPLETED), ["result 'Order 1'"]),
+        (explained(Cause.RUNNING), ["status 'Order 1' --watch"]),
+        (explained(Cause.PAUSED), ["unpause 'Order 1'"]),
+        (explained(Cause.RETRYING, RETRYING), ["status 'Order 1' --watch", "cancel 'Order 1'"]),
+        (explained(Cause.NO_WORKER), ["dev", "worker", "cancel 'Order 1'"]),
+        (explained(Cause.CANCELING), ["status 'Order 1' --watch", "terminate 'Order 1'"]),
+        (explained(Cause.PARKED, CHARGE), ["retry 'Order 1' charge", "skip 'Order 1' charge", "fail 'Order 1'"]),
+        (explained(Cause.FAILED, FAILED, status=ENDED), ["resume r1 --dry-run", "resume r1"]),
+        (explained(Cause.FAILED, FAILED, status=replace(ENDED, resumed_as="r2")), ["explain r2"]),
+        (explained(Cause.FAILED, status=ENDED), ["run Order --input JSON"]),
+        (
+            explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
+            ["status 'Order 1' --watch", "unpause 'Order 1'", "cancel 'Order 1'"],
+        ),
+    ],
+)
+def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[str]) -> None:
+    """Ids with blanks are quoted; nothing is tried here whose input is not known."""
+    assert commands(explanation) == said
+
+
+def test_a_long_input_is_cut_unless_all_of_it_is_asked_for() -> None:
+    """Lines that are many, and lines that are long."""
+    many = explained(Cause.RUNNING, RUNNING, input=TaskInput(source="x", data=json.dumps([*range(50)]).encode()))
+    wide = explained(Cause.RUNNING, RUNNING, input=TaskInput(source="x", data=json.dumps("y" * 500).encode()))
+
+    assert "  … 22 more lines: --full" in text(many)
+    assert "  49" not in [line.strip(",") for line in text(many)]
+    assert "    49" in text(many, is_full=True)
+    assert f'  "{"y" * 158}…' in text(wide)
+    assert "  … long lines were cut: --full" in text(wide)
+    assert f'  "{"y" * 500}"' in text(wide, is_full=True)
+
+
+def test_an_input_that_is_not_there_is_told() -> None:
+    """A task that takes none, and one whose values are missing."""
+    none = explained(Cause.RUNNING, RUNNING, input=TaskInput(source="nothing"))
+    gone = explained(Cause.RUNNING, RUNNING, input=TaskInput(source="x", missing=("output of a",)))
+
+    assert "Input: none" in text(none)
+    assert "Input: not known, as there is no output of a yet, or not on this machine" in text(gone)
+
+
+def test_limits_and_the_next_attempt_are_facts() -> None:
+    """Why there is none left is one too; an error without a traceback shows all its lines."""
+    soon = replace(RETRYING, next_attempt=datetime.now(UTC) + timedelta(seconds=60, milliseconds=500))
+    waiting = text(explained(Cause.RETRYING, soon))
+    limits = text(explained(Cause.RUNNING, RUNNING, planned=PLANNED))
+    refused = text(explained(Cause.PARKED, replace(CHARGE, attempts=1, error=FINAL), blocked=tuple("abcdefghijklmn")))
+
+    assert any(line.startswith("  next attempt  at ") and line.endswith(", in 1m 0s") for line in waiting)
+    assert "  limits        1h for an attempt" in limits
+    assert "  attempts      1 used, none left: Declined is not tried again" in refused
+    assert "  wait for it   a, b, c, d, e, f, g, h, i, j, k, l and 2 more" in refused
+    assert "  at all" in refused
+
+
+def test_the_same_as_json() -> None:
+    """With the whole input as a value."""
+    given = TaskInput(source="output of validate", data=b'{"order_id":"7"}')
+    document = json.loads(json.dumps(explanation_document(explained(Cause.PARKED, CHARGE, input=given))))
+
+    assert document["task"]["error"]["type"] == "Declined"
+    document["task"] = document["task"]["name"]
+    document["commands"] = [step["command"] for step in document["commands"]][:1]
+    assert document == {
+        "workflow_name": "Order",
+        "workflow_id": "Order 1",
+        "run_id": "r1",
+        "state": "running",
+        "is_healthy": False,
+        "cause": "parked",
+        "summary": "charge failed on attempt 2 of 2 and is parked: Declined: no funds",
+        "task": "charge",
+        "attempts_left": 0,
+        "input": {"source": "output of validate", "value": {"order_id": "7"}, "missing": []},
+        "blocked": [],
+        "task_queue": "moose",
+        "workers": 1,
+        "commands": ["moose-cli workflow run-task Order charge --from-run r1"],
+    }
