@@ -94,7 +94,12 @@ class _Attempt:
         """Add the lines that are whole now; each thread of the attempt has lines of its own."""
         key = (stream, threading.get_ident())
         with self._lock:
-            *lines, rest = (self._begun.pop(key, "") + text).split("\n")
+            begun = self._begun.pop(key, "") + text
+            if "\n" not in text and len(begun) <= LONGEST:
+                if begun:
+                    self._begun[key] = begun
+                return
+            *lines, rest = begun.split("\n")
             while len(rest) > LONGEST:
                 lines.append(rest[:LONGEST])
                 rest = rest[LONGEST:]

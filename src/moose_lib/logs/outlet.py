@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ LIMIT: Final = 32 * 1024 * 1024
 #: What a line costs beside its text, in memory.
 _OVERHEAD: Final = 500
 _BATCH: Final = 1000
+_REST_SECONDS: Final = 0.01
 
 
 class Outlet:
@@ -30,6 +32,7 @@ class Outlet:
         self._queue: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._lock = threading.RLock()  # reentrant: a destructor that logs may run while it is held
         self._waiting = 0
+        self._quiet_until = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -53,10 +56,18 @@ class Outlet:
             self._write(batch)
             with self._lock:
                 self._waiting -= sum(map(_size, batch))
+            self._quiet_until = time.monotonic() + _REST_SECONDS
 
     def _next_batch(self) -> list[Line]:
-        """Return what waits, at least one line; nothing in the end."""
+        """Return what waits, at least one line; nothing in the end.
+
+        One line is written at once. Those that follow it closely wait a moment and are written together: to wake up for
+        each would cost whoever writes them more than the lines themselves.
+        """
         line = self._queue.get()
+        rest = self._quiet_until - time.monotonic()
+        if line is not None and rest > 0:
+            time.sleep(rest)
         batch = list[Line]()
         while line is not None:
             batch.append(line)

@@ -47,7 +47,8 @@ class TaskStream(io.TextIOBase):
             return self.behind.write(text)
         if self._is_tee:
             self.behind.write(text)
-        if not _is_captured_anyway(inspect.currentframe()):
+        is_line = len(text) > 1 and text.endswith("\n")  # as handlers of `logging` write; print comes in pieces
+        if not is_line or not _is_captured_anyway(inspect.currentframe()):
             self._on_text(run, self._which, text)
         return len(text)
 

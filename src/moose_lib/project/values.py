@@ -6,6 +6,7 @@ The messages continue the sentence "`key = value` (from `source`) …".
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -57,7 +58,7 @@ def _size(value: object) -> object:
         parts = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
         if parts is None:
             raise ValueError('is not a size: write "200MB", "1GB"')
-        size = round(float(parts["number"]) * _UNITS[parts["unit"].upper().removesuffix("B").removesuffix("I")])
+        size = round(float(parts["number"]) * _UNITS[parts["unit"].lower().removesuffix("b")])
     if size != 0 and size < _SMALLEST_SIZE:
         raise ValueError('is too small: at least "1MB", or 0 for nothing at all')
     return size
@@ -75,12 +76,33 @@ def _file(value: object, info: ValidationInfo) -> object:
     return context / file if isinstance(context, Path) else file
 
 
+def _switch(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word not in _SWITCHES:
+        raise ValueError("is not true or false")
+    return _SWITCHES[word]
+
+
+def web_address(value: object) -> object:
+    """Take `http://…` and `https://…`."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("is not an address: write https://host or http://host:port")
+    return text
+
+
 def _secret(value: object) -> object:
     return value if isinstance(value, SecretStr) else _text(value)
 
 
-_UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
-_SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:[KMGT]i?)?B?)", re.IGNORECASE)
+_SWITCHES: Final[Mapping[str | None, bool]] = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+_UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
+_SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:[KMG]i?)?B?)", re.IGNORECASE)
 _SMALLEST_SIZE: Final = 1000**2
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -89,9 +111,10 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 #: Relative files are relative to the project (the validation context).
 ProjectFile = Annotated[Path, BeforeValidator(_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
 #: A whole number of at least 1.
 Count = Annotated[int, BeforeValidator(_count)]
-#: Bytes; MB and MiB both mean a million here.
+#: Bytes.
 Size = Annotated[int, BeforeValidator(_size)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_word)]

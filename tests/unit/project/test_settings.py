@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -116,6 +117,36 @@ class TestWhatWins:
         settings = folder.load()
 
         assert (settings.temporal.client_cert, settings.temporal.tls) == (None, False)
+
+
+class TestLogger:
+    def test_sizes_and_words_are_read_as_people_write_them(self, folder: Folder) -> None:
+        folder.config('[logger]\nmax_size = "1.5 GB"\nburst = 50\nlevel = "WARN"\nformat = "Json"\nstdout = true')
+        logger = folder.load().logger
+        assert (logger.max_size, logger.burst, logger.level, logger.format) == (1_500_000_000, 50, "warning", "json")
+
+        folder.config('[logger]\nmax_size = "2 MiB"\nburst = 1')
+        assert folder.load().logger.max_size == 2 * 1024**2
+
+    def test_sizes_can_come_from_the_environment(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOOSE_LOGGER__MAX_SIZE", "0")
+        monkeypatch.setenv("MOOSE_LOGGER__BURST", "7")
+        assert (folder.load().logger.max_size, folder.load().logger.burst) == (0, 7)
+
+    @pytest.mark.parametrize(
+        ("config", "reason"),
+        [
+            ('max_size = "much"', 'is not a size: write "200MB", "1GB"'),
+            ("max_size = true", 'is not a size: write "200MB", "1GB"'),
+            ("max_size = 1000", 'is too small: at least "1MB", or 0 for nothing at all'),
+            ("burst = 0", "is not a whole number of at least 1"),
+            ('burst = "many"', "is not a whole number of at least 1"),
+        ],
+    )
+    def test_what_is_no_size_is_refused(self, folder: Folder, config: str, reason: str) -> None:
+        folder.config(f"[logger]\n{config}")
+        with pytest.raises(SettingsError, match=re.escape(reason)):
+            folder.load()
 
 
 class TestAddress:
