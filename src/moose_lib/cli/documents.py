@@ -58,6 +58,7 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
         "result": None if status.result is None else json.loads(status.result),
         "error": None if status.error is None else _run_error(status.error),
         "tasks": [task_document(task) for task in status.tasks],
+        "hooks": [task_document(hook) for hook in status.hooks],
         "url": ui_url,
     }
     if status.error is not None:

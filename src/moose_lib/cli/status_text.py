@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from moose_lib.cli.documents import EMOJI
@@ -14,6 +15,7 @@ __all__ = [
     "failure_text",
     "guidance_lines",
     "headline",
+    "hook_notes",
     "retry_text",
     "state_text",
     "status_lines",
@@ -55,7 +57,7 @@ STATE_PAINTS: dict[RunState, Paint | None] = {
     RunState.TIMED_OUT: "bad",
     RunState.CONTINUED_AS_NEW: "dim",
 }
-_HEADER = ("  TASK", "STATE", "ATTEMPTS", "STARTED", "DURATION")
+_HEADER = ("STATE", "ATTEMPTS", "STARTED", "DURATION")
 
 
 def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False) -> list[str]:
@@ -139,12 +141,18 @@ def _no_plan(status: RunStatus) -> str:
 
 
 def task_lines(status: RunStatus, output: Output, now: datetime | None = None) -> list[str]:
-    """Return a table with a row per task, in the order of the plan."""
+    """Return a table with a row per task, in the order of the plan, and one with the hook that runs or ran."""
     now = now or datetime.now(UTC)
-    rows = [_HEADER, *(_row(task) for task in status.tasks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = _table("TASK", status.tasks, status, output, now)
+    return [*lines, "", *_table("HOOK", status.hooks, status, output, now)] if status.hooks else lines
+
+
+def _table(what: str, tasks: Sequence[TaskStatus], status: RunStatus, output: Output, now: datetime) -> list[str]:
+    header = (f"  {what}", *_HEADER)
+    rows = [header, *(_row(task) for task in tasks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = list[str]()
-    for row, task in zip(rows, (None, *status.tasks), strict=True):
+    for row, task in zip(rows, (None, *tasks), strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         remark = "" if task is None else _held(task, status) or task_remark(task, now)
         paint: Paint | None = "dim" if task is None else _PAINTS[task.state]
@@ -164,6 +172,8 @@ def _row(task: TaskStatus) -> tuple[str, str, str, str, str]:
 
 def state_text(task: TaskStatus) -> str:
     """Return the task's state in a word."""
+    if task.is_postponed:
+        return "postponed"
     return "lost" if task.is_lost else task.state.value
 
 
@@ -190,7 +200,7 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
         case TaskPhase.UNKNOWN:
             return "the workers asked so far do not know this task"
         case TaskPhase.RETRYING:
-            next_one = "runs again" if task.is_lost else "next attempt"
+            next_one = "runs again" if task.is_lost or task.is_postponed else "next attempt"
             wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
             return f"{_first_line(task)}{wait}"
         case TaskPhase.COMPLETED if task.is_kept:
@@ -204,8 +214,18 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
 def _first_line(task: TaskStatus) -> str:
     if task.error is None:
         return ""
-    text = task.error.message if task.error.is_lost else str(task.error)
+    text = task.error.message if task.error.is_lost or task.error.is_request else str(task.error)
     return next(iter(text.splitlines()), "")
+
+
+def hook_notes(status: RunStatus) -> list[str]:
+    """Say which hook did not do its work, which the end of the run itself does not tell."""
+    ended = "completed" if status.state is RunState.COMPLETED else "failed"
+    return [
+        f"hook {hook.name!r} {hook.state.value}: {_first_line(hook) or 'it did not end'}; the run {ended} all the same"
+        for hook in status.hooks
+        if hook.state in {TaskPhase.FAILED, TaskPhase.CANCELED}
+    ]
 
 
 def failure_text(status: RunStatus) -> str:
@@ -223,13 +243,14 @@ def _reason(reason: RunError, status: RunStatus) -> str:
         return str(error)
     task = status.task(failed)
     attempt = error.attempt or (None if task is None else task.attempts)
-    return f"task {failed!r} failed on attempt {attempt}: {next(iter(str(error).splitlines()), '')}"
+    when = f" on attempt {attempt}" if attempt else ""  # 0: it never began
+    return f"task {failed!r} failed{when}: {next(iter(str(error).splitlines()), '')}"
 
 
 def traceback_lines(status: RunStatus) -> list[str]:
     """Return the users' tracebacks of the tasks that failed."""
     lines = list[str]()
-    for task in status.tasks:
-        if task.error is not None and task.error.traceback is not None:
+    for task in (*status.tasks, *status.hooks):
+        if task.error is not None and task.error.traceback is not None and not task.error.is_request:
             lines += ["", f"{task.name}, attempt {task.error.attempt}:", *task.error.traceback.rstrip().splitlines()]
     return lines

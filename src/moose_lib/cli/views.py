@@ -70,8 +70,9 @@ class _PlainView:
             self._attempt = status.attempt
             self._told.clear()
             self._output.data(self._retry_line(status))
-        width = max((len(task.name) for task in status.tasks), default=0)
-        for task in sorted(status.tasks, key=_ended):
+        tasks = (*status.tasks, *status.hooks)
+        width = max((len(task.name) for task in tasks), default=0)
+        for task in sorted(tasks, key=_ended):
             if task.state is TaskPhase.RUNNING and task.error is not None and task.error.is_lost:
                 self._told.pop(task.name, None)  # it may be lost once more
             what = (state_text(task), task.attempts, task.closed)
@@ -94,7 +95,8 @@ class _PlainView:
     def _line(self, task: TaskStatus, width: int) -> str:
         now = datetime.now(UTC)
         state = self._output.paint(f"{state_text(task):<9}", _TOLD[task.state])
-        is_counted = task.state is TaskPhase.RETRYING and not task.is_lost and task.attempts > 0
+        is_excused = task.is_lost or task.is_postponed
+        is_counted = task.state is TaskPhase.RETRYING and not is_excused and task.attempts > 0
         attempt = f"attempt {task.attempts} of {task.max_attempts}: " if is_counted else ""
         parts = [clock_text(task.closed or now), task.name.ljust(width), state]
         parts += [duration_text(task.duration)] if task.duration is not None else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from moose_lib.cli.documents import run_document
 from moose_lib.cli.output import Output
 from moose_lib.cli.starting import Wanted, idleness, start_wanted, started_lines
-from moose_lib.cli.status_text import STATE_PAINTS, failure_text, traceback_lines
+from moose_lib.cli.status_text import STATE_PAINTS, failure_text, hook_notes, traceback_lines
 from moose_lib.cli.texts import duration_text
 from moose_lib.cli.views import View, view_for
 from moose_lib.durations import format_duration
@@ -89,9 +89,11 @@ def told_end(output: Output, status: RunStatus, ui_url: str | None) -> int:
     if status.state is RunState.COMPLETED:
         ending = output.paint("completed", STATE_PAINTS[status.state])
         output.data("", f"'{status.name}' {ending} in {duration_text(status.duration)}.", *result_lines(status))
-        return 0
-    _tell_failure(output, status)
-    return 1
+    else:
+        _tell_failure(output, status)
+    for note in hook_notes(status):
+        output.note(note)
+    return 0 if status.state is RunState.COMPLETED else 1
 
 
 def told_result(output: Output, status: RunStatus) -> int:

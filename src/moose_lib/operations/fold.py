@@ -307,7 +307,8 @@ class Fold:
 def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetime, max_attempts: int) -> TaskStatus:
     started = pending.started if pending.is_started else None
     error = pending.last_error or track.error
-    has_begun = pending.is_started or (pending.last_error is not None and pending.last_error.is_lost)
+    last = pending.last_error
+    has_begun = pending.is_started or (last is not None and (last.is_lost or last.is_request))
     return TaskStatus(
         name=name,
         state=_pending_phase(pending),

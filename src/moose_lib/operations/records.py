@@ -90,6 +90,11 @@ class TaskError:
         """The worker went away, which says nothing about the task."""
         return self.kind == "lost"
 
+    @property
+    def is_request(self) -> bool:
+        """No failure: the task asked to be run again later."""
+        return self.kind == "later"
+
     def __str__(self) -> str:
         """`ValueError: bad`, as Python writes it."""
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -120,6 +125,11 @@ class TaskStatus:
     def is_lost(self) -> bool:
         """Its worker went away, and it runs again soon."""
         return self.state is TaskPhase.RETRYING and self.error is not None and self.error.is_lost
+
+    @property
+    def is_postponed(self) -> bool:
+        """It asked to be run again later, which uses up no attempt."""
+        return self.state is TaskPhase.RETRYING and self.error is not None and self.error.is_request
 
 
 @dataclass(frozen=True, kw_only=True)

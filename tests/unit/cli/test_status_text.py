@@ -209,6 +209,7 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "is_cancel_requested": False,
         "result": None,
         "error": {"task": "charge", "tasks": ["charge"], **told_error},
+        "hooks": [],
         "url": "http://ui/r1",
         "failure_summary": {
             "error": "CardDeclined: no funds\nat all",
