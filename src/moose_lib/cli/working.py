@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import warnings
+from contextlib import ExitStack
 
 import uvloop
 
@@ -14,11 +15,13 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.schedule_note import schedule_note, schedules_of
 from moose_lib.cli.session import open_project
+from moose_lib.cli.watching import Watched, watched
 from moose_lib.cli.worker_logs import WorkerLogs, capturing
 from moose_lib.dev.readiness import ready_line
 from moose_lib.engine.connection import connect
 from moose_lib.engine.worker import run_worker
 from moose_lib.project.loader import LoadedProject, load_project
+from moose_lib.project.settings import prepare_process
 
 __all__ = ["work"]
 
@@ -26,21 +29,25 @@ __all__ = ["work"]
 def work(output: Output, target: Target, ready_fd: int | None) -> int:
     """Work until SIGTERM or SIGINT; return the exit code."""
     project = open_project(target)
-    with capturing(project.settings) as logs:
+    prepare_process(project.settings)
+    with capturing(project.settings) as logs, ExitStack() as stack:
         loaded = load_project(project)
         logs.install()  # once more: the user's code may have set up logging as well
         # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
         warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
+        watching = stack.enter_context(watched(loaded))
         # What is imported by now stays: without this, every full collection walks through all of it again.
         gc.collect()
         gc.freeze()
-        uvloop.run(_work(output, loaded, ready_fd, logs))
+        uvloop.run(_work(output, loaded, ready_fd, logs, watching))
     if ready_fd is None:
         output.data("stopped")
     return 0
 
 
-async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None, logs: WorkerLogs) -> None:
+async def _work(
+    output: Output, loaded: LoadedProject, ready_fd: int | None, logs: WorkerLogs, watching: Watched
+) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,6 +64,7 @@ async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None, log
         output.data(
             f"working for task queue {queue!r} of {address} (namespace {client.namespace})",
             f"workflows: {', '.join(sorted(loaded.workflows)) or 'none'}",
+            *watching.lines,
         )
         note = schedule_note(schedules)
         if note is not None:
@@ -70,6 +78,7 @@ async def _work(output: Output, loaded: LoadedProject, ready_fd: int | None, log
         on_ready=tell,
         hurry=hurry,
         on_attempt_end=logs.attempt_ended,
+        observer=watching.observer,
     )
 
 

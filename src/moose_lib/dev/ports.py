@@ -25,12 +25,16 @@ def require_free(port: int, key: str) -> None:
     Raises:
         PortBusy: with the holder, if it can be known, and the ways to choose another port.
     """
-    if is_free(port):
-        return
+    if not is_free(port):
+        raise busy_port(port, key, command="moose-cli dev")
+
+
+def busy_port(port: int, key: str, *, command: str) -> PortBusy:
+    """Return the error that says who has a port, and how to give `command` another one."""
     section, _, name = key.partition(".")
     other = next_free(port)
-    ways = f"moose-cli dev {flag_of(key)} {other}, or {name} in [{section}] of moose.config.toml, or {variable_of(key)}"
-    raise PortBusy(port, holder=find_holder(port), setting=ways)
+    ways = f"{command} {flag_of(key)} {other}, or {name} in [{section}] of moose.config.toml, or {variable_of(key)}"
+    return PortBusy(port, holder=find_holder(port), setting=ways)
 
 
 def is_free(port: int) -> bool:

@@ -34,6 +34,8 @@ MEMO_PLAN: Final = "moose_plan"
 MEMO_WORKFLOW: Final = "moose_workflow"
 #: The run id of the run that this one resumes.
 MEMO_RESUMED_FROM: Final = "moose_resumed_from"
+#: Its first run id, where that is another one: it was continued or retried.
+MEMO_RESUMED_ORIGIN: Final = "moose_resumed_origin"
 
 #: Signals with which people steer an open run: an `Order`, for a skipped task with its output as second argument.
 SIGNAL_PAUSE: Final = "moose-pause"

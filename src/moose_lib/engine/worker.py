@@ -6,30 +6,34 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Final
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
 
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.engine.activities import Activities
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.logs import silence_sdk
+from moose_lib.engine.queue_watch import watch_queue
+from moose_lib.engine.watching import Watch
 from moose_lib.engine.wire import HEARTBEAT_INTERVAL
 from moose_lib.engine.workflow import Interpreter
 from moose_lib.errors import EngineUnreachable
+from moose_lib.observing.observer import Observer, WorkerIs
 from moose_lib.project.loader import LoadedProject
 from moose_lib.project.settings import Settings
 
+#: How many attempts run at a time, and how many steps of runs.
+MAX_CONCURRENT_TASKS: Final = 100
 #: Temporal's defaults of 5 leave runs waiting for seconds when 50 are in flight.
 _WORKFLOW_POLLERS: Final = 20
 _ACTIVITY_POLLERS: Final = 20
-_MAX_CONCURRENT_TASKS: Final = 100
 _MAX_CACHED_RUNS: Final = 1000
 #: How many large values of a run are stored or read at a time. With more than one, the SDK makes a task of its event
 #: loop out of every value, also of the small ones: a bucket is far enough away to be worth that, a directory is not.
@@ -53,12 +57,13 @@ async def run_worker(
     on_ready: Callable[[], None],
     hurry: asyncio.Event | None = None,
     on_attempt_end: Callable[[RunInfo], None] | None = None,
+    observer: Observer | None = None,
 ) -> None:
     """Work until `stop` is set, then drain and return.
 
     Draining takes no new tasks and gives the running ones `settings.worker.grace_period`, or until `hurry` is set. What
     still runs then is stopped; another worker runs it again, no attempt is used up and `on_cancel` does not run.
-    `on_attempt_end` hears of every attempt that is over, after its last word.
+    `on_attempt_end` hears of every attempt that is over, after its last word. `observer` is told all there is to see.
 
     Raises:
         EngineUnreachable: the namespace is not there, or not for us.
@@ -66,20 +71,38 @@ async def run_worker(
     """
     with Handlers() as handlers, _quiet_sdk():
         activities = Activities(project, handlers, on_attempt_end)
-        worker = _worker(client, activities, settings)
+        worker = _worker(client, activities, settings, [] if observer is None else [Watch(observer)])
         await _check_namespace(client)
         running = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())
         hurrying = asyncio.create_task(_give_back(activities, hurry or asyncio.Event()))
         try:
             on_ready()
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await worker.shutdown()
-            await running
+            async with _watched(client, settings, observer) as is_draining:
+                await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                is_draining()
+                await worker.shutdown()
+                await running
         finally:
             stopping.cancel()
             hurrying.cancel()
             await asyncio.gather(stopping, hurrying, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _watched(client: Client, settings: Settings, observer: Observer | None) -> AsyncGenerator[Callable[[], None]]:
+    """Tell the observer of the worker and its task queue; yields what to call when the worker takes no more."""
+    if observer is None:
+        yield lambda: None
+        return
+    asking = asyncio.create_task(watch_queue(client, settings.temporal.task_queue, observer))
+    observer.see(WorkerIs(state="working"))
+    try:
+        yield lambda: observer.see(WorkerIs(state="draining"))
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        observer.see(WorkerIs(state="stopped"))
 
 
 async def _give_back(activities: Activities, hurry: asyncio.Event) -> None:
@@ -105,16 +128,17 @@ async def _check_namespace(client: Client) -> None:
         raise EngineUnreachable(address, f"namespace {client.namespace!r}: {error.message}") from error
 
 
-def _worker(client: Client, activities: Activities, settings: Settings) -> Worker:
+def _worker(client: Client, activities: Activities, settings: Settings, interceptors: Sequence[Interceptor]) -> Worker:
     return Worker(
         client,
         task_queue=settings.temporal.task_queue,
         identity=worker_identity(),
         workflows=[Interpreter],
         activities=[activities.perform],
+        interceptors=interceptors,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_activities=_MAX_CONCURRENT_TASKS,
-        max_concurrent_workflow_tasks=_MAX_CONCURRENT_TASKS,
+        max_concurrent_activities=MAX_CONCURRENT_TASKS,
+        max_concurrent_workflow_tasks=MAX_CONCURRENT_TASKS,
         max_cached_workflows=_MAX_CACHED_RUNS,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=_WORKFLOW_POLLERS),
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=_ACTIVITY_POLLERS),

@@ -43,6 +43,8 @@ class Interpreter:
 
     def __init__(self) -> None:
         self._inbox = Inbox()
+        #: The plan of the run, once it is known; for those who watch it.
+        self.plan: Plan | None = None
 
     @workflow.signal(dynamic=True)
     def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
@@ -58,6 +60,7 @@ class Interpreter:
             envelope = wire.Envelope(plan=await _plan_of_worker(run_input))
         else:
             run_input = args[0]
+        self.plan = envelope.plan
         return await _Life(envelope, run_input, _resumed(envelope, args), self._inbox).run()
 
 

@@ -158,7 +158,7 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
             task_queue=task_queue,
             execution_timeout=start.execution_timeout,
             retry_policy=start.retry_policy,
-            memo={**start.memo, wire.MEMO_RESUMED_FROM: status.run_id},
+            memo={**start.memo, **_memo(status)},
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"resumed from {status.run_id}, keeping {len(resumption.kept)} tasks",
@@ -190,6 +190,12 @@ def _resumed_already(run_id: str, successor: str) -> NotResumable:
     return NotResumable(
         f"run {run_id!r} was resumed already, as {successor!r}", hint=f"moose-cli workflow status {successor}"
     )
+
+
+def _memo(status: RunStatus) -> dict[str, str]:
+    """Say which run is resumed."""
+    memo = {wire.MEMO_RESUMED_FROM: status.run_id}
+    return memo if status.first_run_id == status.run_id else memo | {wire.MEMO_RESUMED_ORIGIN: status.first_run_id}
 
 
 def _start_arguments(resumption: Resumption) -> StartArguments:

@@ -63,6 +63,9 @@ FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
     "logger": frozenset({"include_session_id", "log_file", "no_ansi", "stdout"}),
 }
 
+#: Keys whose names say too little without that of their section.
+_LONG_FLAGS = frozenset({"metrics.port"})
+
 
 class Found(NamedTuple):
     """A value and where it came from, as an error or `config show` names it."""
@@ -143,6 +146,8 @@ def running_layer(root: Path) -> Layer:
 
 def flag_of(key: str) -> str:
     """Name the flag that sets a key: `temporal_config.temporal_port` is `--temporal-port`."""
+    if key in _LONG_FLAGS:
+        return "--" + key.replace(".", "-")
     return "--" + key.rpartition(".")[2].replace("_", "-")
 
 

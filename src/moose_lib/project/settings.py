@@ -20,6 +20,7 @@ from moose_lib.errors import SettingsError
 from moose_lib.project import layers
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
+from moose_lib.project.observing import MetricsSettings, TracingSettings, traces_endpoint
 from moose_lib.project.running import STATE_DIRECTORY
 from moose_lib.project.stores import ValuesSettings
 from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
@@ -40,6 +41,8 @@ _OPTIONAL_TEXTS = frozenset(
         "url",
         "endpoint_url",
         "region",
+        "endpoint",
+        "service_name",
     }
 )
 
@@ -134,9 +137,13 @@ class Settings(_Section):
     dev: DevSettings = DevSettings()
     logger: LoggerSettings = LoggerSettings()
     values: ValuesSettings = ValuesSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
     temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    #: `OTEL_*` likewise, for OpenTelemetry.
+    otel_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: What flags said, as the variables that say the same to a child process.
     flag_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
@@ -150,6 +157,11 @@ class Settings(_Section):
         """Where large values are kept as files."""
         return self.values.directory or self.state_directory / "values"
 
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces of runs go; `None` for nowhere."""
+        return traces_endpoint(self.tracing, self.otel_environment)
+
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "temporal_config": TemporalSettings,
@@ -157,6 +169,8 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "dev": DevSettings,
     "logger": LoggerSettings,
     "values": ValuesSettings,
+    "metrics": MetricsSettings,
+    "tracing": TracingSettings,
 }
 _NAMES = Names(
     top=frozenset({"language", "source_dir"}),
@@ -188,13 +202,21 @@ def load_settings(root: Path, overrides: Mapping[str, object] | None = None) -> 
         flags,
     ):
         merged.update(layers.split_address(layer))
-    temporal = {name: found for name, found in environment.items() if name.startswith("TEMPORAL_")}
-    return _build(root, merged, temporal, {layers.variable_of(key): str(found.value) for key, found in flags.items()})
+    theirs = {name: found for name, found in environment.items() if name.startswith(("TEMPORAL_", "OTEL_"))}
+    return _build(root, merged, theirs, {layers.variable_of(key): str(found.value) for key, found in flags.items()})
 
 
 def process_environment(root: Path) -> dict[str, str]:
     """Return the environment for a process of the project: that of this process over the project's `.env` files."""
     return {name: value for name, (value, _) in read_env_files(root).items()} | dict(os.environ)
+
+
+def prepare_process(settings: Settings) -> None:
+    """Set for this process what the libraries that watch it read from its environment; before they are imported."""
+    for name, value in settings.otel_environment.items():
+        os.environ.setdefault(name, value)  # from `.env` files
+    if settings.metrics.directory is not None:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics.directory)
 
 
 def is_loopback(host: str) -> bool:
@@ -211,15 +233,16 @@ def _environment(root: Path) -> dict[str, Found]:
     return found | {name: Found(value, name) for name, value in os.environ.items()}
 
 
-def _build(root: Path, merged: Layer, temporal: Layer, flag_environment: Mapping[str, str]) -> Settings:
+def _build(root: Path, merged: Layer, theirs: Layer, flag_environment: Mapping[str, str]) -> Settings:
     given = {key: found for key, found in merged.items() if not _is_blank(key, found.value)}
     data: dict[str, object] = {key: found.value for key, found in given.items() if "." not in key}
     for name in _SECTIONS:
         data[name] = {key.partition(".")[2]: found.value for key, found in given.items() if key.startswith(f"{name}.")}
     data["root"] = root
-    data["temporal_environment"] = {name: found.value for name, found in temporal.items()}
+    for key, prefix in (("temporal_environment", "TEMPORAL_"), ("otel_environment", "OTEL_")):
+        data[key] = {name: found.value for name, found in theirs.items() if name.startswith(prefix)}
     data["flag_environment"] = flag_environment
-    data["sources"] = {key: found.source for key, found in [*given.items(), *temporal.items()]}
+    data["sources"] = {key: found.source for key, found in [*given.items(), *theirs.items()]}
     try:
         settings = Settings.model_validate(data, context=root)
     except ValidationError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from moose_lib.project.values import ProjectFile, Text
+from moose_lib.project.values import ProjectFile, Text, web_address
 
 __all__ = ["Bucket", "ValuesSettings"]
 
@@ -33,13 +33,6 @@ def _bucket(value: object) -> object:
     return Bucket(name=name, prefix=f"{prefix}/" if prefix else "")
 
 
-def _web_address(value: object) -> object:
-    text = value.strip() if isinstance(value, str) else ""
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("is not an address: write https://host or http://host:port")
-    return text
-
-
 class ValuesSettings(BaseModel):
     """`[values]`: where values go that are too large for Temporal; unset, to `.moose/values` of the project.
 
@@ -51,5 +44,5 @@ class ValuesSettings(BaseModel):
 
     directory: ProjectFile | None = None
     url: Annotated[Bucket, BeforeValidator(_bucket)] | None = None
-    endpoint_url: Annotated[str, BeforeValidator(_web_address)] | None = None
+    endpoint_url: Annotated[str, BeforeValidator(web_address)] | None = None
     region: Text | None = None
