@@ -229,6 +229,7 @@ class Fold:
             parent=self._first.parent,
             tasks=self._task_statuses(now, pending_by_task),
             hooks=self._hook_statuses(now, pending_by_task),
+            plan=self._plan,
             plan_hash=None if self._plan is None else self._plan.hash,
             is_planned=self._plan is not None,
             is_workflow_unknown=self._plan is None and None in pending_by_task and pending_by_task[None].is_unknown,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from moose_lib.plan.model import Plan
 
 __all__ = [
     "Decision",
@@ -186,6 +188,7 @@ class RunStatus:
     parent: ParentRun | None = None
     tasks: tuple[TaskStatus, ...] = ()
     hooks: tuple[TaskStatus, ...] = ()
+    plan: Plan | None = field(default=None, repr=False)
     plan_hash: str | None = None
     is_planned: bool = False
     is_workflow_unknown: bool = False
