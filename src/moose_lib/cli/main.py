@@ -20,7 +20,10 @@ _COMMANDS = {
     "workflow": CommandPlace(place="moose_lib.cli.commands.workflow:workflow", aliases=("w",)),
     "logs": CommandPlace(place="moose_lib.cli.commands.logs:logs"),
     "check": CommandPlace(place="moose_lib.cli.commands.check:check"),
+    "serve": CommandPlace(place="moose_lib.cli.commands.serve:serve"),
     "worker": CommandPlace(place="moose_lib.cli.commands.worker:worker"),
+    "schedule": CommandPlace(place="moose_lib.cli.commands.schedule:schedule"),
+    "deploy": CommandPlace(place="moose_lib.cli.commands.deploy:deploy"),
     "completion": CommandPlace(place="moose_lib.cli.commands.completion:completion"),
 }
 _EPILOG = """\b

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 _Schema = dict[str, Any]  # Any: JSON schema
 
@@ -40,10 +41,16 @@ def fields_of(model: type[BaseModel]) -> Mapping[str, str]:
         {'order_id': 'string', 'items[].sku': 'string', 'note': 'string or null, optional'}
     """
     try:
-        schema = model.model_json_schema()
+        schema = model.model_json_schema(schema_generator=_Quiet)
     except PydanticInvalidForJsonSchema:  # a type of the user's own; such a model is compared by its field names
         return {name: "any" if it.is_required() else "any, optional" for name, it in model.model_fields.items()}
     return dict(_fields(schema, schema.get("$defs", {}), "", 0))
+
+
+class _Quiet(GenerateJsonSchema):
+    """Defaults and what cannot be drawn are no matter here."""
+
+    ignored_warning_kinds: ClassVar[set[JsonSchemaWarningKind]] = {"non-serializable-default", "skipped-choice"}
 
 
 def fingerprint(fields: Mapping[str, str]) -> str:

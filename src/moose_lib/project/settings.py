@@ -22,10 +22,11 @@ from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.observing import MetricsSettings, TracingSettings, traces_endpoint
 from moose_lib.project.running import STATE_DIRECTORY
+from moose_lib.project.serving import AuthSettings, IngestSettings, JwtSettings, ServerSettings, StoreSettings
 from moose_lib.project.stores import ValuesSettings
 from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
 
-_SECRETS = frozenset({"api_key"})
+_SECRETS = frozenset({"api_key", "admin_api_key", "ingest_api_key", "secret"})
 _OPTIONAL_TEXTS = frozenset(
     {
         "namespace",
@@ -43,6 +44,15 @@ _OPTIONAL_TEXTS = frozenset(
         "region",
         "endpoint",
         "service_name",
+        "path_prefix",
+        "path",
+        "tls_cert",
+        "tls_key",
+        "admin_api_key",
+        "ingest_api_key",
+        "secret",
+        "issuer",
+        "audience",
     }
 )
 
@@ -95,9 +105,14 @@ class TemporalSettings(_Section):
 
 
 class WorkerSettings(_Section):
-    """`[worker]`: `grace_period` is how long running tasks may go on after the worker was told to stop."""
+    """`[worker]`: `grace_period` is how long running tasks may go on after the worker was told to stop.
+
+    `schedules` says what a worker does at its start: "update" adds and changes those that are declared, "sync" removes
+    this project's others too, "off" leaves all of that to `moose-cli deploy`.
+    """
 
     grace_period: Duration = timedelta(seconds=30)
+    schedules: Literal["update", "sync", "off"] = "update"
 
 
 class DevSettings(_Section):
@@ -139,6 +154,11 @@ class Settings(_Section):
     values: ValuesSettings = ValuesSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
+    server: ServerSettings = Field(default=ServerSettings(), alias="http_server_config")
+    store: StoreSettings = StoreSettings()
+    ingest: IngestSettings = IngestSettings()
+    authentication: AuthSettings = AuthSettings()
+    jwt: JwtSettings = JwtSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
     temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
@@ -158,6 +178,11 @@ class Settings(_Section):
         return self.values.directory or self.state_directory / "values"
 
     @property
+    def store_path(self) -> Path:
+        """The file in which the records are."""
+        return self.store.path or self.state_directory / "store.db"
+
+    @property
     def traces_endpoint(self) -> str | None:
         """Where traces of runs go; `None` for nowhere."""
         return traces_endpoint(self.tracing, self.otel_environment)
@@ -171,6 +196,11 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "values": ValuesSettings,
     "metrics": MetricsSettings,
     "tracing": TracingSettings,
+    "http_server_config": ServerSettings,
+    "store": StoreSettings,
+    "ingest": IngestSettings,
+    "authentication": AuthSettings,
+    "jwt": JwtSettings,
 }
 _NAMES = Names(
     top=frozenset({"language", "source_dir"}),

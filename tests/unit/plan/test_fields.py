@@ -77,6 +77,13 @@ def test_what_changed_is_said_field_by_field() -> None:
     assert changes(now, now) == []
 
 
+def test_a_default_that_is_no_json_is_no_matter() -> None:
+    class Raw(BaseModel):
+        data: bytes = b"\xff"
+
+    assert fields_of(Raw) == {"data": "binary, optional"}
+
+
 def test_fingerprints_differ_when_fields_do() -> None:
     assert fingerprint(fields_of(Order)) != fingerprint(fields_of(Item))
     assert fingerprint({"a": "string", "b": "string"}) == fingerprint({"b": "string", "a": "string"})

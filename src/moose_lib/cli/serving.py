@@ -1,0 +1,59 @@
+"""The life of a server process: load, open the store, listen, answer until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import uvloop
+
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output
+from moose_lib.cli.session import open_project
+from moose_lib.dev.readiness import ready_line
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.project.loader import LoadedProject, load_project
+from moose_lib.server.serving import run_server
+
+__all__ = ["serve_project"]
+
+
+def serve_project(output: Output, target: Target, ready_fd: int | None) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    loaded = load_project(open_project(target))
+    uvloop.run(_serve(output, loaded, ready_fd))
+    if ready_fd is None:
+        output.data("stopped")
+    return 0
+
+
+async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, stop, number)
+
+    def tell(store: SqliteStore) -> None:
+        if ready_fd is not None:
+            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root, {}))
+        else:
+            output.data(*_lines(loaded))
+        output.talk(*store.migrated)
+
+    await run_server(loaded, stop=stop, on_ready=tell)
+
+
+def _lines(loaded: LoadedProject) -> list[str]:
+    server = loaded.project.settings.server
+    scheme = "http" if server.tls_cert is None else "https"
+    base = f"{scheme}://{server.host}:{server.port}"
+    endpoints = [f"  POST {base}/{endpoint.path}" for endpoint in loaded.endpoints]
+    return [f"serving {base}, records in {loaded.project.settings.store_path}", *(endpoints or ["  no endpoints"])]
+
+
+def _stop(stop: asyncio.Event, number: int) -> None:
+    """Answer what is under way at the first signal, end at the second."""
+    if stop.is_set():
+        os._exit(128 + number)
+    stop.set()

@@ -1,0 +1,168 @@
+"""Reading request bodies within limits of size, of time, and of memory for all of them together.
+
+A body is counted while it arrives and again while it is unpacked, so that neither a wrong Content-Length nor a gzip
+bomb takes more than the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+import zstandard
+from starlette.requests import ClientDisconnect, Request
+
+from moose_lib.server.refusals import BodyIncomplete, BodyTooLarge, ServerBusy, UnknownEncoding
+
+_CHUNK: Final = 64 * 1024
+_GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
+
+
+class Budget:
+    """The bytes of all bodies that may be in memory at a time."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    @contextmanager
+    def share(self) -> Generator[Share]:
+        """A share that starts empty, and is given back in the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self._left += share.taken
+
+    def take(self, size: int) -> None:
+        """Take bytes.
+
+        Raises:
+            ServerBusy: there are not so many left.
+        """
+        if size > self._left:
+            raise ServerBusy
+        self._left -= size
+
+
+class Share:
+    """What one request has taken of the budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.taken = 0
+
+    def add(self, size: int) -> None:
+        """Take more.
+
+        Raises:
+            ServerBusy: there is not so much left.
+        """
+        self._budget.take(size)
+        self.taken += size
+
+
+class _Unpacker(Protocol):
+    """Unpacks a body piece by piece, at most `limit` bytes at a time."""
+
+    def feed(self, data: bytes, limit: int) -> bytes: ...
+
+    @property
+    def is_complete(self) -> bool: ...
+
+
+class BodyReader:
+    """Reads bodies of at most `limit` bytes that arrive within `seconds`."""
+
+    def __init__(self, *, limit: int, seconds: float, budget: Budget) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._budget = budget
+
+    @contextmanager
+    def share(self) -> Generator[Share]:
+        """Memory for one request: hold it for as long as its body is in use."""
+        with self._budget.share() as share:
+            yield share
+
+    async def read(self, request: Request, share: Share) -> bytes:
+        """The body, unpacked.
+
+        Raises:
+            BodyTooLarge: it is over the limit, as it comes or unpacked.
+            BodyIncomplete: it did not arrive in time, or not whole, or is not what its encoding says.
+            UnknownEncoding: it is packed in a way that is not read here.
+            ServerBusy: the bodies on their way take all the memory there is for them.
+        """
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limit:
+            raise BodyTooLarge(self._limit)
+        unpacker = _unpacker(request.headers.get("content-encoding", ""))
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._collect(request.stream(), unpacker, share)
+        except TimeoutError:
+            raise BodyIncomplete(f"it did not arrive within {self._seconds:g} s") from None
+        except ClientDisconnect:
+            raise BodyIncomplete("the connection was closed") from None
+        except (zlib.error, zstandard.ZstdError) as error:
+            raise BodyIncomplete(f"it is not what its Content-Encoding says: {error}") from None
+
+    async def _collect(self, stream: AsyncIterator[bytes], unpacker: _Unpacker | None, share: Share) -> bytes:
+        chunks, size = list[bytes](), 0
+        async for arrived in stream:
+            chunk = arrived if unpacker is None else unpacker.feed(arrived, self._limit + 1 - size)
+            size += len(chunk)
+            if size > self._limit:
+                raise BodyTooLarge(self._limit)
+            share.add(len(chunk))
+            chunks.append(chunk)
+        if unpacker is not None and not unpacker.is_complete:
+            raise BodyIncomplete("its packed form ends in the middle")
+        return b"".join(chunks)
+
+
+def _unpacker(encoding: str) -> _Unpacker | None:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return _Gzip()
+        case "zstd":
+            return _Zstd()
+        case other:
+            raise UnknownEncoding(other)
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._object = zlib.decompressobj(_GZIP_WINDOW)
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        return self._object.decompress(data, max(limit, 1))
+
+    @property
+    def is_complete(self) -> bool:
+        return self._object.eof
+
+
+class _Zstd:
+    """The library unpacks all that it is given, so it is given little: 256 bytes make at most 64 blocks of 128 KiB."""
+
+    def __init__(self) -> None:
+        self._object = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).decompressobj()
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        chunks, size = list[bytes](), 0
+        for begin in range(0, len(data), 256):
+            chunks.append(self._object.decompress(data[begin : begin + 256]))
+            size += len(chunks[-1])
+            if size > limit:
+                break
+        return b"".join(chunks)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._object.eof

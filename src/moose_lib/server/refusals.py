@@ -1,0 +1,106 @@
+"""Why a request is refused: each reason with its status, a code for programs, and the existing Moose's sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from moose_lib.errors import MooseError
+
+
+class Refusal(MooseError):
+    """A request that is answered with an error; `code` never changes, `status` is HTTP's."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad-request"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with the answer."""
+        return {}
+
+
+class Unauthorized(Refusal):
+    """No key or token, or a wrong one."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, message: str = "Unauthorized: Invalid or missing token") -> None:
+        super().__init__(message)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a client should bring."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class BodyTooLarge(Refusal):
+    """The body is over the limit."""
+
+    status = 413
+    code = "body-too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request body too large. Maximum size is {limit} bytes")
+
+
+class BodyIncomplete(Refusal):
+    """The body did not come whole."""
+
+    code = "body-incomplete"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to read request body: {reason}")
+
+
+class UnknownEncoding(Refusal):
+    """The body is packed in a way that is not read here."""
+
+    status = 415
+    code = "unknown-encoding"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"Content-Encoding {encoding[:40]!r} is not read here", hint="use gzip, zstd or none")
+
+
+class ServerBusy(Refusal):
+    """As much is on its way as may be in memory; nothing of the request was kept."""
+
+    status = 503
+    code = "busy"
+
+    def __init__(self, seconds: int = 1) -> None:
+        self._seconds = seconds
+        super().__init__("the server is busy", hint=f"try again in {seconds} s")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again."""
+        return {"Retry-After": str(self._seconds)}
+
+
+class UnknownModel(Refusal):
+    """Nothing is declared at the path."""
+
+    status = 404
+    code = "unknown-model"
+
+    def __init__(self, name: str, close: Sequence[str], known: Sequence[str]) -> None:
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        listed = f"; there are {', '.join(known)}" if known else "; none is declared"
+        super().__init__(f"Please run `moose ls` to view your routes: nothing takes {name!r}{meant}{listed}")
+
+
+class IdempotencyConflict(Refusal):
+    """The key of the request was used for another one."""
+
+    status = 422
+    code = "idempotency-key-reused"
+
+
+class StoreUnavailable(Refusal):
+    """The store could not commit; nothing of the request was kept."""
+
+    status = 500
+    code = "store-failed"
