@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.errors import AmbiguousRun, RunNotOpen
 from moose_lib.operations.listing import find_open_runs, find_run
+from moose_lib.operations.lives import Handle, all_lives, tell_run
 from moose_lib.operations.records import RunSummary
 
 __all__ = ["cancel_run", "select_open_runs", "terminate_run"]
@@ -42,7 +42,7 @@ def _ending(run: RunSummary) -> str:
 
 async def cancel_run(client: Client, run: RunSummary) -> None:
     """Ask the run to stop; its running tasks are canceled and their `on_cancel` runs. One that has ended stays so."""
-    await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).cancel()
+    await (await all_lives(client, run)).cancel()
 
 
 async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
@@ -51,9 +51,8 @@ async def terminate_run(client: Client, run: RunSummary, reason: str) -> None:
     Raises:
         RunNotOpen: it ended in the meantime.
     """
-    try:
-        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).terminate(reason=reason)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise RunNotOpen(f"workflow {run.workflow_id!r} has already completed") from error
-        raise
+
+    async def tell(life: Handle) -> None:
+        await life.terminate(reason=reason)
+
+    await tell_run(client, run, tell)

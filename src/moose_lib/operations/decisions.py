@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from temporalio.client import Client
 from temporalio.common import RawValue
-from temporalio.service import RPCError, RPCStatusCode
 
 from moose_lib.engine import wire
 from moose_lib.engine.payloads import check_size
-from moose_lib.errors import RunNotOpen
+from moose_lib.operations.lives import Handle, tell_run
 from moose_lib.operations.records import RunSummary
 
 __all__ = ["give_up_run", "pause_run", "retry_task", "skip_task", "unpause_run"]
@@ -65,9 +64,7 @@ async def give_up_run(client: Client, run: RunSummary, reason: str | None = None
 
 
 async def _signal(client: Client, run: RunSummary, name: str, *args: RawValue) -> None:
-    try:
-        await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).signal(name, args=list(args))
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise RunNotOpen(f"run {run.workflow_id!r} has ended in the meantime") from error
-        raise
+    async def tell(life: Handle) -> None:
+        await life.signal(name, args=list(args))
+
+    await tell_run(client, run, tell)
