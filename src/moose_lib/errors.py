@@ -353,6 +353,8 @@ class TotalTimedOut(MooseError, TimeoutError):
     ) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         text = f"total_timeout of {timeout} is over after {tries}"
+        if attempts == 0:
+            text = f"total_timeout of {timeout} is over before any attempt: no worker took the task"
         if due is not None:
             text = f"total_timeout of {timeout} leaves no time for another attempt in {due}, after {tries}"
         super().__init__(text if last is None else f"{text}; the last one: {type(last).__name__}: {last}")
