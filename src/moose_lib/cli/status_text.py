@@ -12,6 +12,8 @@ from moose_lib.operations.records import Decision, RunError, RunState, RunStatus
 
 __all__ = [
     "STATE_PAINTS",
+    "TASK_MARKS",
+    "TASK_PAINTS",
     "failure_text",
     "guidance_lines",
     "headline",
@@ -24,7 +26,7 @@ __all__ = [
     "traceback_lines",
 ]
 
-_MARKS = {
+TASK_MARKS = {
     TaskPhase.WAITING: "○",
     TaskPhase.QUEUED: "◌",
     TaskPhase.RUNNING: "●",
@@ -36,7 +38,7 @@ _MARKS = {
     TaskPhase.SKIPPED: "-",
     TaskPhase.CANCELED: "⊘",
 }
-_PAINTS: dict[TaskPhase, Paint | None] = {
+TASK_PAINTS: dict[TaskPhase, Paint | None] = {
     TaskPhase.WAITING: "dim",
     TaskPhase.QUEUED: "dim",
     TaskPhase.RUNNING: "accent",
@@ -155,14 +157,14 @@ def _table(what: str, tasks: Sequence[TaskStatus], status: RunStatus, output: Ou
     for row, task in zip(rows, (None, *tasks), strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         remark = "" if task is None else _held(task, status) or task_remark(task, now)
-        paint: Paint | None = "dim" if task is None else _PAINTS[task.state]
+        paint: Paint | None = "dim" if task is None else TASK_PAINTS[task.state]
         lines.append(output.paint(f"{line}  {remark}".rstrip(), paint))
     return lines
 
 
 def _row(task: TaskStatus) -> tuple[str, str, str, str, str]:
     return (
-        f"{_MARKS[task.state]} {task.name}",
+        f"{TASK_MARKS[task.state]} {task.name}",
         state_text(task),
         _attempts(task),
         "-" if task.started is None else clock_text(task.started),
