@@ -119,6 +119,7 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
     lines = {
         "Temporal": f"{facts.temporal_address}  (namespace {facts.namespace}{version})",
         "Dashboard": facts.ui_url,
+        "Metrics": facts.metrics_url,
         "Data": None if facts.db_file is None else _short(facts.db_file),
         "Worker": f"task queue {facts.task_queue}, {_served(facts)}",
     }

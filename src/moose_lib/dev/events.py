@@ -46,6 +46,7 @@ class DevFacts:
     namespace: str
     task_queue: str
     ui_url: str | None
+    metrics_url: str | None = None
     db_file: Path | None
     temporal_log: Path | None
     temporal_version: str | None

@@ -61,6 +61,12 @@ class Workers:
         """The worker that polls, if there is one."""
         return self._serving
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of all workers that were started and may live."""
+        workers = (self._serving, self._candidate, *self._leaving)
+        return tuple(worker.pid for worker in workers if worker is not None and worker.is_alive)
+
     async def run(self) -> None:
         """Start a worker and keep one on the newest code, until cancelled; `settled` is set when the first is done."""
         saved = Saved()

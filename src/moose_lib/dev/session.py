@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from moose_lib.dev.events import DevEvent, DevFacts, DevReady, OnEvent, Stopping
 from moose_lib.dev.lock import dev_lock, state_directory
 from moose_lib.dev.logfile import LogFile
+from moose_lib.dev.metrics import SessionMetrics
 from moose_lib.dev.ports import LOCALHOST, require_free
 from moose_lib.dev.process import Command
 from moose_lib.dev.reload import Workers
@@ -140,6 +141,7 @@ class _Session:
             on_event=on_event,
             on_loaded=self._watcher.note_loaded,
         )
+        self._metrics = SessionMetrics(self._settings, lambda: self._workers.pids)
 
     def record(self) -> RunningDev:
         """Say for other commands where this session's Temporal is."""
@@ -154,6 +156,7 @@ class _Session:
 
     def require_ports(self) -> None:
         """Refuse settings that an embedded Temporal cannot serve, and ports that are taken."""
+        self._metrics.require_port()
         if not self._is_embedded:
             return
         temporal = self._settings.temporal
@@ -178,11 +181,14 @@ class _Session:
         await self._workers.stop(grace, hurry)
         if self._temporal is not None:
             await self._temporal.stop()
+        await self._metrics.close()
 
     async def _work(self, log: LogFile) -> None:
         if self._is_embedded:
             self._temporal = self._embedded(log)
-            await self._temporal.start()
+            await asyncio.gather(self._temporal.start(), self._metrics.open())
+        else:
+            await self._metrics.open()
         keeping = forever() if self._temporal is None else self._temporal.keep()
         await first_of(keeping, self._workers.run(), self._announce())
 
@@ -215,7 +221,7 @@ class _Session:
         if self._is_embedded:
             environment.pop(variable_of("temporal_config.address"), None)
             environment |= self._pinned()
-        environment["PYTHONUNBUFFERED"] = "1"
+        environment |= {"PYTHONUNBUFFERED": "1", **self._metrics.environment}
         directory = Path.cwd() if self._project.is_single_file else self._project.root
         return Command(arguments=self._worker_line, directory=directory, environment=environment)
 
@@ -236,6 +242,7 @@ class _Session:
             namespace=self._namespace,
             task_queue=self._settings.temporal.task_queue,
             ui_url=None if temporal is None else f"http://localhost:{temporal.ui_port}",
+            metrics_url=self._metrics.url,
             db_file=None if temporal is None else temporal.database,
             temporal_log=None if temporal is None else temporal.log_file,
             temporal_version=None if temporal is None else temporal.version,

@@ -9,14 +9,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-__all__ = ["METRICS_DIRECTORY", "SharedMetrics"]
-
-METRICS_DIRECTORY: Final = "metrics"
+__all__ = ["SharedMetrics"]
 
 
 class SharedMetrics:

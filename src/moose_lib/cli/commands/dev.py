@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     epilog=examples(
         "moose-cli dev",
         "moose-cli dev app.py",
-        "moose-cli dev --temporal-port 7300 --ui-port 8300",
+        "moose-cli dev --temporal-port 7300 --ui-port 8300 --metrics-port 9500",
     )
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal (default: 7233).")
 @click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's UI (default: 8080).")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of the metrics (default: 9464, or one above).")
 @click.option("--namespace", metavar="NAME", help="Temporal's namespace (default: default).")
 @click.option("--task-queue", metavar="NAME", help="The queue the worker works for (default: moose).")
 @pass_output
@@ -34,6 +35,7 @@ def dev(
     file: Path | None,
     temporal_port: int | None,
     ui_port: int | None,
+    metrics_port: int | None,
     namespace: str | None,
     task_queue: str | None,
 ) -> int:
@@ -51,6 +53,7 @@ def dev(
     overrides = {
         "temporal_config.temporal_port": temporal_port,
         "temporal_config.ui_port": ui_port,
+        "metrics.port": metrics_port,
         "temporal_config.namespace": namespace,
         "temporal_config.task_queue": task_queue,
     }
