@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import sys
 import threading
 import time
 from contextvars import copy_context
@@ -99,3 +101,32 @@ def count(words: Words) -> None:
 Workflow(
     name="Count", config=WorkflowConfig(starting_task=Task[Words, None](name="count", config=TaskConfig(run=count)))
 )
+
+
+def spin(words: Words) -> None:
+    number = 0
+    while True:
+        number += 1
+        print("spinning", number)
+        library.info("and logging %d", number)
+
+
+def bear(words: Words) -> None:
+    child = os.fork()
+    if child == 0:
+        print("by a child")
+        library.warning("logged by a child")
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("by the parent")
+
+
+spins = [
+    Task[Words, None](name=f"spin{number}", config=TaskConfig(run=spin, timeout="200ms", retries=2, retry_delay="1ms"))
+    for number in range(5)
+]
+top_task = Task[Words, Words](name="top", config=TaskConfig(run=silent, on_complete=spins))
+Workflow(name="Spin", config=WorkflowConfig(starting_task=top_task))
+bear_task = Task[Words, None](name="bear", config=TaskConfig(run=bear))
+Workflow(name="Bear", config=WorkflowConfig(starting_task=bear_task))

@@ -344,3 +344,28 @@ def test_a_worker_writes_json_for_collectors(server: int, tmp_path: Path) -> Non
     assert shown == records(cli)
     assert "by the context" not in [it["message"] for it in shown]
     assert [it["logger"] for it in shown].count("library") == 2
+
+
+def test_tasks_stopped_while_they_write_leave_no_lock_behind(server: int, tmp_path: Path) -> None:
+    """The exception that stops a `def` handler may arrive anywhere; who writes next is not held up."""
+    cli = project(tmp_path, server)
+    with worker_of(cli):
+        spun = cli("workflow", "run", "Spin", "--wait")
+        talked = cli("workflow", "run", "Talk", "--wait")
+
+    assert (spun.code, talked.code) == (1, 0)
+    assert records(cli, "Talk")[-1]["message"] == "no end of line"
+    assert {it["task"] for it in records(cli, "Spin")} == {f"spin{number}" for number in range(5)}
+
+
+def test_what_a_child_process_writes_is_nobodys(server: int, tmp_path: Path) -> None:
+    """It goes to the worker's output as it is: the threads that keep lines are not in the child."""
+    cli = project(tmp_path, server)
+    with worker_of(cli) as worker:
+        assert cli("workflow", "run", "Bear", "--wait").code == 0
+        worker.send_signal(signal.SIGTERM)
+        out, err = worker.communicate(timeout=30)
+
+    assert [it["message"] for it in records(cli)] == ["by the parent"]
+    assert out.startswith("by a child\n")
+    assert "WARNING library logged by a child\n" in err
