@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from moose_lib.cli.output import Output
-from moose_lib.cli.status_text import TASK_MARKS, TASK_PAINTS, state_text
+from moose_lib.cli.task_table import TASK_MARKS, TASK_PAINTS, state_text
 from moose_lib.cli.texts import duration_text, json_time, local_text, seconds
 from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
 from moose_lib.plan.model import Plan, PlannedTask

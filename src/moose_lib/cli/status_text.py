@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-
 from moose_lib.cli.documents import EMOJI
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.texts import clock_text, duration_text, local_text
-from moose_lib.operations.records import Decision, RunError, RunState, RunStatus, TaskPhase, TaskStatus
+from moose_lib.cli.task_table import error_line, task_lines
+from moose_lib.cli.texts import duration_text, local_text
+from moose_lib.operations.records import RunError, RunState, RunStatus, TaskPhase
 
 __all__ = [
     "STATE_PAINTS",
-    "TASK_MARKS",
-    "TASK_PAINTS",
     "failure_text",
     "guidance_lines",
     "headline",
     "hook_notes",
     "retry_text",
-    "state_text",
     "status_lines",
-    "task_lines",
-    "task_remark",
     "traceback_lines",
 ]
 
-TASK_MARKS = {
-    TaskPhase.WAITING: "○",
-    TaskPhase.QUEUED: "◌",
-    TaskPhase.RUNNING: "●",
-    TaskPhase.RETRYING: "↻",
-    TaskPhase.UNKNOWN: "?",
-    TaskPhase.PARKED: "!",
-    TaskPhase.COMPLETED: "✓",
-    TaskPhase.FAILED: "✗",
-    TaskPhase.SKIPPED: "-",
-    TaskPhase.CANCELED: "⊘",
-}
-TASK_PAINTS: dict[TaskPhase, Paint | None] = {
-    TaskPhase.WAITING: "dim",
-    TaskPhase.QUEUED: "dim",
-    TaskPhase.RUNNING: "accent",
-    TaskPhase.RETRYING: "warn",
-    TaskPhase.UNKNOWN: "warn",
-    TaskPhase.PARKED: "bad",
-    TaskPhase.COMPLETED: "good",
-    TaskPhase.FAILED: "bad",
-    TaskPhase.SKIPPED: "dim",
-    TaskPhase.CANCELED: "warn",
-}
 STATE_PAINTS: dict[RunState, Paint | None] = {
     RunState.RUNNING: "accent",
     RunState.COMPLETED: "good",
@@ -59,7 +28,6 @@ STATE_PAINTS: dict[RunState, Paint | None] = {
     RunState.TIMED_OUT: "bad",
     RunState.CONTINUED_AS_NEW: "dim",
 }
-_HEADER = ("STATE", "ATTEMPTS", "STARTED", "DURATION")
 
 
 def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False) -> list[str]:
@@ -142,89 +110,11 @@ def _no_plan(status: RunStatus) -> str:
     return "  no plan yet: a worker brings it" if status.is_open else "  the run ended before it had a plan"
 
 
-def task_lines(status: RunStatus, output: Output, now: datetime | None = None) -> list[str]:
-    """Return a table with a row per task, in the order of the plan, and one with the hook that runs or ran."""
-    now = now or datetime.now(UTC)
-    lines = _table("TASK", status.tasks, status, output, now)
-    return [*lines, "", *_table("HOOK", status.hooks, status, output, now)] if status.hooks else lines
-
-
-def _table(what: str, tasks: Sequence[TaskStatus], status: RunStatus, output: Output, now: datetime) -> list[str]:
-    header = (f"  {what}", *_HEADER)
-    rows = [header, *(_row(task) for task in tasks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    lines = list[str]()
-    for row, task in zip(rows, (None, *tasks), strict=True):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        remark = "" if task is None else _held(task, status) or task_remark(task, now)
-        paint: Paint | None = "dim" if task is None else TASK_PAINTS[task.state]
-        lines.append(output.paint(f"{line}  {remark}".rstrip(), paint))
-    return lines
-
-
-def _row(task: TaskStatus) -> tuple[str, str, str, str, str]:
-    return (
-        f"{TASK_MARKS[task.state]} {task.name}",
-        state_text(task),
-        _attempts(task),
-        "-" if task.started is None else clock_text(task.started),
-        duration_text(task.duration),
-    )
-
-
-def state_text(task: TaskStatus) -> str:
-    """Return the task's state in a word."""
-    if task.is_postponed:
-        return "postponed"
-    return "lost" if task.is_lost else task.state.value
-
-
-def _attempts(task: TaskStatus) -> str:
-    if task.attempts == 0:
-        return "-"
-    is_plain = task.attempts == 1 and task.error is None
-    return str(task.attempts) if is_plain or task.max_attempts is None else f"{task.attempts} of {task.max_attempts}"
-
-
-def _held(task: TaskStatus, status: RunStatus) -> str:
-    """Say that a task could start if the run were not paused."""
-    could_start = task.state is TaskPhase.WAITING and not task.waiting_for
-    return "until the run is unpaused" if could_start and status.is_paused else ""
-
-
-def task_remark(task: TaskStatus, now: datetime) -> str:
-    """Say what a task waits for or suffers from."""
-    match task.state:
-        case TaskPhase.WAITING:
-            return f"for {', '.join(task.waiting_for)}" if task.waiting_for else ""
-        case TaskPhase.QUEUED:
-            return "for a worker"
-        case TaskPhase.UNKNOWN:
-            return "the workers asked so far do not know this task"
-        case TaskPhase.RETRYING:
-            next_one = "runs again" if task.is_lost or task.is_postponed else "next attempt"
-            wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
-            return f"{_first_line(task)}{wait}"
-        case TaskPhase.COMPLETED if task.is_kept:
-            return "kept from the run before"
-        case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
-            return "skipped by hand, with a given output"
-        case _:
-            return _first_line(task)
-
-
-def _first_line(task: TaskStatus) -> str:
-    if task.error is None:
-        return ""
-    text = task.error.message if task.error.is_lost or task.error.is_request else str(task.error)
-    return next(iter(text.splitlines()), "")
-
-
 def hook_notes(status: RunStatus) -> list[str]:
     """Say which hook did not do its work, which the end of the run itself does not tell."""
     ended = "completed" if status.state is RunState.COMPLETED else "failed"
     return [
-        f"hook {hook.name!r} {hook.state.value}: {_first_line(hook) or 'it did not end'}; the run {ended} all the same"
+        f"hook {hook.name!r} {hook.state.value}: {error_line(hook) or 'it did not end'}; the run {ended} all the same"
         for hook in status.hooks
         if hook.state in {TaskPhase.FAILED, TaskPhase.CANCELED}
     ]

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.status_text import guidance_lines, headline, retry_text, state_text, task_lines, task_remark
+from moose_lib.cli.status_text import guidance_lines, headline, retry_text
+from moose_lib.cli.task_table import fitting_task_lines, state_text, task_remark
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
 
@@ -27,6 +28,10 @@ _TOLD: dict[TaskPhase, Paint | None] = {
     TaskPhase.UNKNOWN: "warn",
     TaskPhase.PARKED: "bad",
 }
+
+
+#: Lines of the terminal that are left for the cursor, and for the command itself.
+_MARGIN = 2
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -112,7 +117,10 @@ def _ended(task: TaskStatus) -> datetime:
 
 
 class _TerminalView:
-    """The task table, drawn again as things change; it stays on the screen when the run has ended."""
+    """The task table, drawn again as things change; it stays on the screen when the run has ended.
+
+    What does not fit the terminal, as it is at the moment, is counted.
+    """
 
     def __init__(self, output: Output) -> None:
         from rich.console import Console  # loaded where somebody watches, nowhere else
@@ -152,11 +160,13 @@ class _TerminalView:
         status = _as_of(self._status, now)
         frame = self._spinner.render(self._console.get_time())
         mark = f"{frame.plain if isinstance(frame, Text) else ''} " if status.is_open else ""
-        lines = [f"{mark}{headline(status, self._output)}"]
-        lines += [self._output.paint(retry_text(status), "warn")] if status.attempt > 1 else []
-        lines += task_lines(status, self._output, now)
-        lines += [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
-        lines += guidance_lines(status) if status.is_open else []
+        above = [f"{mark}{headline(status, self._output)}"]
+        above += [self._output.paint(retry_text(status), "warn")] if status.attempt > 1 else []
+        below = [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
+        below += guidance_lines(status) if status.is_open else []
+        width, height = self._console.size
+        room = height - len(above) - len(below) - _MARGIN
+        lines = [*above, *fitting_task_lines(status, self._output, now, width=width, height=room), *below]
         return Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 

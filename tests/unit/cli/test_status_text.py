@@ -9,7 +9,8 @@ import pytest
 
 from moose_lib.cli.documents import event_document, run_document, started_document, summary_document
 from moose_lib.cli.output import Output
-from moose_lib.cli.status_text import failure_text, headline, status_lines, task_remark, traceback_lines
+from moose_lib.cli.status_text import failure_text, headline, status_lines, traceback_lines
+from moose_lib.cli.task_table import task_remark
 from moose_lib.cli.texts import clock_text, local_text
 from moose_lib.operations.records import (
     ParentRun,
@@ -72,6 +73,8 @@ def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
         "- ship      skipped    -         -         -",
         "",
         "task 'charge' failed on attempt 2: CardDeclined: no funds",
+        "",
+        "To keep what is finished and run the rest: moose-cli workflow resume r1",
         "",
         "charge, attempt 2:",
         "Traceback: no",
@@ -137,7 +140,7 @@ def test_the_headline_says_how_the_run_stands(changes: dict[str, object], text: 
 )
 def test_a_run_without_a_plan_says_so(status: RunStatus, line: str) -> None:
     """A run that somebody's own client started has none at first."""
-    assert status_lines(status, Output(), None)[-1] == line
+    assert line in status_lines(status, Output(), None)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,10 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "attempt": 1,
         "max_attempts": 1,
         "is_cancel_requested": False,
+        "is_paused": False,
+        "parked": [],
+        "resumed_from": None,
+        "resumed_as": None,
         "result": None,
         "error": {"task": "charge", "tasks": ["charge"], **told_error},
         "hooks": [],
@@ -242,6 +249,8 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "error": told_error,
         "waiting_for": [],
         "next_attempt": None,
+        "is_kept": False,
+        "decision": None,
     }
 
 
