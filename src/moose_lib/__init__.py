@@ -28,6 +28,7 @@ __all__ = [
     "TaskConfig",
     "TaskContext",
     "Workflow",
+    "WorkflowClient",
     "WorkflowConfig",
 ]
 
@@ -55,8 +56,14 @@ if TYPE_CHECKING:
         WorkflowConfig,
     )
     from moose_lib.errors import InvalidDefinition, MooseError, NonRetryableError
+    from moose_lib.operations.workflow_client import WorkflowClient
 else:  # type checkers would take any name from a module that has __getattr__
-    _ERRORS = {"InvalidDefinition", "MooseError", "NonRetryableError"}
+    _ELSEWHERE = {
+        "InvalidDefinition": "moose_lib.errors",
+        "MooseError": "moose_lib.errors",
+        "NonRetryableError": "moose_lib.errors",
+        "WorkflowClient": "moose_lib.operations.workflow_client",
+    }
 
     def __getattr__(name: str) -> object:
         """Load a public name where it is declared; commands that need none start in half the time."""
@@ -64,7 +71,7 @@ else:  # type checkers would take any name from a module that has __getattr__
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module("moose_lib.errors" if name in _ERRORS else "moose_lib.dmv2"), name)
+        return getattr(import_module(_ELSEWHERE.get(name, "moose_lib.dmv2")), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -32,6 +32,7 @@ PUBLIC = {
         "TaskConfig",
         "TaskContext",
         "Workflow",
+        "WorkflowClient",
         "WorkflowConfig",
     ],
     "moose_lib.dmv2": [
