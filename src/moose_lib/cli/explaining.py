@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from moose_lib.cli.documents import task_document
 from moose_lib.cli.next_steps import Step, next_steps
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, headline
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.durations import format_duration
+from moose_lib.operations.documents import task_document
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
 from moose_lib.operations.records import RunStatus, TaskError, TaskPhase, TaskStatus
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moose_lib.cli.documents import started_document
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output, Paint
@@ -14,6 +13,7 @@ from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.starting import started_lines
 from moose_lib.cli.waiting import detached, follow, told_end
 from moose_lib.errors import ProjectNotFound
+from moose_lib.operations.documents import started_document
 from moose_lib.operations.listing import find_run
 from moose_lib.operations.past import read_past
 from moose_lib.operations.records import ResumedRun

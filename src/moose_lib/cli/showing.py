@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moose_lib.cli.documents import event_document, run_document
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.status_text import status_lines
 from moose_lib.cli.waiting import detached, follow, told_end
+from moose_lib.operations.documents import event_document, run_document
 from moose_lib.operations.following import run_status
 from moose_lib.operations.links import run_url
 from moose_lib.operations.listing import find_run

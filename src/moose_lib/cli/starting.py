@@ -136,7 +136,7 @@ async def idleness(client: Client, run: StartedRun, wanted: Wanted) -> str | Non
 
 def start(output: Output, wanted: Wanted) -> int:
     """Start the run and say where it can be seen."""
-    from moose_lib.cli.documents import started_document
+    from moose_lib.operations.documents import started_document
 
     async def work(client: Client) -> tuple[StartedRun, str | None]:
         run = await start_wanted(client, wanted)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from moose_lib.cli.documents import EMOJI
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.task_table import error_line, task_lines
 from moose_lib.cli.texts import duration_text, local_text
+from moose_lib.operations.documents import EMOJI
 from moose_lib.operations.records import RunError, RunState, RunStatus, TaskPhase
 
 __all__ = [

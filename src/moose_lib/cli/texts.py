@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["clock_text", "duration_text", "instant_text", "json_time", "local_text", "seconds"]
+from moose_lib.operations.documents import json_time, seconds
+
+__all__ = [
+    "clock_text",
+    "duration_text",
+    "instant_text",
+    "json_time",
+    "local_text",
+    "seconds",
+]  # json_time and seconds are those of the documents
 
 
 def duration_text(duration: timedelta | None) -> str:
@@ -34,13 +43,3 @@ def instant_text(seconds_since_1970: float) -> str:
     """The local date and time, to the millisecond."""
     time = datetime.fromtimestamp(seconds_since_1970, UTC).astimezone()
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
-
-
-def json_time(time: datetime | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def seconds(duration: timedelta | None) -> float | None:
-    """A JSON number of seconds, to the millisecond."""
-    return None if duration is None else round(duration.total_seconds(), 3)

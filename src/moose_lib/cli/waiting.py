@@ -7,7 +7,6 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moose_lib.cli.documents import run_document
 from moose_lib.cli.output import Output
 from moose_lib.cli.starting import Wanted, idleness, start_wanted, started_lines
 from moose_lib.cli.status_text import STATE_PAINTS, failure_text, hook_notes, traceback_lines
@@ -15,6 +14,7 @@ from moose_lib.cli.texts import duration_text
 from moose_lib.cli.views import View, view_for
 from moose_lib.durations import format_duration
 from moose_lib.errors import GaveUpWaiting, RunFailed
+from moose_lib.operations.documents import run_document
 from moose_lib.operations.following import follow_run
 from moose_lib.operations.records import RunState, RunStatus, StartedRun
 

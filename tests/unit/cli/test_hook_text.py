@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moose_lib.cli.documents import run_document
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, hook_notes, traceback_lines
 from moose_lib.cli.task_table import state_text, task_lines, task_remark
 from moose_lib.cli.texts import clock_text
 from moose_lib.cli.waiting import told_end
+from moose_lib.operations.documents import run_document
 from moose_lib.operations.records import RunError, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

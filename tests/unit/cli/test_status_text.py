@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moose_lib.cli.documents import event_document, run_document, started_document, summary_document
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, headline, status_lines, traceback_lines
 from moose_lib.cli.task_table import task_remark
 from moose_lib.cli.texts import clock_text, local_text
+from moose_lib.operations.documents import event_document, run_document, started_document, summary_document
 from moose_lib.operations.records import (
     ParentRun,
     RecordedEvent,

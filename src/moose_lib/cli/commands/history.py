@@ -37,8 +37,8 @@ _STATES = ("running", "completed", "failed", "canceled", "terminated", "timed_ou
 @pass_output
 def history(output: Output, target: Target, name: str | None, states: Sequence[str], limit: int) -> None:
     """List runs, the newest first: all of the project's, or those of one workflow."""
-    from moose_lib.cli.documents import summary_document
     from moose_lib.cli.session import open_session
+    from moose_lib.operations.documents import summary_document
     from moose_lib.operations.listing import list_runs
     from moose_lib.operations.records import RunState
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moose_lib.cli.texts import json_time, seconds
 from moose_lib.operations.records import (
     RecordedEvent,
     RunError,
@@ -19,7 +18,16 @@ from moose_lib.operations.records import (
     TaskStatus,
 )
 
-__all__ = ["EMOJI", "event_document", "run_document", "started_document", "summary_document", "task_document"]
+__all__ = [
+    "EMOJI",
+    "event_document",
+    "json_time",
+    "run_document",
+    "seconds",
+    "started_document",
+    "summary_document",
+    "task_document",
+]
 
 _Document = dict[str, Any]  # Any: JSON
 
@@ -146,3 +154,13 @@ def started_document(run: StartedRun, *, has_worker: bool | None) -> _Document:
         "has_worker": has_worker,
         "url": run.ui_url,
     }
+
+
+def json_time(time: datetime | None) -> str | None:
+    """Return ISO 8601 in UTC."""
+    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def seconds(duration: timedelta | None) -> float | None:
+    """Return a JSON number of seconds, to the millisecond."""
+    return None if duration is None else round(duration.total_seconds(), 3)
