@@ -13,7 +13,7 @@ __all__ = [
     "json_time",
     "local_text",
     "seconds",
-]  # json_time and seconds are those of the documents
+]
 
 
 def duration_text(duration: timedelta | None) -> str:
