@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from moose_lib.dev.ports import busy_port
+from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.engine.worker import MAX_CONCURRENT_TASKS, worker_identity
 from moose_lib.errors import SettingsError
-from moose_lib.observing.observer import Observer, Observers
+from moose_lib.observing.observer import LinesDropped, Observer, Observers
 from moose_lib.project.loader import LoadedProject
 from moose_lib.project.observing import DEFAULT_METRICS_PORT, MetricsSettings, service_name
 from moose_lib.project.settings import Settings
@@ -24,6 +25,11 @@ class Watched:
 
     observer: Observer | None = None
     lines: tuple[str, ...] = ()
+
+    def lines_dropped(self, run: RunInfo, count: int) -> None:
+        """Tell that lines of an attempt are missing."""
+        if self.observer is not None:
+            self.observer.see(LinesDropped(workflow=run.workflow, task=run.task, count=count))
 
 
 @contextmanager

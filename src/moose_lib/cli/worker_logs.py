@@ -6,14 +6,15 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
+from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.logs.attribution import TASK_LOGGER
 from moose_lib.logs.capture import Capture, CaptureHandler
-from moose_lib.logs.lines import Line, tag, to_json, whole_text
+from moose_lib.logs.lines import OWN_LOGGER, Line, tag, to_json, whole_text
 from moose_lib.logs.outlet import Outlet
 from moose_lib.logs.store import LOGS_DIRECTORY, LogStore
 from moose_lib.logs.streams import TaskStream
@@ -35,6 +36,8 @@ class WorkerLogs:
         self._stdout, self._stderr = stdout, stderr
         self._fault: str | None = None
         self._missed = 0
+        #: Is told how many lines of an attempt are missing.
+        self.on_dropped: Callable[[RunInfo, int], None] | None = None
         limit = settings.logger.max_size
         directory = settings.state_directory / LOGS_DIRECTORY
         self._store = LogStore(directory, max_size=limit) if limit else None
@@ -74,7 +77,10 @@ class WorkerLogs:
     def _deliver(self, line: Line) -> bool:
         if not self._console.put(line):
             self._missed += 1
-        return self._disk is None or self._disk.put(line)
+        is_kept = self._disk is None or self._disk.put(line)
+        if is_kept and self.on_dropped is not None and line.logger == OWN_LOGGER and line.fields is not None:
+            self.on_dropped(line.run, int(str(line.fields["dropped"])))
+        return is_kept
 
     def _keep(self, lines: Sequence[Line]) -> None:
         assert self._store is not None, "only then somebody keeps"

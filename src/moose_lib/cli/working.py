@@ -36,6 +36,7 @@ def work(output: Output, target: Target, ready_fd: int | None) -> int:
         # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
         warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)
         watching = stack.enter_context(watched(loaded))
+        logs.on_dropped = watching.lines_dropped
         # What is imported by now stays: without this, every full collection walks through all of it again.
         gc.collect()
         gc.freeze()

@@ -16,6 +16,7 @@ from moose_lib.observing.observer import (
     AttemptEnded,
     AttemptStarted,
     Event,
+    LinesDropped,
     QueueSeen,
     RunEnded,
     RunSeen,
@@ -78,6 +79,8 @@ class Metrics:
                 self._task_seen(event)
             case AttemptStarted() | AttemptEnded():
                 self._attempt_seen(event)
+            case LinesDropped():
+                self._attempts.dropped.labels(*self._task(event.workflow, event.task)).inc(event.count)
             case QueueSeen() | TemporalSilent():
                 self._server.see(event)
             case WorkerIs():
@@ -205,6 +208,13 @@ class _AttemptMetrics:
             "Time from when an attempt could begin until a worker took it.",
             ["workflow"],
             buckets=_SHORT,
+            registry=registry,
+        )
+
+        self.dropped = Counter(
+            "moose_task_log_lines_dropped",
+            "Lines that attempts wrote and nobody kept.",
+            ["workflow", "task"],
             registry=registry,
         )
 

@@ -15,6 +15,7 @@ __all__ = [
     "AttemptStarted",
     "Event",
     "Fault",
+    "LinesDropped",
     "Observer",
     "Observers",
     "QueueSeen",
@@ -153,6 +154,15 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinesDropped:
+    """An attempt wrote more lines than it may, or than could be written."""
+
+    workflow: str
+    task: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueueSeen:
     """One side of the task queue, as Temporal tells it: the steps of runs, or the tasks."""
 
@@ -181,6 +191,7 @@ Event: TypeAlias = (
     | TaskEnded
     | AttemptStarted
     | AttemptEnded
+    | LinesDropped
     | QueueSeen
     | TemporalSilent
     | WorkerIs

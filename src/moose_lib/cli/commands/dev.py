@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal (default: 7233).")
 @click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's UI (default: 8080).")
-@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of the metrics (default: 9464, or one above).")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of the metrics (default: 9464 or above).")
 @click.option("--namespace", metavar="NAME", help="Temporal's namespace (default: default).")
 @click.option("--task-queue", metavar="NAME", help="The queue the worker works for (default: moose).")
 @pass_output
