@@ -6,8 +6,7 @@ Files are looked at a few times a second instead of being watched: that works in
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +16,7 @@ from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
 from moose_lib.errors import EngineUnreachable, RunNotFound
 from moose_lib.logs.lines import Line
-from moose_lib.logs.reading import LogReader, Named, Wanted, find_named, last
+from moose_lib.logs.reading import LogReader, Named, Wanted, find_named
 from moose_lib.logs.store import LOGS_DIRECTORY
 from moose_lib.operations.connecting import connected
 from moose_lib.operations.following import follow_run
@@ -58,7 +57,7 @@ class _Follower:
             wanted = replace(wanted, workflow_id=named.workflow_id, run_id=named.run_id)
             ending = asyncio.ensure_future(self._ending(named.workflow_id))
         reader = LogReader(self._directory, wanted)
-        show_lines(self._output, wanted, self._first(reader.read()))
+        show_lines(self._output, wanted, self._first(reader))
         while not ending.done():
             await asyncio.wait({ending}, timeout=_LOOK_SECONDS)
             show_lines(self._output, wanted, reader.read())
@@ -69,11 +68,11 @@ class _Follower:
             self._output.note(f"{status.workflow_id} {status.state.value.replace('_', ' ')}")
         return 0
 
-    def _first(self, lines: Iterator[Line]) -> Iterator[Line] | deque[Line]:
+    def _first(self, reader: LogReader) -> Iterable[Line]:
         tail = self._request.tail
         if tail is None and self._request.reference is None and self._request.since is None:
             tail = _FIRST_LINES
-        return iter(last(lines, tail))
+        return reader.read() if tail is None else reader.read_last(tail)
 
     async def _named(self, reference: str) -> Named:
         """Find the run: the server knows one that has logged nothing yet, the disk one that the server has forgotten.

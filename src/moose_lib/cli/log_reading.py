@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +17,7 @@ from moose_lib.cli.texts import instant_text
 from moose_lib.durations import parse_duration
 from moose_lib.errors import EngineUnreachable, ImportFailed, InvalidDefinition, RunNotFound, TaskNotFound
 from moose_lib.logs.lines import Level, Line, document, whole_text
-from moose_lib.logs.reading import LogReader, Named, Wanted, find_known, find_named, has_task, last
+from moose_lib.logs.reading import LogReader, Named, Wanted, find_known, find_named, has_task
 from moose_lib.logs.store import LOGS_DIRECTORY
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ _PAINTS: dict[Level, Paint | None] = {
     "error": "bad",
     "critical": "bad",
 }
+
+
+#: Lines printed at once.
+_BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,9 @@ def show_logs(output: Output, target: Target, request: Request) -> int:
         require_task(session, directory, request, named)
     else:
         require_task(session, directory, request, None)
-    if not show_lines(output, wanted, last(LogReader(directory, wanted).read(), request.tail)):
+    reader = LogReader(directory, wanted)
+    lines = reader.read() if request.tail is None else reader.read_last(request.tail)
+    if not show_lines(output, wanted, lines):
         output.talk("no such lines" if wanted != Wanted() else f"no logs yet in {directory}")
     return 0
 
@@ -81,13 +88,14 @@ def show_logs(output: Output, target: Target, request: Request) -> int:
 def show_lines(output: Output, wanted: Wanted, lines: Iterable[Line]) -> bool:
     """Print lines; tell whether there were any."""
     is_one_run = wanted.workflow_id is not None
-    line = None
-    for line in lines:
+    rest, shown = iter(lines), False
+    while batch := list(islice(rest, _BATCH)):
+        shown = True
         if output.is_json:
-            output.document(document(line))
+            output.documents(map(document, batch))
         else:
-            output.data(_text(output, line, is_one_run=is_one_run))
-    return line is not None
+            output.data("\n".join(_text(output, line, is_one_run=is_one_run) for line in batch))
+    return shown
 
 
 def _text(output: Output, line: Line, *, is_one_run: bool) -> str:

@@ -33,7 +33,7 @@ class Output:
         self._indent: int | None = 2
 
     def use_lines(self) -> None:
-        """Print each JSON document on one line: with `--json` this command prints JSON Lines."""
+        """Print a JSON document on one line: with `--json` this command prints JSON Lines, and its errors so too."""
         self._indent = None
 
     @property
@@ -57,8 +57,12 @@ class Output:
                 _print(line, sys.stdout)
 
     def document(self, value: Json) -> None:
-        """Print the JSON document, once per command, or once per line of JSON Lines."""
+        """Print the JSON document, once per command."""
         _print(json.dumps(value, indent=self._indent, ensure_ascii=False), sys.stdout)
+
+    def documents(self, values: Iterable[Json]) -> None:
+        """Print several lines of JSON Lines at once."""
+        _print("\n".join(json.dumps(value, ensure_ascii=False) for value in values), sys.stdout)
 
     def talk(self, *lines: str) -> None:
         """Print lines for people only."""

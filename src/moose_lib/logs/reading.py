@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Final
 
 from moose_lib.logs.lines import LEVELS, Level, Line, from_json
 from moose_lib.logs.store import log_files
 
-__all__ = ["Known", "LogReader", "Named", "Wanted", "find_known", "find_named", "has_task", "last"]
+__all__ = ["Known", "LogReader", "Named", "Wanted", "find_known", "find_named", "has_task"]
 
 _STAMP: Final = "%Y%m%dT%H%M%S.%f"
 #: How many lines of a file are held back to be put in order.
@@ -61,17 +63,35 @@ class LogReader:
 
     def read(self) -> Iterator[Line]:
         """Yield what is new, in the order of time; a file is opened when its time has come."""
-        waiting = deque(path for path in log_files(self._directory) if self._is_new(path))
+        waiting = deque((_begin(path), path) for path in log_files(self._directory) if self._is_new(path))
         reading: list[tuple[float, int, Line, Iterator[Line]]] = []
         number = 0
         while waiting or reading:
-            while waiting and (not reading or _begin(waiting[0]) <= reading[0][0]):
+            while waiting and (not reading or waiting[0][0] <= reading[0][0]):
                 number += 1
-                _push(reading, number, _in_order(self._lines(waiting.popleft())))
+                _push(reading, number, _in_order(self._lines(waiting.popleft()[1])))
             if reading:
                 _, nth, line, rest = heapq.heappop(reading)
                 yield line
                 _push(reading, nth, rest)
+
+    def read_last(self, count: int) -> list[Line]:
+        """Return the last lines, reading no files that are older than they; `read` goes on after them."""
+        found = list[Line]()
+        for path, changed, size in sorted(self._changed(), key=itemgetter(1), reverse=True):
+            if count == 0 or (len(found) == count and changed < found[0].time):
+                self._offsets[path.name] = size
+                continue
+            newest = deque(_in_order(self._lines(path)), count)
+            found = sorted([*newest, *found], key=attrgetter("time"))[-count:]
+        return found
+
+    def _changed(self) -> Iterator[tuple[Path, float, int]]:
+        for path in log_files(self._directory):
+            if self._is_new(path):
+                with contextlib.suppress(FileNotFoundError):
+                    about = path.stat()
+                    yield path, about.st_mtime, about.st_size
 
     def _is_new(self, path: Path) -> bool:
         try:
@@ -147,11 +167,6 @@ def find_known(directory: Path) -> Known:
 def has_task(directory: Path, task: str) -> bool:
     """Tell whether a task of this name has written anything."""
     return any(LogReader(directory, Wanted(task=task)).read())
-
-
-def last(lines: Iterable[Line], count: int | None) -> Iterable[Line]:
-    """Return the last `count` lines; all of them for None."""
-    return lines if count is None else deque(lines, count)
 
 
 def _push(reading: list[tuple[float, int, Line, Iterator[Line]]], number: int, lines: Iterator[Line]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.logs.writing import RUN, line, messages, size
 
 from moose_lib.logs import store as module
-from moose_lib.logs.reading import LogReader, Wanted, find_known, find_named, has_task, last
+from moose_lib.logs.reading import LogReader, Wanted, find_known, find_named, has_task
 from moose_lib.logs.store import LogStore, log_files
 
 MEGABYTE = 1_000_000
@@ -155,7 +155,25 @@ def test_lines_are_chosen(tmp_path: Path) -> None:
     assert messages(tmp_path, level="warning") == ["b"]
     assert messages(tmp_path, since=now - 30) == ["b", "c"]
     assert messages(tmp_path, since=now + 3600) == []
-    assert [it.message for it in last(LogReader(tmp_path, Wanted()).read(), 1)] == ["c"]
+
+
+def test_the_last_lines_are_found_from_the_end(tmp_path: Path) -> None:
+    """Files that are older than they are not read; reading goes on after them."""
+    one, two = LogStore(tmp_path, max_size=MEGABYTE), LogStore(tmp_path, max_size=MEGABYTE)
+    for number in range(0, 10, 2):
+        one.write([line(str(number), time=float(number))])
+        two.write([line(str(number + 1), time=number + 1.0)])
+    (tmp_path / "20200101T000000.000000-1-old.jsonl").write_bytes(b"not even JSON\n")
+    os.utime(tmp_path / "20200101T000000.000000-1-old.jsonl", (0, 0))
+    reader = LogReader(tmp_path, Wanted())
+
+    assert [it.message for it in reader.read_last(3)] == ["7", "8", "9"]
+    assert list(reader.read()) == []
+    one.write([line("10", time=10)])
+    assert [it.message for it in reader.read()] == ["10"]
+    assert LogReader(tmp_path, Wanted()).read_last(0) == []
+    assert len(LogReader(tmp_path, Wanted()).read_last(100)) == 11
+    assert [it.message for it in LogReader(tmp_path, Wanted(since=3.0, level="info")).read_last(1)] == ["10"]
 
 
 def test_what_a_word_names(tmp_path: Path) -> None:
