@@ -39,10 +39,8 @@ TASK_PAINTS: dict[TaskPhase, Paint | None] = {
     TaskPhase.CANCELED: "warn",
 }
 _HEADER = ("STATE", "ATTEMPTS", "STARTED", "DURATION")
-#: Columns that a narrow terminal can do without, the first one first.
-_EXPENDABLE = (3, 2)
-#: What a remark needs to be worth its place.
-_REMARK_WIDTH = 24
+#: Columns that a narrow terminal can do without, the first one first, if so much is not left for remarks.
+_EXPENDABLE = ((3, 40), (2, 24))
 #: Of what many tasks have in common, this many names say enough.
 _SHOWN_NAMES = 3
 #: Where there is no room for all tasks, these are shown, in this order.
@@ -55,6 +53,7 @@ _TELLING = (
     TaskPhase.RUNNING,
     TaskPhase.QUEUED,
 )
+_COUNTED = (TaskPhase.COMPLETED, *_TELLING, TaskPhase.WAITING, TaskPhase.SKIPPED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ def fitting_task_lines(status: RunStatus, output: Output, now: datetime, *, widt
     if len(status.tasks) + 1 + hooks <= height:
         return task_lines(status, output, now, width=width)
     counts = Counter(task.state for task in status.tasks)
-    told = ", ".join(f"{counts[phase]} {phase.value}" for phase in TaskPhase if counts[phase])
+    told = ", ".join(f"{counts[phase]} {phase.value}" for phase in _COUNTED if counts[phase])
     lines = [f"{len(status.tasks)} tasks: {told}"]
     shown = _most_telling(status)
     room = max(height - len(lines) - 2 - hooks, 1)
@@ -130,8 +129,8 @@ def _table(
 def _affordable(widths: Sequence[int], remark: int, width: int | None) -> list[int]:
     """The columns that leave room for the remarks."""
     columns = list(range(len(widths)))
-    for column in _EXPENDABLE:
-        needed = sum(widths[it] + 2 for it in columns) + min(remark, _REMARK_WIDTH)
+    for column, room in _EXPENDABLE:
+        needed = sum(widths[it] + 2 for it in columns) + min(remark, room)
         if width is not None and needed > width:
             columns.remove(column)
     return columns

@@ -7,7 +7,7 @@ from tests.unit.plan.graphs import connect, flow, task
 
 from moose_lib.plan.build import compile_workflow
 from moose_lib.plan.model import Plan
-from moose_lib.plan.render import dot, mermaid, tree
+from moose_lib.plan.render import dot, mermaid, outline, tree
 
 
 class Order(BaseModel):
@@ -118,3 +118,14 @@ def test_dot_shows_values_that_do_not_come_from_a_parent() -> None:
         '  "validate" -> "finalize" [style=dashed];\n'
         "}"
     )
+
+
+def test_an_outline_indents_only_branches() -> None:
+    """What follows alone stands right below."""
+    rows = [f"{before}{name}" for before, name in outline(orders())]
+
+    assert rows == ["validate", "├ inventory", "│ payment", "└ größe", "  finalize"]
+
+
+def test_an_outline_of_a_long_chain_is_no_wider_than_its_names() -> None:
+    assert {before for before, _ in outline(chain(200))} == {""}
