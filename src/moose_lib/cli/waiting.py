@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -137,4 +138,4 @@ def _failed_traceback(status: RunStatus) -> list[str]:
     assert status.error is not None, "a failed run has an error"
     if status.error.error.traceback is not None:
         return status.error.error.traceback.rstrip().splitlines()
-    return traceback_lines(status)
+    return traceback_lines(replace(status, hooks=()))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from moose_lib.cli.main import main
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, hook_notes, traceback_lines
 from moose_lib.cli.task_table import state_text, task_lines, task_remark
@@ -14,6 +16,19 @@ from moose_lib.cli.waiting import told_end
 from moose_lib.operations.documents import run_document
 from moose_lib.operations.records import RunError, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 
+HOOKED = """\
+from moose_lib import RunOutcome, Task, TaskConfig, Workflow, WorkflowConfig
+
+def tidy() -> None:
+    pass
+
+def tell(outcome: RunOutcome) -> None:
+    pass
+
+task = Task[None, None](name="tidy", config=TaskConfig(run=tidy))
+hook = Task[RunOutcome, None](name="tell", config=TaskConfig(run=tell))
+Workflow(name="Hooked", config=WorkflowConfig(starting_task=task, on_success=hook, on_failure=hook))
+"""
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ASKED = TaskError(
     class_name="moose_lib.dmv2.retry_later.RetryLater",
@@ -121,3 +136,30 @@ def test_a_task_that_no_worker_took_had_no_attempt() -> None:
     assert failure_text(status) == (
         "task 'pack' failed: QueueTimedOut: no worker took the task within 5s (queue_timeout)"
     )
+
+
+def test_the_traceback_of_a_hook_is_not_taken_for_that_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """A task that ran out of time has none of its own."""
+    over = TaskError(class_name="TotalTimedOut", message="total_timeout of 8s is over after 1 attempt", attempt=1)
+    failed = RunError(error=over, task="charge", tasks=("charge",))
+    status = run(RunState.FAILED, hook(TaskPhase.FAILED, error=NO_MAIL), error=failed)
+
+    assert told_end(Output(), status, None) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        (
+            "error: run 'Orders-1' failed: task 'charge' failed on attempt 1: "
+            "TotalTimedOut: total_timeout of 8s is over after 1 attempt"
+        ),
+        "hint: moose-cli workflow status Orders-1 --verbose",
+        "note: hook 'tell' failed: Refused: no mail; the run failed all the same",
+    ]
+
+
+def test_check_names_the_hooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hooked.py").write_text(HOOKED, encoding="utf-8")
+
+    assert main(["check", "hooked.py"]) == 0
+    assert "Hooked  1 task, on_success tell, on_failure tell\n" in capsys.readouterr().out

@@ -51,6 +51,8 @@ def _summary(plan: Plan) -> str:
     said = [_count(len(plan.tasks), "task")]
     said += [f"timeout {format_duration(plan.timeout)}"] if plan.timeout is not None else []
     said += [_count(plan.retries, "retry", "retries")] if plan.retries else []
+    said += [f"on_success {plan.on_success.name}"] if plan.on_success is not None else []
+    said += [f"on_failure {plan.on_failure.name}"] if plan.on_failure is not None else []
     said += [f"schedule {plan.schedule.text}"] if plan.schedule is not None else []
     return ", ".join(said)
 
