@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from moose_lib.durations import parse_duration
@@ -96,6 +96,18 @@ def read_cron(text: str) -> tuple[frozenset[int], ...]:
     parts = text.split()
     *others, weekdays = [_numbers(text, field, part) for field, part in zip(_FIELDS, parts, strict=True)]
     return (*(frozenset(numbers) for numbers in others), frozenset(day % 7 for day in weekdays))
+
+
+def matches_cron(text: str, wall: datetime) -> bool:
+    """Whether a checked cron text means this minute on the clock."""
+    minutes, hours, days, months, weekdays = read_cron(text)
+    return (
+        wall.minute in minutes
+        and wall.hour in hours
+        and wall.day in days
+        and wall.month in months
+        and wall.isoweekday() % 7 in weekdays
+    )
 
 
 def time_zone_fault(name: object) -> tuple[str, str | None] | None:

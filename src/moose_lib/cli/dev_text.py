@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import singledispatchmethod
 from pathlib import Path
 
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.schedule_note import schedule_note
 from moose_lib.cli.texts import duration_text
 from moose_lib.dev.events import (
     CodeRefused,
@@ -30,6 +28,8 @@ from moose_lib.dev.events import (
 
 __all__ = ["DevText"]
 
+#: The banner has to stay in sight.
+_SHOWN_SCHEDULES = 3
 _SOURCES: dict[Source, Paint] = {"temporal": "accent", "worker": "good"}
 
 
@@ -40,7 +40,6 @@ class DevText:
         self._output = output
         self._name = name
         self._is_ready = False
-        self._schedules: Mapping[str, str] = {}
 
     @singledispatchmethod
     def tell(self, event: DevEvent) -> None:
@@ -75,7 +74,6 @@ class DevText:
     @tell.register
     def _(self, event: DevReady) -> None:
         self._is_ready = True
-        self._schedules = event.facts.schedules
         self._output.data(*_banner(self._output, self._name, event.facts, event.took))
 
     @tell.register
@@ -86,10 +84,10 @@ class DevText:
     def _(self, event: Reloaded) -> None:
         names = "" if event.workflows is None else f": {', '.join(event.workflows) or 'no workflows'}"
         self._say(f"reloaded {_files(event.files)} in {duration_text(event.took)}{names}", "good")
-        note = schedule_note(event.schedules)
-        if note is not None and event.schedules != self._schedules:
+        if event.news is not None:
+            self._say(event.news, "good")
+        for note in event.notes:
             self._say(f"note: {note}", "warn")
-        self._schedules = event.schedules
 
     @tell.register
     def _(self, event: CodeRefused) -> None:
@@ -125,8 +123,11 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
     }
     told = [f"  {output.paint(f'{key:<10}', 'dim')} {value}" for key, value in lines.items() if value is not None]
     example = facts.workflows[0] if facts.workflows else "NAME"
-    note = schedule_note(facts.schedules)
-    told += [] if note is None else ["", f"  {output.paint('note:', 'warn')} {note}"]
+    for number, line in enumerate(_schedules(facts)):
+        key = "" if number else "Schedules"
+        told.append(f"  {output.paint(f'{key:<10}', 'dim')} {line}")
+    for note in facts.notes:
+        told += ["", f"  {output.paint('note:', 'warn')} {note}"]
     return [
         f"{output.paint('moose-cli dev', 'strong')}  {name}, ready in {duration_text(took)}",
         "",
@@ -136,6 +137,14 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
         f"  {output.paint('Stop', 'dim')}       Ctrl-C; runs go on at the next start",
         "",
     ]
+
+
+def _schedules(facts: DevFacts) -> list[str]:
+    lines = [f"{workflow}  {text}" for workflow, text in sorted(facts.schedules.items())]
+    if len(lines) <= _SHOWN_SCHEDULES:
+        return lines
+    rest = len(lines) - _SHOWN_SCHEDULES + 1
+    return [*lines[: _SHOWN_SCHEDULES - 1], f"and {rest} more: moose-cli schedule list"]
 
 
 def _served(facts: DevFacts) -> str:

@@ -13,7 +13,7 @@ import uvloop
 
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
-from moose_lib.cli.schedule_note import schedule_note, schedules_of
+from moose_lib.cli.schedule_keeping import bring_schedules, catching_up
 from moose_lib.cli.session import open_project
 from moose_lib.cli.watching import Watched, watched
 from moose_lib.cli.worker_logs import WorkerLogs, capturing
@@ -55,11 +55,12 @@ async def _work(
         loop.add_signal_handler(number, _stop, output, stop, hurry, number)
     settings = loaded.project.settings
     client = await connect(settings)
-    schedules = schedules_of(loaded.plans.values())
+    brought = await bring_schedules(client, loaded)
 
     def tell() -> None:
         if ready_fd is not None:
-            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root, schedules))
+            line = ready_line(loaded.workflows, loaded.project.root, brought.schedules, brought.news, brought.notes)
+            os.write(ready_fd, line)
             return
         address, queue = client.service_client.config.target_host, settings.temporal.task_queue
         output.data(
@@ -67,20 +68,19 @@ async def _work(
             f"workflows: {', '.join(sorted(loaded.workflows)) or 'none'}",
             *watching.lines,
         )
-        note = schedule_note(schedules)
-        if note is not None:
-            output.note(note)
+        brought.tell(output)
 
-    await run_worker(
-        client=client,
-        project=loaded,
-        settings=settings,
-        stop=stop,
-        on_ready=tell,
-        hurry=hurry,
-        on_attempt_end=logs.attempt_ended,
-        observer=watching.observer,
-    )
+    async with catching_up(client, loaded):
+        await run_worker(
+            client=client,
+            project=loaded,
+            settings=settings,
+            stop=stop,
+            on_ready=tell,
+            hurry=hurry,
+            on_attempt_end=logs.attempt_ended,
+            observer=watching.observer,
+        )
 
 
 def _stop(output: Output, stop: asyncio.Event, hurry: asyncio.Event, number: int) -> None:

@@ -35,7 +35,8 @@ class Exit:
 class DevFacts:
     """What runs where.
 
-    `workflows` are the names the worker serves, `None` if it did not tell; `schedules` those of them that have one.
+    `workflows` are the names the worker serves, `None` if it did not tell; `schedules` are the schedules of those that
+    have one, as text, and `notes` what of them should be looked after.
     What belongs to an embedded Temporal is `None` when the session works against another, and `worker_pid` when the
     user's code was refused.
     """
@@ -54,6 +55,7 @@ class DevFacts:
     worker_pid: int | None
     workflows: tuple[str, ...] | None
     schedules: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +122,17 @@ class Reloading:
 
 @dataclass(frozen=True, kw_only=True)
 class Reloaded:
-    """The new code is at work, `took` after the save; the old worker finishes its tasks and goes."""
+    """The new code is at work, `took` after the save; the old worker finishes its tasks and goes.
+
+    `news` says which schedules it has changed on the server, `notes` what of them should be looked after.
+    """
 
     pid: int
     took: timedelta
     files: tuple[Path, ...]
     workflows: tuple[str, ...] | None
-    schedules: Mapping[str, str] = field(default_factory=dict[str, str])
+    news: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

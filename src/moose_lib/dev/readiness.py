@@ -1,6 +1,6 @@
 """What a worker says to the `dev` that started it, on the descriptor of `--ready-fd`: one line, once it polls.
 
-    ready {"workflows": ["orders"], "schedules": {"orders": "@daily"}, "files": ["/project/app/main.py"]}
+    ready {"workflows": ["orders"], "schedules": {"orders": "@daily, next …"}, "files": ["/project/app/main.py"]}
 
 The JSON is optional: a bare `ready` counts.
 """
@@ -24,19 +24,34 @@ _WORD = "ready"
 class Ready(BaseModel):
     """The workflows a worker serves and the project's files it has loaded; `None` where it did not tell.
 
-    `schedules` are those of the workflows that have one.
+    `schedules` are those of the workflows that have one, as text; `news` says what of them was just changed on the
+    server, and `notes` what of them should be looked after.
     """
 
     model_config = ConfigDict(frozen=True)
 
     workflows: tuple[str, ...] | None = None
     schedules: Mapping[str, str] = {}
+    news: str | None = None
+    notes: tuple[str, ...] = ()
     files: frozenset[Path] | None = None
 
 
-def ready_line(workflows: Iterable[str], root: Path, schedules: Mapping[str, str] | None = None) -> bytes:
+def ready_line(
+    workflows: Iterable[str],
+    root: Path,
+    schedules: Mapping[str, str] | None = None,
+    news: str | None = None,
+    notes: Iterable[str] = (),
+) -> bytes:
     """Return the line for a worker that serves these workflows, with the modules it has imported from the project."""
-    ready = Ready(workflows=tuple(workflows), schedules=schedules or {}, files=loaded_files(root))
+    ready = Ready(
+        workflows=tuple(workflows),
+        schedules=schedules or {},
+        news=news,
+        notes=tuple(notes),
+        files=loaded_files(root),
+    )
     return f"{_WORD} {ready.model_dump_json()}\n".encode()
 
 

@@ -130,7 +130,8 @@ class Workers:
                     took=took,
                     files=saved.files,
                     workflows=told.workflows,
-                    schedules=told.schedules,
+                    news=told.news,
+                    notes=told.notes,
                 )
             )
         self._on_loaded(ready)

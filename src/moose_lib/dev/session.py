@@ -221,6 +221,8 @@ class _Session:
         if self._is_embedded:
             environment.pop(variable_of("temporal_config.address"), None)
             environment |= self._pinned()
+            if self._settings.worker.schedules != "off":
+                environment[variable_of("worker.schedules")] = "sync"  # the server is this project's alone
         environment |= {"PYTHONUNBUFFERED": "1", **self._metrics.environment}
         directory = Path.cwd() if self._project.is_single_file else self._project.root
         return Command(arguments=self._worker_line, directory=directory, environment=environment)
@@ -250,6 +252,7 @@ class _Session:
             worker_pid=None if serving is None else serving.pid,
             workflows=None if ready is None else ready.workflows,
             schedules={} if ready is None else ready.schedules,
+            notes=() if ready is None else ready.notes,
         )
 
 

@@ -16,7 +16,7 @@ from moose_lib.operations.records import RunSummary
 from moose_lib.operations.schedule_protos import overlap_number, timestamp
 from moose_lib.operations.schedule_records import Slot, SlotState, schedule_id
 from moose_lib.operations.schedules import describe_schedule, patch_schedule, read_answer
-from moose_lib.operations.slots import times_between, trial_schedule
+from moose_lib.operations.slots import times_between, trial_schedule, without_jitter
 
 __all__ = ["MOST_SLOTS", "Backfill", "backfill", "plan_backfill"]
 
@@ -97,11 +97,11 @@ async def backfill(client: Client, wanted: Backfill) -> None:
     patch = SchedulePatch()
     patch.backfill_request.extend(
         BackfillRequest(
-            start_time=timestamp(moment - _INSTANT),
+            start_time=timestamp(slot.time - _INSTANT),  # jitter is added to what comes after this
             end_time=timestamp(moment),
             overlap_policy=overlap_number(wanted.overlap),
         )
-        for moment in wanted.starts
+        for slot, moment in zip(wanted.slots, wanted.starts, strict=True)
     )
     if wanted.starts:
         await patch_schedule(client, wanted.workflow, patch)
@@ -115,10 +115,7 @@ async def _times(
     if not spec.HasField("jitter"):
         times = await times_between(client, identity, before, end, MOST_SLOTS + 1)
         return [(time, time) for time in times]
-    plain = ScheduleSpec()
-    plain.CopyFrom(spec)
-    plain.ClearField("jitter")
-    async with trial_schedule(client, plain) as trial:
+    async with trial_schedule(client, without_jitter(spec)) as trial:
         times = await times_between(client, trial, before, end, MOST_SLOTS + 1)
     if not times:
         return []

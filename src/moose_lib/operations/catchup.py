@@ -22,7 +22,7 @@ from moose_lib.operations.reconcile import write_record
 from moose_lib.operations.schedule_protos import Record, as_time, read_record, timestamp
 from moose_lib.operations.schedule_records import schedule_id
 from moose_lib.operations.schedules import patch_schedule, read_answer
-from moose_lib.operations.slots import times_between
+from moose_lib.operations.slots import declared_time, times_between
 
 __all__ = ["catch_up", "keep_caught_up"]
 
@@ -60,9 +60,8 @@ async def catch_up(client: Client, workflow: str) -> datetime | None:
         return None
     time = None if answer.schedule.state.paused else await _last_missed(client, workflow, answer)
     if time is not None and record.schedule.catchup == "last":
-        patch = SchedulePatch(
-            backfill_request=[BackfillRequest(start_time=timestamp(time - _INSTANT), end_time=timestamp(time))]
-        )
+        first = await declared_time(client, answer.schedule.spec, time) - _INSTANT
+        patch = SchedulePatch(backfill_request=[BackfillRequest(start_time=timestamp(first), end_time=timestamp(time))])
         await patch_schedule(client, workflow, patch, request=f"moose-catch-up-{time.isoformat()}")
     await _note(client, workflow, record, answer.info.missed_catchup_window)
     return time

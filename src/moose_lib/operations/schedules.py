@@ -141,4 +141,4 @@ async def patch_schedule(client: Client, workflow: str, patch: SchedulePatch, re
 
 
 def _not_found(workflow: str) -> ScheduleNotFound:
-    return ScheduleNotFound(f"workflow {workflow!r} has no schedule on the server", hint="moose-cli deploy --dry-run")
+    return ScheduleNotFound(f"workflow {workflow!r} has no schedule on the server", hint="moose-cli schedule list")

@@ -19,10 +19,11 @@ from temporalio.client import Client
 
 from moose_lib.operations.schedule_protos import as_time, request_id, timestamp
 
-__all__ = ["next_times", "times_between", "trial_schedule"]
+__all__ = ["declared_time", "next_times", "times_between", "trial_schedule", "without_jitter"]
 
 #: The server tells this many times at once, and no more.
 _MOST_AT_ONCE = 1000
+_INSTANT = timedelta(milliseconds=1)
 #: How far ahead is looked for the next times: as short as it may be, as the server works out every one of them.
 _HORIZONS = (timedelta(hours=1), timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=3700))
 
@@ -58,6 +59,22 @@ async def times_between(
         if len(answer.start_time) < _MOST_AT_ONCE:
             break
     return found[:most]
+
+
+async def declared_time(client: Client, spec: ScheduleSpec, moment: datetime) -> datetime:
+    """Return the time to which jitter was added to make `moment`."""
+    if not spec.HasField("jitter"):
+        return moment
+    async with trial_schedule(client, without_jitter(spec)) as trial:
+        return (await times_between(client, trial, moment - spec.jitter.ToTimedelta() - _INSTANT, moment))[-1]
+
+
+def without_jitter(spec: ScheduleSpec) -> ScheduleSpec:
+    """Return the same times as they were declared."""
+    plain = ScheduleSpec()
+    plain.CopyFrom(spec)
+    plain.ClearField("jitter")
+    return plain
 
 
 @asynccontextmanager

@@ -48,12 +48,10 @@ Workflow(
 """
 
 
-NOTE = "note: schedules are checked but do not fire in this version: Nightly (@daily)\n"
-
-
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__ADDRESS", "127.0.0.1:1")  # where nobody answers
     (tmp_path / "moose.config.toml").write_text("", encoding="utf-8")
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.py").write_text(SHOP, encoding="utf-8")
@@ -65,7 +63,7 @@ def test_check_draws_each_workflow_with_what_feeds_its_tasks(shop: Path, capsys:
     assert main(["check"]) == 0
 
     told = capsys.readouterr()
-    assert told.err == NOTE
+    assert told.err == ""
     assert told.out == (
         "Nightly  1 task, 2 retries, schedule @daily\n"
         "  tidy  takes nothing\n"
@@ -180,16 +178,18 @@ def test_list_shows_what_is_declared(shop: Path, capsys: pytest.CaptureFixture[s
     """Known keys in JSON, with null where there is nothing."""
     assert main(["workflow", "list"]) == 0
     told = capsys.readouterr()
-    assert told.err == NOTE
+    assert told.err == ""
     assert told.out == (
-        "NAME     SCHEDULE  TASKS  INPUT  DECLARED AT\n"
-        "Nightly  @daily    1      -      app/main.py:30\n"
-        "Shop     None      4      Order  app/main.py:29\n"
+        "NAME     SCHEDULE  NEXT  TASKS  INPUT  DECLARED AT\n"
+        "Nightly  @daily    -     1      -      app/main.py:30\n"
+        "Shop     None      -     4      Order  app/main.py:29\n"
     )
 
     assert main(["workflow", "list", "--json"]) == 0
     nightly, shop_row = json.loads(capsys.readouterr().out)
     assert (nightly["name"], nightly["schedule"], nightly["tasks"]) == ("Nightly", "@daily", ["tidy"])
+    assert nightly["schedule_details"]["crons"] == ["0 0 * * *"]
+    assert (nightly["schedule_state"], nightly["next_time"]) == (None, None)  # no server is there to ask
     assert (shop_row["schedule"], shop_row["timeout_seconds"], shop_row["retries"]) == (None, 1800.0, 1)
     assert shop_row["line"] == 29
 

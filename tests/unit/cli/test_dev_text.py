@@ -67,25 +67,30 @@ def test_the_banner_says_what_runs_and_where(capsys: pytest.CaptureFixture[str])
     assert len(text.splitlines()) <= 15
 
 
-def test_schedules_that_do_not_fire_are_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the banner, and again when a save changes them."""
+def test_schedules_are_shown_with_their_next_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the banner, which stays short; after a save, those that it changed."""
     told = DevText(Output(), "app.py")
-    told.tell(DevReady(facts=replace(FACTS, schedules={"Nightly": "0 0 * * *"}), took=timedelta(seconds=1)))
+    nightly = "0 0 * * *, next 2027-01-02 00:00:00 +00:00"
+    facts = replace(FACTS, schedules={"Nightly": nightly}, notes=("look after this",))
+    told.tell(DevReady(facts=facts, took=timedelta(seconds=1)))
     banner = capsys.readouterr().out
-    reloaded = Reloaded(
-        pid=3, took=timedelta(seconds=1), files=(), workflows=("Order",), schedules={"Nightly": "0 0 * * *"}
-    )
-
+    many = replace(FACTS, schedules={f"Flow{number}": nightly for number in range(5)})
+    told.tell(DevReady(facts=many, took=timedelta(seconds=1)))
+    long = capsys.readouterr().out
+    reloaded = Reloaded(pid=3, took=timedelta(seconds=1), files=(), workflows=("Order",))
     told.tell(reloaded)
     same = capsys.readouterr().out
-    told.tell(replace(reloaded, schedules={"Nightly": "@daily", "Hourly": "@every 1h"}))
+    told.tell(replace(reloaded, news="schedules: Nightly changed (was @daily)", notes=("look after this",)))
     changed = capsys.readouterr().out
 
-    note = "note: schedules are checked but do not fire in this version:"
-    assert f"\n\n  {note} Nightly (0 0 * * *)\n\n  Run one" in banner
-    assert len(banner.splitlines()) <= 15
+    assert f"\n  Schedules  Nightly  {nightly}\n\n  note: look after this\n\n  Run one" in banner
+    assert len(long.splitlines()) <= 15
+    assert f"Flow1  {nightly}\n             and 3 more: moose-cli schedule list\n" in long
     assert same.count("\n") == 1
-    assert changed.splitlines()[1:] == [f"dev      │ {note} Hourly (@every 1h), Nightly (@daily)"]
+    assert changed.splitlines()[1:] == [
+        "dev      │ schedules: Nightly changed (was @daily)",
+        "dev      │ note: look after this",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from moose_lib.cli.options import Target, json_option, pass_output
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
+    from moose_lib.cli.next_fires import NextFire
     from moose_lib.plan.model import Plan, PlannedTask
 
 
@@ -24,28 +25,30 @@ def check(output: Output, file: Path | None) -> None:
 
     Prints each one as a tree with the value that feeds each task; all mistakes together, with file and line (exit 2).
     """
-    from moose_lib.cli.schedule_note import schedule_note, schedules_of
+    from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_project, open_session
     from moose_lib.plan.render import tree
     from moose_lib.project.loader import load_project
 
     target = Target(file=file)
-    plans = load_project(open_session(target).project or open_project(target)).plans
+    session = open_session(target)
+    plans = load_project(session.project or open_project(target)).plans
+    fires = next_fires(session, plans.values())
     if output.is_json:
-        output.document({"workflows": [_document(plans[name]) for name in sorted(plans)], "faults": []})
+        documents = [_document(plans[name], fires.get(name)) for name in sorted(plans)]
+        output.document({"workflows": documents, "faults": []})
         return
     for name in sorted(plans):
         plan = plans[name]
-        output.data(f"{output.paint(name, 'strong')}  {_summary(plan)}", *_indented(tree(plan, _label)), "")
+        output.data(
+            f"{output.paint(name, 'strong')}  {_summary(plan, fires.get(name))}", *_indented(tree(plan, _label)), ""
+        )
     output.data(_verdict(len(plans), sum(len(plan.tasks) for plan in plans.values())))
     if not plans:
         output.note("importing it makes no workflow; declare one with Workflow(name=…, config=…)")
-    note = schedule_note(schedules_of(plans.values()))
-    if note is not None:
-        output.note(note)
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, fire: NextFire | None) -> str:
     from moose_lib.durations import format_duration
 
     said = [_count(len(plan.tasks), "task")]
@@ -53,7 +56,8 @@ def _summary(plan: Plan) -> str:
     said += [_count(plan.retries, "retry", "retries")] if plan.retries else []
     said += [f"on_success {plan.on_success.name}"] if plan.on_success is not None else []
     said += [f"on_failure {plan.on_failure.name}"] if plan.on_failure is not None else []
-    said += [f"schedule {plan.schedule.text}"] if plan.schedule is not None else []
+    said += [f"schedule {plan.schedule}"] if plan.schedule is not None else []
+    said += [f"next {fire}" if fire.time is not None else str(fire)] if fire is not None else []
     return ", ".join(said)
 
 
@@ -78,7 +82,9 @@ def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _document(plan: Plan) -> dict[str, Any]:  # Any: JSON
+def _document(plan: Plan, fire: NextFire | None) -> dict[str, Any]:  # Any: JSON
+    from moose_lib.cli.texts import json_time
+
     text = None if plan.schedule is None else plan.schedule.text
     document = plan.model_dump(mode="json")
     return {
@@ -87,4 +93,6 @@ def _document(plan: Plan) -> dict[str, Any]:  # Any: JSON
         **document,
         "schedule": text,
         "schedule_details": document["schedule"],
+        "schedule_state": None if fire is None else fire.state,
+        "next_time": None if fire is None else json_time(fire.time),
     }

@@ -12,6 +12,7 @@ from moose_lib.cli.options import Target, json_option, pass_output, target_optio
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
+    from moose_lib.cli.next_fires import NextFire
     from moose_lib.cli.session import Session
     from moose_lib.dmv2.workflow import Workflow
     from moose_lib.plan.model import Plan
@@ -26,7 +27,7 @@ def list_workflows(output: Output, target: Target) -> None:
 
     Without a project here: the names of those that have run lately.
     """
-    from moose_lib.cli.schedule_note import schedule_note, schedules_of
+    from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_session
 
     session = open_session(target)
@@ -35,17 +36,15 @@ def list_workflows(output: Output, target: Target) -> None:
         _list_names(output, target, session)
         return
     found = [(loaded.workflows[name], loaded.plans[name]) for name in sorted(loaded.workflows)]
+    fires = next_fires(session, [plan for _, plan in found])
     if output.is_json:
-        output.document([_document(workflow, plan) for workflow, plan in found])
+        output.document([_document(workflow, plan, fires.get(plan.workflow)) for workflow, plan in found])
         return
-    rows = [_row(workflow, plan) for workflow, plan in found]
+    rows = [_row(workflow, plan, fires.get(plan.workflow)) for workflow, plan in found]
     if rows:
-        output.table(("NAME", "SCHEDULE", "TASKS", "INPUT", "DECLARED AT"), rows)
+        output.table(("NAME", "SCHEDULE", "NEXT", "TASKS", "INPUT", "DECLARED AT"), rows)
     else:
         output.talk("no workflows are declared")
-    note = schedule_note(schedules_of(plan for _, plan in found))
-    if note is not None:
-        output.note(note)
 
 
 def _list_names(output: Output, target: Target, session: Session) -> None:
@@ -65,10 +64,11 @@ def _list_names(output: Output, target: Target, session: Session) -> None:
         output.table(("NAME",), [(name,) for name in names])
 
 
-def _row(workflow: Workflow, plan: Plan) -> tuple[str, ...]:
+def _row(workflow: Workflow, plan: Plan, fire: NextFire | None) -> tuple[str, ...]:
     return (
         plan.workflow,
         "None" if plan.schedule is None else plan.schedule.text,
+        "-" if fire is None else str(fire),
         str(len(plan.tasks)),
         plan.task(plan.start).input_type or "-",
         _shown_place(workflow),
@@ -80,10 +80,16 @@ def _shown_place(workflow: Workflow) -> str:
     return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{workflow.location.line}"
 
 
-def _document(workflow: Workflow, plan: Plan) -> dict[str, Any]:  # Any: JSON
+def _document(workflow: Workflow, plan: Plan, fire: NextFire | None) -> dict[str, Any]:  # Any: JSON
+    from moose_lib.cli.schedule_text import details_document
+    from moose_lib.cli.texts import json_time
+
     return {
         "name": plan.workflow,
         "schedule": None if plan.schedule is None else plan.schedule.text,
+        "schedule_details": details_document(plan.schedule),
+        "schedule_state": None if fire is None else fire.state,
+        "next_time": None if fire is None else json_time(fire.time),
         "tasks": [task.name for task in plan.tasks],
         "input": plan.task(plan.start).input_type,
         "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),

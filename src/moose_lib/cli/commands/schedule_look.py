@@ -1,0 +1,63 @@
+"""`moose-cli schedule list` and `describe`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from moose_lib.cli.groups import examples
+from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.output import Output
+
+if TYPE_CHECKING:
+    from moose_lib.cli.schedule_rows import ScheduleRow
+    from moose_lib.cli.session import Session
+    from moose_lib.operations.connecting import Client
+
+
+@click.command("list", epilog=examples("moose-cli schedule list", "moose-cli schedule list --json"))
+@json_option
+@target_options
+@pass_output
+def list_schedules(output: Output, target: Target) -> None:
+    """List the schedules that are declared here or deployed, with their next time."""
+    from moose_lib.cli.schedule_rows import row_cells, row_document
+    from moose_lib.cli.session import open_session
+
+    session = open_session(target)
+    rows = session.run(lambda client: _rows(client, session))
+    if output.is_json:
+        output.document([row_document(row) for row in rows])
+    elif rows:
+        output.table(("NAME", "SCHEDULE", "STATE", "NEXT", "LAST"), [row_cells(row) for row in rows])
+    else:
+        output.talk("no schedules are declared or deployed")
+    if any(row.state in ("differs", "not declared", "not deployed") for row in rows):
+        output.hint("moose-cli deploy --dry-run")
+
+
+async def _rows(client: Client, session: Session) -> list[ScheduleRow]:
+    from moose_lib.cli.schedule_rows import schedule_rows
+
+    return await schedule_rows(client, session)
+
+
+@click.command(epilog=examples("moose-cli schedule describe Nightly", "moose-cli schedule describe Nightly --json"))
+@click.argument("name")
+@json_option
+@target_options
+@pass_output
+def describe(output: Output, target: Target, name: str) -> None:
+    """Show a schedule: its times, what it has run, what it has missed."""
+    from moose_lib.cli.schedule_rows import described_lines, schedule_document
+    from moose_lib.cli.session import open_session
+    from moose_lib.operations.schedules import describe_schedule
+
+    session = open_session(target)
+    found = session.run(lambda client: describe_schedule(client, name))
+    if output.is_json:
+        output.document(schedule_document(found))
+        return
+    output.data(*described_lines(found, output, datetime.now(UTC)))

@@ -1,0 +1,129 @@
+"""Schedules and their times as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from moose_lib.cli.texts import duration_text, json_time
+from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
+
+if TYPE_CHECKING:
+    from moose_lib.operations.clock_changes import ClockChange, Effect
+    from moose_lib.plan.schedule import PlannedSchedule
+
+__all__ = [
+    "change_document",
+    "change_line",
+    "change_notes",
+    "clock_text_of",
+    "details_document",
+    "in_text",
+    "next_text",
+    "offset_text",
+    "state_of",
+    "zone_text",
+]
+
+_SHOWN_WALLS = 4
+
+
+def zone_text(time: datetime, zone: str = "UTC") -> str:
+    """`2027-03-29 02:30:00 +02:00`: a time in a zone, with its offset."""
+    local = time.astimezone(ZoneInfo(zone))
+    return f"{local:%Y-%m-%d %H:%M:%S} {offset_text(local.utcoffset())}"
+
+
+def offset_text(offset: timedelta | None) -> str:
+    """`+02:00`."""
+    minutes = (offset or timedelta()) // timedelta(minutes=1)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def in_text(time: datetime, now: datetime) -> str:
+    """`in 3h 2m 1s`, `in 12 days`."""
+    left = time - now
+    return f"in {left.days} days" if left >= timedelta(days=2) else f"in {duration_text(max(left, timedelta()))}"
+
+
+def next_text(time: datetime | None, zone: str, *, is_paused: bool) -> str:
+    """`next 2027-03-29 02:30:00 +02:00`, or why there is none."""
+    if is_paused:
+        return "paused"
+    return "never fires again" if time is None else f"next {zone_text(time, zone)}"
+
+
+def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, has_project: bool) -> str:
+    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`."""
+    if there is None:
+        return "not deployed"
+    if there.declared is None:
+        return "foreign"
+    if has_project and declared is None:
+        return "not declared"
+    if has_project and declared != there.declared:
+        return "differs"
+    return "paused" if there.is_paused else "active"
+
+
+def change_line(change: Change) -> str:
+    """`Nightly added, next 2027-03-29 02:30:00 +02:00`."""
+    if change.schedule is None or change.kind in (ChangeKind.REMOVED, ChangeKind.LEFT):
+        return str(change)
+    return f"{change}, {next_text(change.next_time, change.schedule.timezone, is_paused=change.is_paused)}"
+
+
+def change_notes(changes: Iterable[Change]) -> list[str]:
+    """What should be looked after: schedules that could not be brought, or are left over."""
+    notes = list[str]()
+    for change in changes:
+        if change.kind is ChangeKind.FOREIGN:
+            notes.append(f"the schedule of {change.workflow} is not deployed: {'; '.join(change.reasons)}")
+        if change.kind is ChangeKind.LEFT:
+            notes.append(
+                f"the schedule of {change.workflow} is no longer declared but still fires; moose-cli deploy removes it"
+            )
+    return notes
+
+
+def change_document(change: Change) -> dict[str, Any]:  # Any: JSON
+    """Return a change as JSON."""
+    return {
+        "name": change.workflow,
+        "change": change.kind.value,
+        "reasons": list(change.reasons),
+        "schedule": None if change.schedule is None else change.schedule.text,
+        "schedule_details": details_document(change.schedule),
+        "is_paused": change.is_paused,
+        "next_time": json_time(change.next_time),
+    }
+
+
+def details_document(schedule: PlannedSchedule | None) -> dict[str, Any] | None:  # Any: JSON
+    """Return a declared schedule as JSON."""
+    return None if schedule is None else schedule.model_dump(mode="json")
+
+
+def clock_text_of(change: ClockChange, effect: Effect | None, zone: str) -> str:
+    """`2027-03-28: clocks go forward from 02:00 to 03:00 (+01:00 to +02:00); 02:30 does not exist and is skipped`."""
+    local = change.moment.astimezone(UTC).replace(tzinfo=None)
+    before, after = local + change.before, local + change.after
+    way = "forward" if change.is_forward else "back"
+    offsets = f"{offset_text(change.before)} to {offset_text(change.after)}"
+    said = [f"{before:%Y-%m-%d}: clocks in {zone} go {way} from {before:%H:%M} to {after:%H:%M} ({offsets})"]
+    if effect is not None:
+        said += _said(effect.skipped, "does not exist and is skipped", "do not exist and are skipped")
+        said += _said(effect.twice, "comes twice and runs twice", "come twice and run twice")
+        said += _said(effect.once, "comes twice and runs once", "come twice and run once")
+        said += _said(effect.left_out, "is left out by Temporal", "are left out by Temporal")
+    return "; ".join(said)
+
+
+def _said(walls: tuple[str, ...], one: str, many: str) -> list[str]:
+    if not walls:
+        return []
+    shown = ", ".join(walls[:_SHOWN_WALLS])
+    rest = len(walls) - _SHOWN_WALLS
+    return [f"{shown}{f' and {rest} more' if rest > 0 else ''} {one if len(walls) == 1 else many}"]
