@@ -12,7 +12,7 @@ from moose_lib.operations.links import ui_address
 from moose_lib.operations.rpc import told_by_server
 from moose_lib.project.settings import Settings
 
-__all__ = ["Client", "connected", "ui_of"]
+__all__ = ["Client", "connect", "connected", "ui_of"]
 
 
 @asynccontextmanager

@@ -25,10 +25,12 @@ async def start_run(
     task_queue: str,
     workflow_id: str | None = None,
     ui: str | None = None,
+    is_once: bool = False,
 ) -> StartedRun:
     """Start a run of `plan`, now, also if the workflow has a schedule; `data` is its input as JSON.
 
-    `workflow_id` is any name for the run, a fresh one by default; `ui` is the address of Temporal's UI.
+    `workflow_id` is any name for the run, a fresh one by default; `ui` is the address of Temporal's UI. With `is_once`,
+    a run that has or had this workflow id is answered instead of a new one.
 
     Raises:
         RunAlreadyStarted: a run with this workflow id is open.
@@ -45,11 +47,15 @@ async def start_run(
             execution_timeout=start.execution_timeout,
             retry_policy=start.retry_policy,
             memo=start.memo,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_reuse_policy=(
+                WorkflowIDReusePolicy.REJECT_DUPLICATE if is_once else WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            ),
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=" → ".join(task.name for task in plan.tasks)[:200],
         )
     except WorkflowAlreadyStartedError as error:
+        if is_once:
+            return _started(client, plan.workflow, identity, error.run_id, ui)
         raise _already_started(error) from error
     return _started(client, plan.workflow, identity, handle.result_run_id, ui)
 

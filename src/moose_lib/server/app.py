@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from moose_lib.errors import MooseError
 from moose_lib.ingest.store import Store
 from moose_lib.project.loader import LoadedProject
+from moose_lib.server.answers import answer_to
 from moose_lib.server.bodies import BodyReader, Budget
+from moose_lib.server.engine import Engine
 from moose_lib.server.ingest import Ingest, Targets
 from moose_lib.server.refusals import Refusal
+from moose_lib.server.workflows import Workflows
 
 
 def build_app(project: LoadedProject, store: Store) -> Starlette:
@@ -29,16 +33,23 @@ def build_app(project: LoadedProject, store: Store) -> Starlette:
         return await ingest(request, f"ingest/{request.path_params['path']}")
 
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
+    workflows = Workflows(project, Engine(settings), bodies)
     return Starlette(
-        routes=[Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"])],
-        exception_handlers={Refusal: _refused},
+        routes=[
+            Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"]),
+            *workflows.routes(prefix),
+        ],
+        exception_handlers={MooseError: _refused},
     )
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """A refusal as ingest's plain sentence, or as JSON for everybody else."""
-    assert isinstance(error, Refusal), "registered for this class"
-    if "/ingest/" in request.url.path and "json" not in request.headers.get("accept", ""):
+    """An error of ours as ingest's plain sentence, or as JSON for everybody else."""
+    assert isinstance(error, MooseError), "registered for this class"
+    if (
+        isinstance(error, Refusal)
+        and "/ingest/" in request.url.path
+        and "json" not in request.headers.get("accept", "")
+    ):
         return PlainTextResponse(error.message, error.status, error.headers)
-    document = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    return JSONResponse(document, error.status, error.headers)
+    return answer_to(error)

@@ -20,6 +20,10 @@ class Refusal(MooseError):
         return {}
 
 
+class BadRequest(Refusal):
+    """A query or a body that means nothing here; the text says what was expected."""
+
+
 class Unauthorized(Refusal):
     """No key or token, or a wrong one."""
 
