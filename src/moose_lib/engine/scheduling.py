@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 
 from moose_lib.engine import wire
+from moose_lib.engine.summaries import task_summary
 from moose_lib.plan.model import PlannedTask
 
 #: Temporal wants some limit for every attempt; the worker keeps the task's own ones, and reports when one is over.
@@ -31,6 +32,7 @@ def start_task(
         wire.activity_type(workflow_name, task.name),
         arguments,
         name=task.name,
+        summary=task_summary(task),
         timeout=_NO_TIMEOUT if task.timeout is None else min(task.timeout + _MARGIN, _NO_TIMEOUT),
         total=None if task.total_timeout is None else task.total_timeout + _MARGIN,
         queue=_shorter(task.queue_timeout, task.total_timeout),
@@ -42,6 +44,7 @@ def start_activity(
     arguments: Iterable[RawValue],
     *,
     name: str,
+    summary: str | None = None,
     timeout: timedelta,
     total: timedelta | None = None,
     queue: timedelta | None = None,
@@ -51,7 +54,7 @@ def start_activity(
         activity,
         args=list(arguments),
         activity_id=name,
-        summary=name,
+        summary=summary or name,
         result_type=RawValue,
         start_to_close_timeout=timeout,
         schedule_to_close_timeout=total,

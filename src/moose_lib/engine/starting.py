@@ -10,6 +10,7 @@ from temporalio.common import RawValue, RetryPolicy
 
 from moose_lib.engine import wire
 from moose_lib.engine.payloads import check_size
+from moose_lib.engine.summaries import run_details, run_summary
 from moose_lib.plan.model import Plan
 
 
@@ -30,6 +31,7 @@ class StartArguments:
         await client.start_workflow(
             start.workflow, args=start.args, id=…, task_queue=…,
             execution_timeout=start.execution_timeout, retry_policy=start.retry_policy, memo=start.memo,
+            static_summary=start.static_summary, static_details=start.static_details,
         )
     """
 
@@ -38,6 +40,8 @@ class StartArguments:
     execution_timeout: timedelta | None
     retry_policy: RetryPolicy | None
     memo: Mapping[str, str]
+    static_summary: str
+    static_details: str
 
 
 def start_arguments(plan: Plan, run_input: bytes | None, begin: Begin | None = None) -> StartArguments:
@@ -57,6 +61,8 @@ def start_arguments(plan: Plan, run_input: bytes | None, begin: Begin | None = N
         execution_timeout=plan.timeout,
         retry_policy=None if plan.retries == 0 else run_retry_policy(plan.retries + 1),
         memo={wire.MEMO_PLAN: plan.hash, wire.MEMO_WORKFLOW: plan.workflow},
+        static_summary=run_summary(plan),
+        static_details=run_details(plan),
     )
 
 

@@ -27,6 +27,7 @@ from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.scheduling import start_activity, start_task
 from moose_lib.engine.slot import scheduled_time
 from moose_lib.engine.starting import run_retry_policy
+from moose_lib.engine.summaries import failed_details, held_details
 from moose_lib.engine.window import Window
 from moose_lib.plan.model import Plan, ValueRef
 from moose_lib.plan.result import combine
@@ -84,6 +85,7 @@ class _Life:
         inbox.inherit(is_paused=resumed.is_paused)
         self._news = inbox.news
         self._window = Window()
+        self._told = (False, tuple[str, ...]())
         self._readers = _count_readers(self._plan, self._pinned)
         info = workflow.info()
         self._scheduled_time = scheduled_time(self._plan.workflow, info.workflow_id, info.typed_search_attributes)
@@ -100,6 +102,7 @@ class _Life:
             self._continue_as_new()
         hooks = Hooks(self._plan, self._scheduled_time)
         if self._progress.failed:
+            workflow.set_current_details(failed_details(workflow.info().run_id, self._progress.failed))
             await hooks.failed(self._first_failure(), self._progress.failed)
             self._fail()
         result = self._result()
@@ -111,12 +114,21 @@ class _Life:
         while True:
             self._take_in()
             self._decide()
+            self._tell()
             is_long = workflow.info().is_continue_as_new_suggested()
             if not is_long and not self._inbox.is_paused:
                 self._start_all()
             if not self._handles and (is_long or not self._is_held):
                 return
             await self._news.wait()
+
+    def _tell(self) -> None:
+        """Let Temporal's UI show what the run waits for; this is no part of its history."""
+        held = (self._inbox.is_paused, tuple(self._parked))
+        if held != self._told:
+            self._told = held
+            details = held_details(workflow.info().workflow_id, parked=held[1], is_paused=held[0])
+            workflow.set_current_details(details)
 
     @property
     def _is_held(self) -> bool:

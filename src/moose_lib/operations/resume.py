@@ -162,6 +162,7 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"resumed from {status.run_id}, keeping {len(resumption.kept)} tasks",
+            static_details=start.static_details,
         )
     except WorkflowAlreadyStartedError as error:
         await _refuse_second(client, status)

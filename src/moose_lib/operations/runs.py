@@ -51,7 +51,8 @@ async def start_run(
                 WorkflowIDReusePolicy.REJECT_DUPLICATE if is_once else WorkflowIDReusePolicy.ALLOW_DUPLICATE
             ),
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            static_summary=" → ".join(task.name for task in plan.tasks)[:200],
+            static_summary=start.static_summary,
+            static_details=start.static_details,
         )
     except WorkflowAlreadyStartedError as error:
         if is_once:
