@@ -111,9 +111,9 @@ def total_timeouts() -> list[Scenario]:
             ),
         ),
         one(
-            "TotalTimeoutStopsTheNextOne",
-            none_task("x", endless, total_timeout="2s", timeout="500ms", retry_delay="500ms", retries=9),
-            failed("x", "TotalTimedOut", 2, message="total_timeout of 2s leaves no time for another attempt in 1s"),
+            "TotalTimeoutAfterTimeouts",
+            none_task("x", endless, total_timeout="1m", timeout="500ms", retry_backoff=100, retries=9),
+            failed("x", "TotalTimedOut", 2, message="total_timeout of 1m leaves no time for another attempt in 1m40s"),
         ),
         one(
             "TotalTimeoutLeavesNoTime",
