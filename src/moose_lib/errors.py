@@ -154,11 +154,12 @@ class InvalidInput(MooseError, ValueError):
 class InvalidOutput(MooseError):
     """What a handler returned does not fit the declared output; never retried, the handler has run."""
 
-    def __init__(self, task: str, model: str, faults: Iterable[FieldFault]) -> None:
+    def __init__(self, task: str, model: str, faults: Iterable[FieldFault], *, hint: str | None = None) -> None:
         self.task = task
         self.model = model
         self.faults = tuple(faults)
-        super().__init__(f"output of task {task!r} is not a valid {model}: {'; '.join(map(str, self.faults))}")
+        reasons = "; ".join(map(str, self.faults))
+        super().__init__(f"output of task {task!r} is not a valid {model}: {reasons}", hint=hint)
 
 
 class ValueTooLarge(MooseError):

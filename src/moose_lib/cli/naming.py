@@ -7,7 +7,13 @@ from difflib import get_close_matches
 
 from moose_lib.errors import WorkflowNotFound
 
-__all__ = ["workflow_not_found"]
+__all__ = ["code_is_gone", "workflow_not_found"]
+
+
+def code_is_gone(run: str, name: str) -> WorkflowNotFound:
+    """Return the error for a run of a workflow that was renamed or removed since."""
+    text = f"run {run!r} is of workflow {name!r}, which the code of now does not declare"
+    return WorkflowNotFound(text, hint="moose-cli workflow list")
 
 
 def workflow_not_found(name: str, known: Iterable[str], command: str) -> WorkflowNotFound:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moose_lib.cli.naming import workflow_not_found
+from moose_lib.cli.naming import code_is_gone
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.selecting import ENDED_STATES, Selection
 from moose_lib.cli.session import Session, open_session
-from moose_lib.cli.starting import started_lines
-from moose_lib.cli.waiting import detached, follow, told_end
+from moose_lib.cli.starting import Wanted, idleness, started_lines
+from moose_lib.cli.waiting import detached, follow_new, told_end
 from moose_lib.errors import ProjectNotFound
 from moose_lib.operations.documents import started_document
 from moose_lib.operations.listing import find_run
 from moose_lib.operations.past import read_past
-from moose_lib.operations.records import ResumedRun
+from moose_lib.operations.records import ResumedRun, RunStatus
 from moose_lib.operations.resume import Resumption, prepare_resume, resume_run
 from moose_lib.plan.resume import Verdict
 from moose_lib.project.code import code_digest
@@ -24,7 +24,7 @@ from moose_lib.project.code import code_digest
 if TYPE_CHECKING:
     from moose_lib.cli.acting import Done
     from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import RunStatus, RunSummary
+    from moose_lib.operations.records import RunSummary
     from moose_lib.project.loader import LoadedProject
 
 __all__ = ["Wish", "resume_many", "resume_one"]
@@ -53,7 +53,7 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
     reference = selection.reference or ""
     started = list[ResumedRun]()
 
-    async def work(client: Client) -> tuple[Resumption, RunStatus | None]:
+    async def work(client: Client) -> tuple[Resumption, RunStatus | str | None]:
         run = await find_run(client, selection.run_id or reference, name=reference if selection.run_id else None)
         resumption = await _prepare(client, loaded, run, wish)
         output.data(*_decision_lines(resumption, output))
@@ -61,17 +61,19 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
             return resumption, None
         started.append(await _start(client, session, resumption))
         output.data("", *started_lines(started[0], verb="resumed"))
+        wanted = Wanted(session=session, name=run.name, plan=resumption.plan, data=None, workflow_id=run.workflow_id)
         if not wish.is_waiting:
-            return resumption, None
-        return resumption, await follow(client, output, started[0].workflow_id, started[0].run_id)
+            return resumption, await idleness(client, started[0], wanted)
+        output.data("")
+        return resumption, await follow_new(client, output, started[0], wanted)
 
     try:
-        resumption, status = session.run(work)
+        resumption, end = session.run(work)
     except KeyboardInterrupt:
         return detached(output, started[0].workflow_id) if started else 130
-    if status is not None:
-        return told_end(output, status, started[0].ui_url)
-    _tell(output, resumption, started[0] if started else None, wish)
+    if isinstance(end, RunStatus):
+        return told_end(output, end, started[0].ui_url)
+    _tell(output, resumption, started[0] if started else None, wish, idle=end)
     return 0
 
 
@@ -106,7 +108,7 @@ def _load(session: Session) -> LoadedProject:
 async def _prepare(client: Client, loaded: LoadedProject, run: RunSummary, wish: Wish) -> Resumption:
     workflow = loaded.workflows.get(run.name)
     if workflow is None:
-        raise workflow_not_found(run.name, loaded.workflows, "moose-cli workflow status")
+        raise code_is_gone(run.workflow_id, run.name)
     past = await read_past(client, run)
     return prepare_resume(
         past,
@@ -143,9 +145,14 @@ def _counts(resumption: Resumption) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict if verdict in verdicts)
 
 
-def _tell(output: Output, resumption: Resumption, started: ResumedRun | None, wish: Wish) -> None:
+def _tell(output: Output, resumption: Resumption, started: ResumedRun | None, wish: Wish, *, idle: str | None) -> None:
     if output.is_json:
-        output.document(_document(resumption, started))
+        output.document(_document(resumption, started, has_worker=idle is None))
+    if idle is not None:
+        output.note(idle)
+        output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
+    elif output.is_json:
+        return
     elif started is None:
         asked = "".join(f" --from {name}" for name in wish.asked)
         output.hint(f"moose-cli workflow resume {resumption.past.status.run_id}{asked} --plan {resumption.hash}")
@@ -153,7 +160,7 @@ def _tell(output: Output, resumption: Resumption, started: ResumedRun | None, wi
         output.hint(f"moose-cli workflow status {started.workflow_id} --watch")
 
 
-def _document(resumption: Resumption, started: ResumedRun | None) -> dict[str, Any]:  # Any: JSON
+def _document(resumption: Resumption, started: ResumedRun | None, *, has_worker: bool) -> dict[str, Any]:  # Any: JSON
     status = resumption.past.status
     return {
         "dry_run": started is None,
@@ -162,5 +169,5 @@ def _document(resumption: Resumption, started: ResumedRun | None) -> dict[str, A
         "tasks": [
             {"name": each.task, "verdict": each.verdict.value, "reason": each.reason} for each in resumption.decided
         ],
-        "run": None if started is None else started_document(started, has_worker=None),
+        "run": None if started is None else started_document(started, has_worker=has_worker),
     }

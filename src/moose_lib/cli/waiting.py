@@ -22,7 +22,7 @@ from moose_lib.operations.records import RunState, RunStatus, StartedRun
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
 
-__all__ = ["detached", "follow", "result_lines", "start_and_wait", "told_end", "told_result"]
+__all__ = ["detached", "follow", "follow_new", "result_lines", "start_and_wait", "told_end", "told_result"]
 
 _INTERRUPTED = 130
 
@@ -35,7 +35,7 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
         run = await start_wanted(client, wanted)
         started.append(run)
         output.data(*started_lines(run), "")
-        return await _follow_new(client, output, run, wanted, timeout)
+        return await follow_new(client, output, run, wanted, timeout)
 
     try:
         status = wanted.session.run(work)
@@ -44,8 +44,8 @@ def start_and_wait(output: Output, wanted: Wanted, timeout: timedelta | None) ->
     return told_end(output, status, started[0].ui_url)
 
 
-async def _follow_new(
-    client: Client, output: Output, run: StartedRun, wanted: Wanted, patience: timedelta | None
+async def follow_new(
+    client: Client, output: Output, run: StartedRun, wanted: Wanted, patience: timedelta | None = None
 ) -> RunStatus:
     """Show a new run until it ends, and say so if nobody works on it at all.
 

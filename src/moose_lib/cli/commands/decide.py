@@ -73,31 +73,36 @@ def skip(output: Output, target: Target, run: str, task: str, given: str | None)
 
     async def perform(client: Client, run: RunSummary) -> Done:
         await find_parked(client, run, task)
-        await skip_task(client, run, task, _checked(session, run.name, task, data))
+        await skip_task(client, run, task, _checked(session, run, task, data))
         return Done(text=f"goes on after {task} with the given output", facts={"tasks": [task]})
 
     return act(output, target, one_run(run), Action(perform=perform, would="", default_states=()))
 
 
-def _checked(session: Session, workflow_name: str, task_name: str, data: bytes | None) -> bytes:
+def _checked(session: Session, run: RunSummary, task_name: str, data: bytes | None) -> bytes:
     """The output as it travels, if the project here says that it fits."""
-    from moose_lib.cli.naming import workflow_not_found
+    from moose_lib.cli.naming import code_is_gone
+    from moose_lib.cli.type_names import example_input
     from moose_lib.errors import InvalidOutput, ProjectNotFound, TaskNotFound, UnfitOutput
     from moose_lib.values import settle_output
 
     loaded = session.load()
     if loaded is None:
         raise ProjectNotFound("the output cannot be checked: the project is not here", hint="add --file FILE")
-    workflow = loaded.workflows.get(workflow_name)
+    workflow = loaded.workflows.get(run.name)
     if workflow is None:
-        raise workflow_not_found(workflow_name, loaded.workflows, "moose-cli workflow status")
+        raise code_is_gone(run.workflow_id, run.name)
     task = workflow.get_task(task_name)
     if task is None:
-        raise TaskNotFound(f"the code of now has no task {task_name!r} in workflow {workflow_name!r}")
+        raise TaskNotFound(f"the code of now has no task {task_name!r} in workflow {run.name!r}")
+    if task.output_type is None and data not in {None, b"null"}:
+        raise click.UsageError(f"task {task_name!r} has no output: leave --output out")
     try:
         return settle_output(task_name, task.output_type, b"null" if data is None else data)
     except InvalidOutput as error:
-        raise UnfitOutput(error.task, error.model, error.faults) from None
+        example = "" if task.output_type is None else f" --output '{example_input(task.output_type)}'"
+        hint = f"moose-cli workflow skip {run.workflow_id} {task_name}{example}"
+        raise UnfitOutput(error.task, error.model, error.faults, hint=hint) from None
 
 
 @click.command(
