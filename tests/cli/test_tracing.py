@@ -1,0 +1,264 @@
+"""Traces of real workers, as a real OTLP receiver gets them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from tests.cli.conftest import Cli, Done, start_worker
+from tests.cli.test_run import wait_for
+from tests.integration.conftest import free_port
+
+Span: TypeAlias = dict[str, Any]  # Any: JSON
+CODE = Path(__file__).with_name("traced.py")
+ERROR = 2
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What arrived at the receiver."""
+
+    file: Path
+
+    def spans(self, name: str | None = None) -> list[Span]:
+        found = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [span for span in found if name is None or span["name"] == name]
+
+    def span(self, name: str) -> Span:
+        """The only one of this name, when it has come."""
+        wait_for(lambda: bool(self.spans(name)))
+        (span,) = self.spans(name)
+        return span
+
+    def children(self, parent: Span) -> list[str]:
+        return sorted(span["name"] for span in self.spans() if span["parent"] == parent["id"])
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A project of its own, whose workers send traces to a receiver of its own."""
+
+    cli: Cli
+    traces: Traces
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+    @contextmanager
+    def worker(self) -> Generator[subprocess.Popen[str]]:
+        worker = start_worker(self.cli)
+        try:
+            yield worker
+        finally:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+            worker.communicate(timeout=30)
+
+    def run(self, *, wait: bool = True, **order: object) -> Done:
+        return self.cli(
+            "workflow", "run", "Shop", "--input", json.dumps(order), *(["--wait"] if wait else []), "--json"
+        )
+
+    def make(self, name: str) -> None:
+        (self.cli.folder / name).touch()
+
+
+@pytest.fixture
+def traced(server: int, tmp_path: Path) -> Iterator[Traced]:
+    port, folder = free_port(), tmp_path / "shop"
+    folder.mkdir()
+    (folder / "shop.py").write_text(CODE.read_text())
+    (folder / "moose.config.toml").write_text(f'[tracing]\nendpoint = "http://127.0.0.1:{port}"\n')
+    (folder / "app").mkdir()
+    (folder / "app" / "main.py").write_text("import shop\n")
+    (folder / ".env").write_text("OTEL_BSP_SCHEDULE_DELAY=50\n")
+    file = tmp_path / "spans"
+    script = Path(__file__).with_name("otlp_receiver.py")
+    receiver = subprocess.Popen([sys.executable, str(script), str(port), str(file)])
+    environment = {
+        "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
+        "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": f"traced-{uuid.uuid4().hex[:8]}",
+        "PYTHONPATH": str(folder),
+    }
+    try:
+        wait_for(file.exists)
+        yield Traced(Cli(folder=folder, environment=environment), Traces(file))
+    finally:
+        receiver.terminate()
+        receiver.wait(10)
+
+
+def test_a_run_is_the_parent_of_its_tasks_and_they_of_their_attempts(traced: Traced) -> None:
+    """Users' spans are children of the attempt, from every thread that has its context."""
+    with traced.worker():
+        done = traced.run()
+        run = traced.traces.span("Shop")
+    check, charge = traced.traces.span("check"), traced.traces.span("charge")
+    first, second = traced.traces.span("check #1"), traced.traces.span("charge #1")
+
+    assert (run["parent"], run["status"]) == ("", 0)
+    assert traced.traces.children(run) == ["charge", "check"]
+    assert traced.traces.children(check) == ["check #1"]
+    assert traced.traces.children(charge) == ["charge #1"]
+    assert traced.traces.children(first) == ["in-pool", "in-thread"]
+    assert traced.traces.children(second) == ["on-loop", "to-thread"]
+    assert {span["trace"] for span in traced.traces.spans()} == {run["trace"]}
+    assert run["start"] <= check["start"] <= check["end"] <= charge["end"] <= run["end"]
+    assert run["resource"]["service.name"] == "shop"
+    assert run["attributes"] == {
+        "moose.workflow": "Shop",
+        "moose.workflow_id": done.document["workflow_id"],
+        "moose.run_id": done.document["run_id"],
+        "moose.state": "completed",
+    }
+
+
+def test_a_retry_is_a_second_attempt_and_the_first_one_has_the_exception(traced: Traced) -> None:
+    with traced.worker():
+        assert traced.run(attempts=2).code == 0
+        run = traced.traces.span("Shop")
+    charge, failed, good = (traced.traces.span(name) for name in ("charge", "charge #1", "charge #2"))
+
+    (event,) = failed["events"]
+    assert traced.traces.children(charge) == ["charge #1", "charge #2"]
+    assert (failed["status"], failed["message"]) == (ERROR, "ValueError: terminal offline")
+    assert (event["name"], event["exception.type"]) == ("exception", "ValueError")
+    assert 'raise ValueError("terminal offline")' in event["exception.stacktrace"]
+    assert [span["attributes"]["moose.outcome"] for span in (failed, good)] == ["retried", "completed"]
+    assert [span["status"] for span in (good, charge, run)] == [0, 0, 0]
+
+
+def test_a_failure_reaches_the_task_and_the_run(traced: Traced) -> None:
+    traced.make("declined")
+    with traced.worker():
+        assert traced.run().code == 1
+        run = traced.traces.span("Shop")
+    spans = [run, traced.traces.span("charge"), traced.traces.span("charge #1")]
+
+    assert [span["status"] for span in spans] == [ERROR, ERROR, ERROR]
+    assert {span["message"] for span in spans} == {"NonRetryableError: card declined"}
+    assert [span["attributes"].get("moose.state", "") for span in spans] == ["failed", "failed", ""]
+    assert all(span["events"][0]["exception.type"].endswith("NonRetryableError") for span in spans)
+
+
+def test_a_run_that_outlives_its_worker_is_one_trace(traced: Traced) -> None:
+    """The attempt that died with its worker told nothing; the next one says that there was one."""
+    with traced.worker() as first:
+        assert traced.run(wait=False, waits=True).code == 0
+        wait_for((traced.cli.folder / "charging").exists)
+        traced.traces.span("check")
+        first.kill()
+    traced.make("go")
+    with traced.worker():
+        assert traced.cli("workflow", "result", "Shop", "--wait").code == 0
+        run = traced.traces.span("Shop")
+    charge, attempt = traced.traces.span("charge"), traced.traces.span("charge #1")
+
+    assert traced.traces.children(run) == ["charge", "check"]
+    assert {span["trace"] for span in traced.traces.spans() if span["scope"] == "moose"} == {run["trace"]}
+    assert attempt["parent"] == charge["id"]
+    assert attempt["attributes"]["moose.lost_attempts"] == 1
+    instances = {span["resource"]["service.instance.id"] for span in (traced.traces.span("check"), run)}
+    assert len(instances) == 2
+
+
+def test_a_resumed_run_is_linked_to_the_one_it_resumes(traced: Traced) -> None:
+    traced.make("declined")
+    with traced.worker():
+        assert traced.run().code == 1
+        failed = traced.traces.span("Shop")
+        (traced.cli.folder / "declined").unlink()
+        resumed = traced.cli("workflow", "resume", "Shop", "--json")
+        assert resumed.code == 0, resumed.err
+        wait_for(lambda: len(traced.traces.spans("Shop")) == 2)
+    run = traced.traces.spans("Shop")[1]
+
+    assert run["links"] == [{"trace": failed["trace"], "id": failed["id"]}]
+    assert run["trace"] != failed["trace"]
+    assert run["attributes"]["moose.resumed_from"] == failed["attributes"]["moose.run_id"]
+    assert traced.traces.children(run) == ["charge"]
+
+
+def test_opentelemetrys_own_variables_do_as_well(traced: Traced) -> None:
+    """The standard ones, as a deployment sets them; here in `.env`."""
+    config = traced.cli.folder / "moose.config.toml"
+    address = config.read_text().split('"')[1]
+    config.write_text("")
+    with (traced.cli.folder / ".env").open("a") as out:
+        out.write(f"OTEL_EXPORTER_OTLP_ENDPOINT={address}\nOTEL_SERVICE_NAME=till\n")
+        out.write("OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=test\n")
+    with traced.worker():
+        assert traced.run().code == 0
+        run = traced.traces.span("Shop")
+
+    assert run["resource"]["service.name"] == "till"
+    assert run["resource"]["deployment.environment.name"] == "test"
+
+
+def test_a_sampler_keeps_or_drops_a_whole_trace(traced: Traced) -> None:
+    """Whichever worker makes a span, it decides as all others do."""
+    with (traced.cli.folder / ".env").open("a") as out:
+        out.write("OTEL_TRACES_SAMPLER=parentbased_traceidratio\nOTEL_TRACES_SAMPLER_ARG=0.5\n")
+    with traced.worker():
+        for _ in range(8):
+            assert traced.run().code == 0
+    traces = {span["trace"] for span in traced.traces.spans()}
+
+    assert len(traces) < 8
+    assert all(sum(span["trace"] == trace for span in traced.traces.spans()) == 9 for trace in traces)
+
+
+def test_a_collector_that_is_not_there_delays_nothing(traced: Traced) -> None:
+    (traced.cli.folder / "moose.config.toml").write_text('[tracing]\nendpoint = "http://127.0.0.1:1"\n')
+    worker = start_worker(traced.cli)
+    done = traced.run()
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=15)
+
+    assert (done.code, worker.returncode) == (0, 0)
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(traced: Traced) -> None:
+    fake = traced.cli.folder / "opentelemetry"
+    fake.mkdir()
+    (fake / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'opentelemetry'\", name='opentelemetry')\n"
+    )
+    (traced.cli.folder / "moose.config.toml").write_text('[tracing]\nendpoint = "http://127.0.0.1:4318"\n')
+    done = traced.cli("worker")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "error: traces are to go to http://127.0.0.1:4318, and OpenTelemetry is not installed (no opentelemetry)\n"
+        "hint: pip install 'moose-workflows[otel]'\n"
+    )
+
+
+def test_the_exporter_for_grpc_is_named_if_it_is_asked_for(traced: Traced) -> None:
+    with (traced.cli.folder / ".env").open("a") as out:
+        out.write("OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n")
+    done = traced.cli("worker")
+
+    assert done.code == 2
+    assert done.err == (
+        "error: OTEL_EXPORTER_OTLP_PROTOCOL is grpc, and the exporter for it is not installed\n"
+        "hint: pip install opentelemetry-exporter-otlp-proto-grpc\n"
+    )
+
+
+def test_who_asks_for_neither_loads_neither(traced: Traced) -> None:
+    (traced.cli.folder / "moose.config.toml").write_text("")
+    code = (traced.cli.folder / "shop.py").read_text()
+    code = code.replace("from prometheus_client import Counter\n", "").replace("paid = Counter", "paid = str  #")
+    (traced.cli.folder / "shop.py").write_text(code)
+    with traced.worker():
+        done = traced.cli("workflow", "run", "Look", "--wait", "--json")
+
+    assert {"opentelemetry", "prometheus_client"} & set(done.document["result"]["modules"]) == set()
