@@ -1,0 +1,255 @@
+"""Workflows over HTTP, on a real Temporal: what a caller sends, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import BaseModel
+from temporalio.client import Client
+from tests.integration.conftest import client as client  # the session's server
+from tests.integration.conftest import engine_settings as engine_settings
+from tests.integration.conftest import temporal_port as temporal_port
+from tests.integration.engine.support import Engine, loaded
+
+from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.project.settings import Settings
+from moose_lib.server.app import build_app
+
+
+class Order(BaseModel):
+    order_id: str
+
+
+class Receipt(BaseModel):
+    number: str
+
+
+@dataclass
+class Shop:
+    """A workflow whose first task fails, parks or waits as the test says."""
+
+    name: str = field(default_factory=lambda: f"Shop{uuid.uuid4().hex[:8]}")
+    is_bad: bool = False
+    on_failure: str = "fail"
+    waits: asyncio.Event | None = None
+
+    def workflow(self) -> Workflow:
+        async def charge(ctx: TaskContext[Order]) -> Receipt:
+            while self.waits is not None and not self.waits.is_set():  # noqa: ASYNC110  # it is set from another loop
+                await asyncio.sleep(0.01)
+            if self.is_bad:
+                raise ValueError("declined")
+            return Receipt(number=ctx.input.order_id)
+
+        def ship(receipt: Receipt) -> Receipt:
+            return receipt
+
+        last = Task[Receipt, Receipt]("ship", TaskConfig(run=ship))
+        config = TaskConfig(run=charge, retries=0, on_complete=[last], on_failure=self.on_failure)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of two words
+        return Workflow(self.name, WorkflowConfig(starting_task=Task[Order, Receipt]("charge", config)))
+
+
+@pytest.fixture
+def engine(client: Client, engine_settings: Settings) -> Engine:
+    temporal = engine_settings.temporal.model_copy(update={"task_queue": f"queue-{uuid.uuid4().hex[:8]}"})
+    return Engine(client, engine_settings.model_copy(update={"temporal": temporal}))
+
+
+@pytest.fixture
+def shop(request: pytest.FixtureRequest) -> Shop:
+    return Shop(on_failure=getattr(request, "param", "fail"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore(tmp_path / "store.db", []) as store:
+        yield store
+
+
+@pytest.fixture
+async def http(engine: Engine, shop: Shop, store: SqliteStore) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the server, with a worker beside it."""
+    workflow = shop.workflow()
+    app = build_app(loaded(engine.settings, workflow), store)
+    transport = httpx2.ASGITransport(app, client=("127.0.0.1", 1))
+    async with engine.worker(workflow), httpx2.AsyncClient(transport=transport, base_url="http://server/admin") as http:
+        yield http
+
+
+async def ended(http: httpx2.AsyncClient, run: str) -> dict[str, Any]:
+    document: dict[str, Any] = (await http.get(f"/workflows/runs/{run}?wait=30s")).json()
+    return document
+
+
+async def history(http: httpx2.AsyncClient, name: str) -> list[str]:
+    answer = await http.get("/workflows/history", params={"status": "completed", "name": name})
+    return [it["run_id"] for it in answer.json()]
+
+
+async def until_parked(http: httpx2.AsyncClient, run: str) -> None:
+    async with asyncio.timeout(30):
+        while (await http.get(f"/workflows/runs/{run}")).json()["parked"] != ["charge"]:  # noqa: ASYNC110  # over HTTP
+            await asyncio.sleep(0.05)
+
+
+async def test_a_run_is_started_and_looked_at(http: httpx2.AsyncClient, shop: Shop) -> None:
+    started = await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})
+
+    assert started.status_code == 202
+    assert started.json()["workflowId"] == started.json()["workflow_id"]
+    run = await ended(http, started.json()["run_id"])
+    assert (run["state"], run["result"]) == ("completed", {"number": "7"})
+    assert [task["name"] for task in run["tasks"]] == ["charge", "ship"]
+    async with asyncio.timeout(30):  # the list may be a moment behind
+        while (await history(http, shop.name)) != [run["run_id"]]:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.05)
+
+
+async def test_waiting_answers_the_result(http: httpx2.AsyncClient, shop: Shop) -> None:
+    answer = await http.post(f"/workflows/{shop.name}/trigger?wait=30s", json={"order_id": "8"})
+
+    assert (answer.status_code, answer.json()["result"]) == (200, {"number": "8"})
+
+
+async def test_waiting_has_an_end(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.waits = asyncio.Event()
+
+    answer = await http.post(f"/workflows/{shop.name}/trigger?wait=1s", json={"order_id": "8"})
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "running")
+    shop.waits.set()
+    assert (await ended(http, answer.json()["workflow_id"]))["state"] == "completed"
+
+
+async def test_the_same_key_starts_once(http: httpx2.AsyncClient, shop: Shop) -> None:
+    sent = {"json": {"order_id": "7"}, "headers": {"Idempotency-Key": "order-7"}}
+    first = await http.post(f"/workflows/{shop.name}/trigger", **sent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # keywords
+    await ended(http, first.json()["run_id"])
+    second = await http.post(f"/workflows/{shop.name}/trigger", **sent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+
+    assert second.json()["run_id"] == first.json()["run_id"]
+
+
+async def test_a_bad_input_starts_nothing(http: httpx2.AsyncClient, shop: Shop) -> None:
+    answer = await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": 7})
+
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["code"] == "invalid-input"
+    assert error["faults"] == [{"path": "order_id", "reason": "input should be a valid string, got 7"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/workflows/Nothing/trigger", b"", 404, "workflow-not-found"),
+        ("GET", "/workflows/runs/nothing", b"", 404, "run-not-found"),
+        ("POST", "/workflows/runs/nothing/cancel", b"", 404, "run-not-found"),
+        ("POST", "/workflows/runs/nothing/frobnicate", b"", 400, "bad-request"),
+        ("POST", "/workflows/runs/nothing/pause", b"[", 400, "bad-request"),
+        ("POST", "/workflows/runs/nothing/pause", b'{"tusk": 1}', 400, "bad-request"),
+        ("GET", "/workflows/history?limit=many", b"", 400, "bad-request"),
+        ("GET", "/workflows/history?status=lost", b"", 400, "bad-request"),
+        ("GET", "/workflows/runs/nothing?wait=soon", b"", 404, "bad-request"),
+    ],
+)
+async def test_what_is_wrong_has_a_status_and_a_code(
+    http: httpx2.AsyncClient, method: str, path: str, body: bytes, status: int, code: str
+) -> None:
+    answer = await http.request(method, path, content=body)
+
+    expected = (400, code) if code == "bad-request" else (status, code)
+    assert (answer.status_code, answer.json()["error"]["code"]) == expected
+
+
+async def test_an_open_run_is_paused_and_goes_on(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.waits = asyncio.Event()
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+
+    assert (await http.post(f"/workflows/runs/{run}/pause")).status_code == 202
+    shop.waits.set()
+    assert (await http.get(f"/workflows/runs/{run}")).json()["is_paused"]
+    assert (await http.post(f"/workflows/runs/{run}/unpause")).status_code == 202
+    assert (await ended(http, run))["state"] == "completed"
+    again = await http.post(f"/workflows/runs/{run}/pause")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "run-not-open")
+
+
+@pytest.mark.parametrize(("verb", "state"), [("cancel", "canceled"), ("terminate", "terminated")])
+async def test_a_run_is_ended(http: httpx2.AsyncClient, shop: Shop, verb: str, state: str) -> None:
+    shop.waits = asyncio.Event()
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+
+    assert (await http.post(f"/workflows/runs/{run}/{verb}", json={"reason": "enough"})).status_code == 202
+    assert (await ended(http, run))["state"] == state
+
+
+async def test_the_existing_way_of_terminating(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.waits = asyncio.Event()
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+
+    answer = await http.post(f"/workflows/{run}/terminate")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "terminated")
+
+
+@pytest.mark.parametrize("shop", ["park"], indirect=True)
+async def test_parked_tasks_are_decided_about(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.is_bad = True
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    await until_parked(http, run)
+
+    retried = await http.post(f"/workflows/runs/{run}/retry")
+    await until_parked(http, run)
+    unfit = await http.post(f"/workflows/runs/{run}/skip", json={"task": "charge", "output": {"number": 7}})
+    nameless = await http.post(f"/workflows/runs/{run}/skip", json={"output": {"number": "7"}})
+    other = await http.post(f"/workflows/runs/{run}/skip", json={"task": "ship", "output": {"number": "7"}})
+    skipped = await http.post(f"/workflows/runs/{run}/skip", json={"task": "charge", "output": {"number": "by hand"}})
+
+    assert (retried.status_code, retried.json()["tasks"]) == (202, ["charge"])
+    assert (unfit.status_code, unfit.json()["error"]["code"]) == (400, "invalid-output")
+    assert nameless.status_code == 400
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "not-parked")
+    assert skipped.status_code == 202
+    assert (await ended(http, run))["result"] == {"number": "by hand"}
+
+
+@pytest.mark.parametrize("shop", ["park"], indirect=True)
+async def test_a_parked_run_is_given_up(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.is_bad = True
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    await until_parked(http, run)
+
+    assert (await http.post(f"/workflows/runs/{run}/fail", json={"reason": "gone"})).json()["tasks"] == ["charge"]
+    assert (await ended(http, run))["state"] == "failed"
+
+
+async def test_a_failed_run_is_resumed(http: httpx2.AsyncClient, shop: Shop) -> None:
+    shop.is_bad = True
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    assert (await ended(http, run))["state"] == "failed"
+    shop.is_bad = False
+
+    looked = await http.post(f"/workflows/runs/{run}/resume", json={"dry_run": True})
+    refused = await http.post(f"/workflows/runs/{run}/resume", json={"plan": "000000000000"})
+    resumed = await http.post(f"/workflows/runs/{run}/resume", json={"plan": looked.json()["plan"]})
+
+    assert [it["verdict"] for it in looked.json()["tasks"]] == ["re-run", "re-run"]
+    assert looked.json()["run"] is None
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "plan-changed")
+    assert resumed.status_code == 202
+    assert (await ended(http, resumed.json()["run"]["run_id"]))["result"] == {"number": "7"}
+
+
+async def test_the_declared_workflows_are_listed(http: httpx2.AsyncClient, shop: Shop) -> None:
+    (document,) = (await http.get("/workflows")).json()
+
+    assert (document["name"], document["tasks"]) == (shop.name, ["charge", "ship"])
