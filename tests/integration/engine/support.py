@@ -23,6 +23,7 @@ from moose_lib.engine.failures import FailureDetail, read_failure
 from moose_lib.engine.starting import start_arguments
 from moose_lib.engine.worker import run_worker
 from moose_lib.engine.workflow import Interpreter
+from moose_lib.observing.observer import Observer
 from moose_lib.plan.build import compile_workflows
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
@@ -38,7 +39,9 @@ class Engine:
     settings: Settings
 
     @asynccontextmanager
-    async def worker(self, *workflows: Workflow, hurry: asyncio.Event | None = None) -> AsyncGenerator[asyncio.Event]:
+    async def worker(
+        self, *workflows: Workflow, hurry: asyncio.Event | None = None, observer: Observer | None = None
+    ) -> AsyncGenerator[asyncio.Event]:
         """A worker for these workflows; yields the event that tells it to stop."""
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(
@@ -49,6 +52,7 @@ class Engine:
                 stop=stop,
                 on_ready=ready.set,
                 hurry=hurry,
+                observer=observer,
             )
         )
         await _first(ready.wait(), running)
