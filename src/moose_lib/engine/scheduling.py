@@ -54,7 +54,7 @@ def start_activity(
         activity,
         args=list(arguments),
         activity_id=name,
-        summary=summary or name,
+        summary=summary,
         result_type=RawValue,
         start_to_close_timeout=timeout,
         schedule_to_close_timeout=total,

@@ -19,15 +19,18 @@ _SHOWN_TASKS: Final = 60
 _SHOWN_SOURCES: Final = 4
 
 
-def task_summary(task: PlannedTask) -> str:
-    """The name and where the input comes from: `charge • from validate`."""
+def task_summary(task: PlannedTask) -> str | None:
+    """Where the input comes from: `from validate`, which is shown beside the task's name; None for nowhere."""
+    source = _source(task)
+    return None if source is None else _cut(f"from {source}", _SUMMARY_BYTES)
+
+
+def _source(task: PlannedTask) -> str | None:
     if task.source.kind == "outcome":
-        return _cut(f"{task.name} • from the outcome of the run", _SUMMARY_BYTES)
+        return "the outcome of the run"
     names = list(dict.fromkeys(value.task or "the run's input" for value in task.source.values))
-    if not names:
-        return task.name
     more = f" and {len(names) - _SHOWN_SOURCES} more" if len(names) > _SHOWN_SOURCES else ""
-    return _cut(f"{task.name} • from {', '.join(names[:_SHOWN_SOURCES])}{more}", _SUMMARY_BYTES)
+    return f"{', '.join(names[:_SHOWN_SOURCES])}{more}" if names else None
 
 
 def run_summary(plan: Plan) -> str:
@@ -37,10 +40,18 @@ def run_summary(plan: Plan) -> str:
 
 def run_details(plan: Plan) -> str:
     """The graph as a tree, in Markdown."""
-    lines = tree(plan).splitlines()
+    lines = tree(plan, _line).splitlines()
     shown = _cut("\n".join(lines[:_SHOWN_TASKS]), _DETAILS_BYTES)
     more = f"\n\nand {len(lines) - _SHOWN_TASKS} more tasks" if len(lines) > _SHOWN_TASKS else ""
     return f"```text\n{shown}\n```{more}"
+
+
+def _line(task: PlannedTask) -> str:
+    """`ship after price, stock ← validate`; the page is narrow."""
+    source = _source(task)
+    after = f" after {', '.join(task.after[:_SHOWN_SOURCES])}" if len(task.after) > 1 else ""
+    more = " …" if len(task.after) > _SHOWN_SOURCES else ""
+    return f"{task.name}{after}{more}" + ("" if source is None else f" ← {source}")
 
 
 def held_details(workflow_id: str, *, parked: Sequence[str], is_paused: bool) -> str:
