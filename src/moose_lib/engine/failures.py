@@ -7,6 +7,7 @@ carries a shortened traceback.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -167,9 +168,10 @@ def read_timeout(error: TemporalTimeoutError, task: PlannedTask | None) -> Failu
     last = None if error.cause is None else read_failure(error.cause)
     name = None if task is None else task.name
     over = _over(error.type, task, used)
+    text = _UNMEASURED.get(type(over), str(over)) if task is None else str(over)
     return FailureDetail(
         class_name=f"{type(over).__module__}.{type(over).__qualname__}",
-        message=f"{over}" + ("" if last is None else f"; the last attempt: {last.summary}"),
+        message=text + ("" if last is None else f"; the last attempt: {last.summary}"),
         traceback=None if last is None else last.traceback,
         task=name,
         kind=_kind(over),
@@ -181,17 +183,21 @@ def _over(kind: TimeoutType | None, task: PlannedTask | None, used: int) -> Exce
     queue, total = (None, None) if task is None else (task.queue_timeout, task.total_timeout)
     match kind:
         case TimeoutType.SCHEDULE_TO_START if queue is not None or total is None:
-            return QueueTimedOut(_shown(queue))
+            return QueueTimedOut(format_duration(queue))
         case TimeoutType.SCHEDULE_TO_START | TimeoutType.SCHEDULE_TO_CLOSE:
-            return TotalTimedOut(_shown(total), attempts=used)
+            return TotalTimedOut(format_duration(total), attempts=used)
         case TimeoutType.HEARTBEAT:
             return WorkerLost(1)
         case _:
-            return TaskTimedOut(_shown(None if task is None else task.timeout))
+            return TaskTimedOut(format_duration(None if task is None else task.timeout))
 
 
-def _shown(limit: timedelta | None) -> str:
-    return "its limit" if limit is None else format_duration(limit)
+#: Where the plan is not at hand, which says how long the limit is.
+_UNMEASURED: Final[Mapping[type[Exception], str]] = {
+    QueueTimedOut: "no worker took the task in time",
+    TotalTimedOut: "total_timeout is over",
+    TaskTimedOut: "took longer than its timeout",
+}
 
 
 def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> TaskFailure:
