@@ -54,7 +54,7 @@ async def _work(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, output, stop, hurry, number)
     settings = loaded.project.settings
-    client = await connect(settings)
+    client = await connect(settings, sdk_metrics=settings.metrics.sdk_address)
     brought = await bring_schedules(client, loaded)
 
     def tell() -> None:

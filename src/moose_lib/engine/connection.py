@@ -11,6 +11,7 @@ from typing import Final
 
 from temporalio.client import Client, GrpcCompression
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, TLSConfig
 
 from moose_lib.engine.payloads import data_converter
@@ -21,6 +22,7 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 DEFAULT_NAMESPACE: Final = "default"
 
 _QUOTED: Final = re.compile(r'(?:message|error): "([^"]+)"')
+_SDK_PORT: Final = "another port: sdk_port in [metrics] of moose.config.toml, or MOOSE_METRICS__SDK_PORT"
 _CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
 
@@ -35,8 +37,8 @@ class Target:
     metadata: Mapping[str, str] = field(repr=False)
 
 
-async def connect(settings: Settings, *, identity: str | None = None) -> Client:
-    """A client of the project's Temporal, connected.
+async def connect(settings: Settings, *, identity: str | None = None, sdk_metrics: str | None = None) -> Client:
+    """A client of the project's Temporal, connected; at `sdk_metrics` (`127.0.0.1:9465`) the SDK serves its metrics.
 
     Raises:
         EngineUnreachable: no Temporal answers there within a few seconds, or it refuses us.
@@ -56,9 +58,20 @@ async def connect(settings: Settings, *, identity: str | None = None) -> Client:
             identity=identity,
             connect_timeout=_CONNECT_TIMEOUT,
             grpc_compression=compression,
+            runtime=None if sdk_metrics is None else _measured(sdk_metrics),
         )
     except (RuntimeError, RPCError) as error:
         raise EngineUnreachable(address, _reason(error)) from error
+
+
+def _measured(address: str) -> Runtime:
+    metrics = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except ValueError as error:
+        raise SettingsError(f"the SDK's metrics cannot be served on {address}: {error}", hint=_SDK_PORT) from error
 
 
 def resolve_target(settings: Settings) -> Target:

@@ -27,8 +27,9 @@ DEFAULT_TRACES: Final = "http://localhost:4318"
 class MetricsSettings(BaseModel):
     """`[metrics]`: an address from which Prometheus fetches metrics.
 
-    `moose-cli dev` has one unless `enabled = false`; a worker has one if `enabled = true`, or if it has a `port`. In
-    `directory` a worker leaves its numbers for another process to serve: `moose-cli dev` sets it for its workers.
+    `moose-cli dev` has one unless `enabled = false`; a worker has one if `enabled = true`, or if it has a `port`. On
+    `sdk_port` a worker serves what Temporal's SDK counts, too. In `directory` a worker leaves its numbers for another
+    process to serve: `moose-cli dev` sets it for its workers, which then serve nothing themselves.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +37,16 @@ class MetricsSettings(BaseModel):
     enabled: Switch | None = None
     host: Text = "127.0.0.1"
     port: Port | None = None
+    sdk_port: Port | None = None
     directory: ProjectFile | None = None
+
+    @property
+    def sdk_address(self) -> str | None:
+        """Where a worker serves the SDK's metrics."""
+        if self.sdk_port is None or self.directory is not None:
+            return None
+        host = "127.0.0.1" if self.host == "localhost" else self.host
+        return f"{f'[{host}]' if ':' in host else host}:{self.sdk_port}"
 
     @property
     def is_served_by_workers(self) -> bool:
