@@ -77,7 +77,7 @@ async def plan_backfill(
     times = await _times(client, identity, answer.schedule.spec, start, end)
     if len(times) > MOST_SLOTS:
         raise TooManySlots(
-            f"more than {MOST_SLOTS} times of {workflow!r} lie between {start.isoformat()} and {end.isoformat()}",
+            f"more than {MOST_SLOTS} times of {workflow!r} lie between {_shown(start)} and {_shown(end)}",
             hint="give a shorter span with --from and --to",
         )
     base = answer.schedule.action.start_workflow.workflow_id
@@ -90,6 +90,10 @@ async def plan_backfill(
         slots=slots,
         starts=tuple(start for _, start in times),
     )
+
+
+def _shown(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
 
 
 async def backfill(client: Client, wanted: Backfill) -> None:

@@ -56,9 +56,12 @@ def clock_changes(zone: tzinfo, start: datetime, end: datetime) -> Iterator[Cloc
 
 
 def span_of(change: ClockChange) -> tuple[datetime, datetime]:
-    """Return the span whose times have to be known for `effect_of`."""
+    """Return the span whose times have to be known for `effect_of`.
+
+    It begins somewhat earlier: what the server answers near a change depends on the time from which it is asked.
+    """
     width = abs(change.after - change.before)
-    return change.moment - width, change.moment + width + _AFTERMATH
+    return change.moment - width - _AFTERMATH, change.moment + width + _AFTERMATH
 
 
 def effect_of(change: ClockChange, crons: Sequence[str], times: Iterable[datetime]) -> Effect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -63,7 +63,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def deployed(engine: Engine, desk: Desk) -> AsyncIterator[None]:
+async def deployed(engine: Engine, desk: Desk) -> AsyncGenerator[None]:
     """The schedule of a workflow on the server, gone in the end."""
     plan = compile_workflow(desk.workflow)
     owner = Owner(project=f"project-{desk.name}", task_queue=engine.settings.temporal.task_queue)

@@ -1,0 +1,104 @@
+"""Schedules and their times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from moose_lib.cli.schedule_text import (
+    change_document,
+    change_line,
+    change_notes,
+    clock_text_of,
+    in_text,
+    next_text,
+    state_of,
+    zone_text,
+)
+from moose_lib.operations.clock_changes import ClockChange, Effect
+from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
+from moose_lib.plan.schedule import PlannedSchedule
+
+NOW = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+DAILY = PlannedSchedule(text="@daily", crons=("0 0 * * *",), timezone="Europe/Berlin")
+
+
+def there(declared: PlannedSchedule | None, *, is_paused: bool = False) -> DeployedSchedule:
+    return DeployedSchedule(
+        workflow="W",
+        declared=declared,
+        owner=None,
+        task_queue="moose",
+        is_paused=is_paused,
+        note="",
+        next_times=(),
+        recent=(),
+        open_runs=(),
+        created=NOW,
+        updated=None,
+        started=0,
+        missed=0,
+        skipped=0,
+    )
+
+
+def test_a_time_has_its_zone_and_offset() -> None:
+    assert zone_text(NOW) == "2027-01-02 03:04:05 +00:00"
+    assert zone_text(NOW, "America/St_Johns") == "2027-01-01 23:34:05 -03:30"
+
+
+def test_how_far_away_a_time_is() -> None:
+    assert in_text(NOW + timedelta(hours=3), NOW) == "in 3h 0m 0s"
+    assert in_text(NOW + timedelta(days=12, hours=3), NOW) == "in 12 days"
+    assert in_text(NOW - timedelta(seconds=1), NOW) == "in 0ms"
+
+
+def test_the_next_time_or_why_there_is_none() -> None:
+    assert next_text(NOW, "UTC", is_paused=False) == "next 2027-01-02 03:04:05 +00:00"
+    assert next_text(NOW, "UTC", is_paused=True) == "paused"
+    assert next_text(None, "UTC", is_paused=False) == "never fires again"
+
+
+def test_states() -> None:
+    other = DAILY.model_copy(update={"overlap": "allow_all"})
+    assert state_of(DAILY, None, has_project=True) == "not deployed"
+    assert state_of(DAILY, there(None), has_project=True) == "foreign"
+    assert state_of(None, there(DAILY), has_project=True) == "not declared"
+    assert state_of(DAILY, there(other), has_project=True) == "differs"
+    assert state_of(DAILY, there(DAILY, is_paused=True), has_project=True) == "paused"
+    assert state_of(None, there(DAILY), has_project=False) == "active"
+
+
+def test_changes() -> None:
+    added = Change(kind=ChangeKind.ADDED, workflow="W", schedule=DAILY, next_time=NOW)
+    removed = Change(kind=ChangeKind.REMOVED, workflow="W", schedule=DAILY)
+    left = Change(kind=ChangeKind.LEFT, workflow="W", schedule=DAILY)
+    foreign = Change(kind=ChangeKind.FOREIGN, workflow="W", reasons=("it is theirs",))
+
+    assert change_line(added) == "W added, next 2027-01-02 04:04:05 +01:00"
+    assert change_line(removed) == "W removed"
+    assert change_notes([added, removed, left, foreign]) == [
+        "the schedule of W is no longer declared but still fires; moose-cli deploy removes it",
+        "the schedule of W is not deployed: it is theirs",
+    ]
+    assert change_document(foreign) == {
+        "name": "W",
+        "change": "foreign",
+        "reasons": ["it is theirs"],
+        "schedule": None,
+        "schedule_details": None,
+        "is_paused": False,
+        "next_time": None,
+    }
+
+
+def test_changes_of_the_clocks() -> None:
+    change = ClockChange(
+        moment=datetime(2027, 10, 31, 1, tzinfo=UTC), before=timedelta(hours=2), after=timedelta(hours=1)
+    )
+    begin = "2027-10-31: clocks in Europe/Berlin go back from 03:00 to 02:00 (+02:00 to +01:00)"
+    many = tuple(f"02:{minute:02}" for minute in range(6))
+
+    assert clock_text_of(change, Effect(), "Europe/Berlin") == begin
+    assert clock_text_of(change, Effect(twice=("02:30",), left_out=many), "Europe/Berlin") == (
+        f"{begin}; 02:30 comes twice and runs twice; 02:00, 02:01, 02:02, 02:03 and 2 more are left out by Temporal"
+    )
