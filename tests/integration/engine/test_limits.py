@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,11 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from tests.integration.engine.steering import the_run, until_parked
 from tests.integration.engine.support import Engine, Handle, failure, result, until
 
-from moose_lib import RetryLater, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib import RetryLater, RunOutcome, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 from moose_lib.dmv2._registry import registered_workflows
 from moose_lib.engine.workflow import Interpreter
+from moose_lib.operations.decisions import give_up_run, retry_task
 from moose_lib.operations.following import run_status
 from moose_lib.operations.records import RunStatus, TaskPhase
 
@@ -148,3 +151,45 @@ async def test_the_context_of_a_postponed_attempt_keeps_its_number(engine: Engin
         assert await result(handle) == {"value": 7}
         status = await status_of(engine, handle)
     assert (seen, status.tasks[0].attempts) == ([1, 1, 1], 1)
+
+
+async def test_a_parked_task_begins_with_all_of_its_time_again(engine: Engine) -> None:
+    """It was out of time when it was parked, and is not when it is retried; parked, no limit runs."""
+    calls = list[int]()
+
+    async def slow_once(ctx: TaskContext[Number]) -> Number:
+        calls.append(ctx.run.attempt)
+        if len(calls) == 1:
+            await asyncio.sleep(60)
+        return ctx.input
+
+    workflow = declared(slow_once, total_timeout="1s", queue_timeout="900ms", on_failure="park")
+    async with engine.worker(workflow):
+        handle = await engine.start(workflow, {"value": 7})
+        status = await until_parked(engine, handle, "task")
+        assert str(status.parked[0].error) == "TotalTimedOut: total_timeout of 1s is over after 1 attempt"
+        await retry_task(engine.client, await the_run(engine, handle), "task")
+        assert await result(handle) == {"value": 7}
+    assert calls == [1, 1]
+
+
+async def test_a_run_with_a_parked_task_has_its_hook_when_it_is_given_up(engine: Engine) -> None:
+    """Parked is not failed: nobody is told before somebody has decided."""
+    told = list[str]()
+
+    def broken(number: Number) -> Number:
+        raise OSError("disk")
+
+    def tell(outcome: RunOutcome) -> None:
+        told.append(f"{outcome.status}: {outcome.error}")
+
+    workflow = declared(broken, retries=0, on_failure="park")
+    workflow.config.on_failure = Task[RunOutcome, None](name="tell", config=TaskConfig(run=tell))
+    async with engine.worker(workflow):
+        handle = await engine.start(workflow, {"value": 7})
+        await until_parked(engine, handle, "task")
+        assert told == []
+        await give_up_run(engine.client, await the_run(engine, handle), None)
+        assert (await failure(handle)).task == "task"
+        await engine.replay(handle)
+    assert told == ["failed: OSError: disk"]
