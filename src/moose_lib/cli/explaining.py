@@ -46,8 +46,9 @@ def _sentence(explanation: Explanation, now: datetime) -> str:
         case Cause.RUNNING:
             return _healthy(status, task)
         case Cause.PAUSED:
-            held = "nothing could start before its running tasks have ended" if task is None else f"{task.name} starts when it is unpaused"
-            return f"The run is paused: {held}."
+            if task is None:
+                return "The run is paused: nothing could start before its running tasks have ended."
+            return f"The run is paused: {task.name} starts when it is unpaused."
         case Cause.CANCELING:
             return "The run is being canceled" + ("." if task is None else f": {task.name} has not stopped yet.")
         case Cause.NO_WORKER | Cause.UNKNOWN:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
     from moose_lib.plan.model import Plan
 
-__all__ = ["NextFire", "next_fires"]
+__all__ = ["NextFire", "ask_next_fires", "next_fires"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,13 @@ def next_fires(session: Session, plans: Iterable[Plan]) -> Mapping[str, NextFire
     if not scheduled:
         return {}
     try:
-        return session.run(lambda client: _ask(client, scheduled))
+        return session.run(lambda client: ask_next_fires(client, scheduled))
     except EngineUnreachable:
         return {}
 
 
-async def _ask(client: Client, plans: Iterable[Plan]) -> Mapping[str, NextFire]:
+async def ask_next_fires(client: Client, plans: Iterable[Plan]) -> Mapping[str, NextFire]:
+    """Ask the server about plans that have a schedule."""
     from moose_lib.cli.schedule_text import state_of
     from moose_lib.operations.schedules import find_schedule
 

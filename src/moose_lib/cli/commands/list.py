@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from moose_lib.cli.options import Target, json_option, pass_output, target_optio
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
-    from moose_lib.cli.next_fires import NextFire
+    from moose_lib.cli.listed import Known
     from moose_lib.cli.session import Session
     from moose_lib.dmv2.workflow import Workflow
     from moose_lib.plan.model import Plan
+
+
+_HEADER = ("NAME", "LAST RUN", "STARTED AT", "SCHEDULE", "NEXT", "TASKS", "INPUT", "DECLARED AT")
 
 
 @click.command("list", epilog=examples("moose-cli workflow list", "moose-cli workflow list --json"))
@@ -23,11 +27,11 @@ if TYPE_CHECKING:
 @target_options
 @pass_output
 def list_workflows(output: Output, target: Target) -> None:
-    """List the workflows that the project declares.
+    """List the workflows that the project declares, with the last run of each and when its schedule fires next.
 
     Without a project here: the names of those that have run lately.
     """
-    from moose_lib.cli.next_fires import next_fires
+    from moose_lib.cli.listed import ask_about
     from moose_lib.cli.session import open_session
 
     session = open_session(target)
@@ -36,13 +40,15 @@ def list_workflows(output: Output, target: Target) -> None:
         _list_names(output, target, session)
         return
     found = [(loaded.workflows[name], loaded.plans[name]) for name in sorted(loaded.workflows)]
-    fires = next_fires(session, [plan for _, plan in found])
+    known = ask_about(session, [plan for _, plan in found])
+    if known.fault is not None:
+        output.note(f"{known.fault}, so last runs and next fires are not known")
     if output.is_json:
-        output.document([_document(workflow, plan, fires.get(plan.workflow)) for workflow, plan in found])
+        output.document([_document(workflow, plan, known) for workflow, plan in found])
         return
-    rows = [_row(workflow, plan, fires.get(plan.workflow)) for workflow, plan in found]
+    rows = [_row(workflow, plan, known) for workflow, plan in found]
     if rows:
-        output.table(("NAME", "SCHEDULE", "NEXT", "TASKS", "INPUT", "DECLARED AT"), rows)
+        output.table(_HEADER, rows)
     else:
         output.talk("no workflows are declared")
 
@@ -64,9 +70,14 @@ def _list_names(output: Output, target: Target, session: Session) -> None:
         output.table(("NAME",), [(name,) for name in names])
 
 
-def _row(workflow: Workflow, plan: Plan, fire: NextFire | None) -> tuple[str, ...]:
+def _row(workflow: Workflow, plan: Plan, known: Known) -> tuple[str, ...]:
+    from moose_lib.cli.texts import local_text
+
+    run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
     return (
         plan.workflow,
+        "-" if run is None else run.state.value.replace("_", " "),
+        "-" if run is None else local_text(run.started),
         "None" if plan.schedule is None else plan.schedule.text,
         "-" if fire is None else str(fire),
         str(len(plan.tasks)),
@@ -80,16 +91,19 @@ def _shown_place(workflow: Workflow) -> str:
     return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{workflow.location.line}"
 
 
-def _document(workflow: Workflow, plan: Plan, fire: NextFire | None) -> dict[str, Any]:  # Any: JSON
+def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  # Any: JSON
+    from moose_lib.operations.documents import summary_document
     from moose_lib.cli.schedule_text import details_document
     from moose_lib.cli.texts import json_time
 
+    run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
     return {
         "name": plan.workflow,
         "schedule": None if plan.schedule is None else plan.schedule.text,
         "schedule_details": details_document(plan.schedule),
         "schedule_state": None if fire is None else fire.state,
         "next_time": None if fire is None else json_time(fire.time),
+        "last_run": None if run is None else summary_document(run, datetime.now(UTC)),
         "tasks": [task.name for task in plan.tasks],
         "input": plan.task(plan.start).input_type,
         "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),

@@ -1,0 +1,48 @@
+"""What Temporal knows about the workflows of a project, asked at once; a list is shown without it, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from moose_lib.cli.next_fires import NextFire, ask_next_fires
+from moose_lib.cli.session import Session
+from moose_lib.errors import MooseError
+from moose_lib.plan.model import Plan
+
+if TYPE_CHECKING:
+    from moose_lib.operations.connecting import Client
+    from moose_lib.operations.records import RunSummary
+
+__all__ = ["Known", "ask_about"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The last run and the next fire of each workflow that has one; `fault` says why nothing is known."""
+
+    runs: Mapping[str, RunSummary] = field(default_factory=dict)
+    fires: Mapping[str, NextFire] = field(default_factory=dict)
+    fault: str | None = None
+
+
+def ask_about(session: Session, plans: Sequence[Plan]) -> Known:
+    """Ask the server; nobody has to answer."""
+    if not plans:
+        return Known()
+    try:
+        return session.run(lambda client: _ask(client, session.task_queue, plans))
+    except MooseError as error:
+        return Known(fault=error.message)
+
+
+async def _ask(client: Client, task_queue: str, plans: Sequence[Plan]) -> Known:
+    from moose_lib.operations.listing import last_runs
+
+    runs, fires = await asyncio.gather(
+        last_runs(client, [plan.workflow for plan in plans], task_queue=task_queue),
+        ask_next_fires(client, [plan for plan in plans if plan.schedule is not None]),
+    )
+    return Known(runs=runs, fires=fires)
