@@ -1,18 +1,22 @@
 """Tells an observer what the worker sees, by interceptors of the SDK: the interpreter and attempts know nothing of it.
 
-What a run shows is told when its step is made for the first time, never on a replay. A worker that dies between making
-a step and reporting it leaves the step to another one, which tells the same once more.
+What a run shows is told when its step is made for the first time, never on a replay. Temporal may refuse a step that
+was made, when it took too long for example, and have it made again: this worker remembers what it has told. Another
+worker that makes such a step tells the same once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from temporalio import activity, workflow
@@ -55,6 +59,8 @@ from moose_lib.plan.model import PlannedTask
 #: Travels with a task where an attempt cannot know it otherwise.
 _HEADER: Final = "moose-origin"
 _UUID_WITH_TIME: Final = 7
+#: Runs of which a worker remembers what it has told.
+_REMEMBERED_RUNS: Final = 10_000
 
 
 class _Origin(BaseModel):
@@ -66,11 +72,39 @@ class _Origin(BaseModel):
     turn: int = 1
 
 
+@dataclass(slots=True)
+class _Count:
+    """How far a part of a run has come: what happens in it has an order that no replay changes."""
+
+    runs_started: int = 0
+    runs_ended: int = 0
+    tasks_started: int = 0
+    tasks_ended: int = 0
+
+
+class _Memory:
+    """How much has been told of each run."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, _Count] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def told(self, run_id: str) -> _Count:
+        """Return the count of a run, to be raised by whoever tells more of it."""
+        with self._lock:
+            count = self._told.setdefault(run_id, _Count())
+            self._told.move_to_end(run_id)
+            if len(self._told) > _REMEMBERED_RUNS:
+                self._told.popitem(last=False)
+        return count
+
+
 class Watch(Interceptor):
     """Tells `observer` what happens in a worker."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
+        self._memory = _Memory()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Watch attempts."""
@@ -84,6 +118,7 @@ class Watch(Interceptor):
 
         class Run(_Run):
             observer = self._observer
+            memory = self._memory
 
         return Run
 
@@ -152,6 +187,8 @@ class _Run(WorkflowInboundInterceptor):
     """One part of a run; made anew when a worker takes it over."""
 
     observer: Observer
+    memory: _Memory
+    run: RunSeen
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
         """Watch tasks too."""
@@ -160,7 +197,8 @@ class _Run(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # Any: the SDK's signature
         """Tell its start and its end."""
         self.run = _run()
-        if not workflow.unsafe.is_replaying():
+        self._reached, self._told = _Count(), self.memory.told(self.run.run_id)
+        if self.is_new("runs_started"):
             self.observer.see(RunStarted(run=self.run))
         try:
             result = await self.next.execute_workflow(input)
@@ -171,8 +209,17 @@ class _Run(WorkflowInboundInterceptor):
         return result
 
     def _ended(self, state: RunState, error: BaseException | None = None) -> None:
-        if not workflow.unsafe.is_replaying():  # nor is the run only leaving the worker's memory
+        if self.is_new("runs_ended"):
             self.observer.see(RunEnded(run=self.run, state=state, ended=workflow.now(), fault=_fault(error)))
+
+    def is_new(self, what: Literal["runs_started", "runs_ended", "tasks_started", "tasks_ended"]) -> bool:
+        """Count the next one; tells whether nobody has heard of it. A run that leaves the memory counts as replayed."""
+        number = getattr(self._reached, what) + 1
+        setattr(self._reached, what, number)
+        if workflow.unsafe.is_replaying() or number <= getattr(self._told, what):
+            return False
+        setattr(self._told, what, number)
+        return True
 
 
 class _Tasks(WorkflowOutboundInterceptor):
@@ -194,13 +241,13 @@ class _Tasks(WorkflowOutboundInterceptor):
             input.headers = {**input.headers, _HEADER: origin.payload}
         handle = super().start_activity(input)
         task = TaskSeen(run=run, name=name, turn=turn, started=workflow.now())
-        if not workflow.unsafe.is_replaying():
+        if self._run.is_new("tasks_started"):
             self._run.observer.see(TaskStarted(task=task))
         handle.add_done_callback(functools.partial(self._on_end, task))
         return handle
 
     def _on_end(self, task: TaskSeen, handle: asyncio.Task[Any]) -> None:  # Any: as above
-        if workflow.unsafe.is_replaying():
+        if not self._run.is_new("tasks_ended"):
             return
         error = asyncio.CancelledError() if handle.cancelled() else handle.exception()
         planned = _planned(task.name)

@@ -215,6 +215,22 @@ async def test_a_task_that_this_worker_does_not_know(engine: Engine) -> None:
     assert new.runs == ["completed"]
 
 
+async def test_a_wide_run_is_told_once(engine: Engine) -> None:
+    """Temporal refuses steps of such runs now and then, and has them made again."""
+    seen = Record()
+
+    async def work() -> None:
+        return None
+
+    tasks = [Task[None, None](name=f"work-{index}", config=TaskConfig(run=work)) for index in range(200)]
+    flow = one("Wide", Task[None, None](name="begin", config=TaskConfig(run=work, on_complete=tasks)))
+    async with engine.worker(flow, observer=seen):
+        await result(await engine.start(flow))
+
+    assert (seen.of(RunStarted), seen.runs) == (1, ["completed"])
+    assert (seen.of(TaskStarted), seen.of(TaskEnded), seen.of(AttemptEnded)) == (201, 201, 201)
+
+
 async def test_plans_that_are_asked_for_are_no_tasks(engine: Engine) -> None:
     """A run that came without a plan makes its worker look for one."""
     seen = Record()
