@@ -1,0 +1,111 @@
+"""What has run, beside what is declared, and the graph of a run."""
+
+from __future__ import annotations
+
+import pytest
+from tests.cli.conftest import Cli, Done
+from tests.cli.test_run import on_terminal, wait_for
+
+
+@pytest.fixture(scope="module")
+def drawn(cli: Cli) -> Done:
+    """A run of Order that failed."""
+    return cli("workflow", "run", "Order", "-i", '{"order_id": "declined"}', "--id", "drawn", "--wait", "--json")
+
+
+def test_list_shows_the_last_run_of_each_workflow(cli: Cli, drawn: Done) -> None:
+    """State and start; a workflow that has not run has none."""
+
+    def rows() -> dict[str, dict[str, object]]:
+        return {row["name"]: row for row in cli("workflow", "list", "--json").document}
+
+    def is_listed() -> bool:
+        last = rows()["Order"]["last_run"]
+        return isinstance(last, dict) and last["run_id"] == drawn.document["run_id"]
+
+    wait_for(is_listed)
+    done = cli("workflow", "list")
+    header, *lines = done.text.splitlines()
+
+    assert (done.code, done.err) == (0, "")
+    assert " ".join(header.split()) == "NAME LAST RUN STARTED AT SCHEDULE NEXT TASKS INPUT DECLARED AT"
+    assert [" ".join(line.split()) for line in lines if line.startswith("Order ")] == [
+        "Order failed <date> None - 3 Order app/main.py:46"
+    ]
+    last = rows()["Order"]["last_run"]
+    assert isinstance(last, dict)
+    assert (last["workflow_id"], last["state"], last["name"]) == ("drawn", "failed", "drawn")
+
+
+def test_the_graph_of_a_run_shows_how_it_went(cli: Cli, drawn: Done) -> None:
+    """By workflow id or run id; a workflow's name is drawn without any server."""
+    by_id, by_run = cli("workflow", "graph", "drawn"), cli("workflow", "graph", drawn.document["run_id"])
+
+    assert (by_id.code, by_id.err) == (0, "")
+    assert by_id.text == (
+        "Order drawn, run <run>: failed, <date>\n"
+        "✓ check  completed in <span>\n"
+        "└─ ✗ charge  failed in <span>\n"
+        "   └─ - deliver  skipped\n"
+    )
+    assert by_run.out == by_id.out
+    assert ":::failed" in cli("workflow", "graph", "drawn", "--format", "mermaid").out
+    assert 'fillcolor="#ff8787"' in cli("workflow", "graph", "drawn", "--format", "dot").out
+    assert cli("workflow", "graph", "drawn", "--json").document["run"]["tasks"]["charge"]["state"] == "failed"
+    offline = Cli(folder=cli.folder, environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__ADDRESS": "127.0.0.1:1"})
+    assert offline("workflow", "graph", "Order").out.startswith("check ← input of the run (Order)\n")
+
+
+def test_a_graph_of_nothing_says_what_was_probably_meant(cli: Cli) -> None:
+    """A workflow's name with a mistake in it, or a run that cannot be looked up."""
+    offline = Cli(folder=cli.folder, environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__ADDRESS": "127.0.0.1:1"})
+    near, far = cli("workflow", "graph", "Ordr"), offline("workflow", "graph", "0b7f2c")
+
+    assert (near.code, near.err) == (
+        4,
+        "error: no workflow named 'Ordr'\nhint: did you mean: moose-cli workflow graph Order\n",
+    )
+    assert (far.code, far.err.splitlines()[0]) == (
+        3,
+        "error: no Temporal server at 127.0.0.1:1: connection refused",
+    )
+
+
+def test_a_run_can_be_drawn_where_its_code_is_not(
+    cli: Cli, drawn: Done, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Or does not load: it is the run's own plan."""
+    away = Cli(folder=tmp_path_factory.mktemp("away"), environment=cli.environment)
+    broken = Cli(folder=tmp_path_factory.mktemp("broken"), environment=cli.environment)
+    (broken.folder / "moose.config.toml").write_text('language = "python"\n', encoding="utf-8")
+    (broken.folder / "app").mkdir()
+    (broken.folder / "app" / "main.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
+
+    assert away("workflow", "graph", "drawn").code == 0
+    assert away("workflow", "graph", "nope").err.startswith("error: no moose.config.toml in ")
+    assert broken("workflow", "graph", "drawn").code == 0
+    nope = broken("workflow", "graph", "nope")
+    assert nope.code == 2
+    assert "nothing_of_this_name" in nope.err
+
+
+def test_a_run_that_has_no_plan_yet_cannot_be_drawn(idle: Cli) -> None:
+    """A worker brings it."""
+    assert idle("workflow", "run", "Elsewhere", "--remote", "--id", "planless").code == 0
+    done = idle("workflow", "graph", "planless")
+
+    assert (done.code, done.err) == (
+        4,
+        "error: run 'planless' has no plan yet\nhint: moose-cli workflow explain planless\n",
+    )
+    explained = idle("workflow", "explain", "planless")
+    assert "The run waits for a worker: nobody works for task queue 'cli-tests-idle'.\n" in explained.out
+    assert idle("workflow", "terminate", "planless").code == 0
+
+
+def test_on_a_terminal_the_tasks_are_drawn_as_a_tree(cli: Cli, drawn: Done) -> None:
+    """Marks first, then the names."""
+    text = on_terminal(cli, "workflow", "status", "drawn", "--watch", code=1)
+
+    assert "✗ charge" in text
+    assert "- deliver" in text
