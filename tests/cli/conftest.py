@@ -17,6 +17,7 @@ import pytest
 from tests.integration.conftest import temporal_server
 
 APP = Path(__file__).with_name("app.py")
+BILLS = Path(__file__).with_name("bills.py")
 QUEUE = "cli-tests"
 _HEX = "[0-9a-f]"
 #: What differs from run to run, and what the tests write for it.
@@ -152,3 +153,33 @@ def start_worker(cli: Cli) -> subprocess.Popen[str]:
         out, err = worker.communicate()
         assert worker.returncode == 3, out + err  # the server is still starting
     raise AssertionError("the server does not start")
+
+
+@pytest.fixture(scope="session")
+def bills(server: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """A project of its own with a worker."""
+    root = tmp_path_factory.mktemp("bills")
+    (root / "app").mkdir()
+    (root / "moose.config.toml").write_text('language = "python"\n', encoding="utf-8")
+    (root / "app" / "main.py").write_text(BILLS.read_text(encoding="utf-8"), encoding="utf-8")
+    environment = {
+        "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
+        "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-bills",
+        "MOOSE_WORKER__GRACE_PERIOD": "2s",
+    }
+    cli = Cli(folder=root, environment=environment)
+    worker = start_worker(cli)
+    try:
+        yield cli
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=30)
+
+
+@pytest.fixture
+def broken(bills: Cli) -> Iterator[Path]:
+    """While this file is there, nothing can be charged."""
+    file = bills.folder / "app" / "broken"
+    file.touch()
+    yield file
+    file.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue
+from tests.scenarios.deciding import decide, is_stuck
 from tests.scenarios.inputs import DELIVERIES
 from tests.scenarios.scenario import Observed, Scenario, journal
 
@@ -42,7 +43,9 @@ class LocalRunner:
 
     async def run(self, scenario: Scenario) -> Observed:
         cancel_at = None if scenario.cancel_after is None else scenario.cancel_at
-        run = await run_local_async(scenario.workflow, scenario.input, cancel_at=cancel_at)
+        run = await run_local_async(
+            scenario.workflow, scenario.input, decisions=scenario.decisions, cancel_at=cancel_at
+        )
         return Observed(
             status=run.state,
             tasks=_local_states(run.tasks),
@@ -121,7 +124,7 @@ class TemporalRunner:
             await asyncio.sleep(2)  # a worker hears of it with its next heartbeat, and might do something then
         error = status.error
         return Observed(
-            status=status.state,
+            status="parked" if is_stuck(status) else status.state,
             tasks={task.name: (task.state, task.attempts) for task in status.tasks},
             hooks={hook.name: (hook.state, hook.attempts) for hook in status.hooks},
             result=_result(scenario, status),
@@ -140,6 +143,12 @@ class TemporalRunner:
         if scenario.cancel_after is not None:
             await _until_noted(started, scenario.cancel_after)
             await handle.cancel()
+        elif any(task.on_failure == "park" for task in plan.tasks):
+            await decide(self._client, workflow, started, scenario.decisions)
+            status = await run_status(self._client, started.workflow_id, started.run_id)
+            if is_stuck(status):
+                await handle.terminate()
+                return status
         with contextlib.suppress(WorkflowFailureError):  # the status tells
             await handle.result()
         return await run_status(self._client, started.workflow_id, started.run_id)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from moose_lib import RunInfo, Task, TaskContext, Workflow, WorkflowConfig
 from moose_lib.dmv2._registry import registered_workflows
+from moose_lib.testing.decisions import Decision, Decisions
 
 #: Attempts which are not compared.
 UNKNOWN = -1
@@ -75,18 +76,22 @@ def _with_attempts(states: Mapping[str, str | tuple[str, int]]) -> dict[str, tup
 
 
 def _usual_attempts(state: str) -> int:
-    return 1 if state in ("completed", "failed") else 0
+    return 1 if state in ("completed", "failed", "parked") else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """`cancel_after`: the run is canceled when a handler has noted this; locally at `cancel_at`, in virtual time."""
+    """`cancel_after`: the run is canceled when a handler has noted this; locally at `cancel_at`, in virtual time.
+
+    `decisions` are made whenever a task parks.
+    """
 
     workflow: Workflow
     expected: Expected
     input: BaseModel | None = None
     cancel_after: str | None = None
     cancel_at: str = "1s"
+    decisions: Decisions = field(default_factory=dict[str, Decision])
     is_heavy: bool = False
 
     @property

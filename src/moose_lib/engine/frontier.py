@@ -31,6 +31,7 @@ class Resumed:
     failure: BaseException | None = None
     parked: Mapping[str, BaseException | None] = field(default_factory=dict)
     is_paused: bool = False
+    is_given_up: bool = False
     begin: tuple[str, ...] | None = None
     pinned: frozenset[str] = frozenset()
 
@@ -51,6 +52,7 @@ def freeze(resumed: Resumed) -> tuple[wire.Frontier, RawValue]:
         parked={name: _encode(failure) for name, failure in resumed.parked.items()},
         outputs=tuple(needed),
         is_paused=resumed.is_paused,
+        is_given_up=resumed.is_given_up,
         kept=resumed.begin,
     )
     return frontier, wire.bytes_value(pack(resumed.outputs[name].payload.data for name in needed))
@@ -69,6 +71,7 @@ def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: Payl
         failure=_decode(frontier.failure, converter),
         parked={name: _decode(failure, converter) for name, failure in frontier.parked.items()},
         is_paused=frontier.is_paused,
+        is_given_up=frontier.is_given_up,
     )
 
 

@@ -65,8 +65,8 @@ class Frontier(_Message):
     """What an earlier part of a long run left behind.
 
     `outputs` names the packed outputs in the third argument. `failure` is the first failed task's, in Temporal's form,
-    and `parked` has those of the parked tasks by name. `kept` is what a resumed run began with, if that is not
-    `completed`: there its retry begins.
+    and `parked` has those of the parked tasks by name; `is_given_up` if somebody let parked tasks fail, which ends the
+    run for good. `kept` is what a resumed run began with, if that is not `completed`: there its retry begins.
     """
 
     completed: tuple[str, ...] = ()
@@ -75,6 +75,7 @@ class Frontier(_Message):
     failure: str | None = None
     parked: Mapping[str, str | None] = {}
     is_paused: bool = False
+    is_given_up: bool = False
     kept: tuple[str, ...] | None = None
 
     @property

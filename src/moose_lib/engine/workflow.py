@@ -78,6 +78,7 @@ class _Life:
         self._outputs = dict(resumed.outputs)
         self._failure = resumed.failure
         self._parked = dict(resumed.parked)
+        self._is_given_up = resumed.is_given_up
         self._startable = deque[str]()
         self._handles: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._ended = deque[str]()
@@ -139,6 +140,7 @@ class _Life:
         """Do what people decided about parked tasks; a decision about any other task has come too late."""
         for decision in self._inbox.take():
             if isinstance(decision, GiveUp):
+                self._is_given_up = self._is_given_up or bool(self._progress.parked)
                 for name in self._progress.parked:
                     self._fail_task(name, self._parked.pop(name))
             elif decision.task in self._progress.parked:
@@ -236,7 +238,8 @@ class _Life:
         if self._failure is None:
             return FailureDetail(class_name="Unknown", message="")
         name = self._failure.activity_id if isinstance(self._failure, ActivityError) else None
-        return read_failure(self._failure, self._plan.find(name or ""))
+        found = read_failure(self._failure, self._plan.find(name or ""))
+        return found.model_copy(update={"is_retryable": False}) if self._is_given_up else found
 
     def _continue_as_new(self) -> NoReturn:
         """Go on in a new history. The retries of the run that are left go with it, and its timeout goes on."""
@@ -248,6 +251,7 @@ class _Life:
                 failure=self._failure,
                 parked=self._parked,
                 is_paused=self._inbox.is_paused,
+                is_given_up=self._is_given_up,
                 begin=self._begin,
                 pinned=self._pinned,
             )

@@ -11,16 +11,21 @@ Example:
 
 from moose_lib.errors import InjectedFailure, RunTimedOut, TaskTimedOut
 from moose_lib.plan.progress import TaskState
+from moose_lib.testing.decisions import Decision, Fail, Retry, Skip
 from moose_lib.testing.local import run_local, run_local_async
 from moose_lib.testing.records import Attempt, LocalRun, RunError, RunState, TaskRun
 
 __all__ = [
     "Attempt",
+    "Decision",
+    "Fail",
     "InjectedFailure",
     "LocalRun",
+    "Retry",
     "RunError",
     "RunState",
     "RunTimedOut",
+    "Skip",
     "TaskRun",
     "TaskState",
     "TaskTimedOut",

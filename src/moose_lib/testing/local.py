@@ -15,6 +15,7 @@ from moose_lib.dmv2.workflow import Workflow
 from moose_lib.durations import parse_duration
 from moose_lib.plan.build import compile_workflow
 from moose_lib.testing.clock import VirtualLoop
+from moose_lib.testing.decisions import Decisions, Desk
 from moose_lib.testing.fakes import Cast, Failures, Fake
 from moose_lib.testing.records import LocalRun
 from moose_lib.testing.runner import Setup, perform
@@ -30,6 +31,7 @@ def run_local(
     *,
     fakes: Mapping[str, Fake] | None = None,
     fail: Mapping[str, Failures] | None = None,
+    decisions: Decisions | None = None,
     cancel_at: timedelta | str | None = None,
     scheduled_time: datetime | None = None,
 ) -> LocalRun:
@@ -40,21 +42,24 @@ def run_local(
         input: the run's input: a model, a dict, or JSON text as bytes.
         fakes: stand-ins for handlers by task name: an output, a function that is called like a handler, an exception.
         fail: by task name, how many first attempts fail, or the exceptions with which they fail one after the other.
+        decisions: by task name, what is decided at once each time it parks: `Retry()`, `Skip(output)`, `Fail()`, or
+            several of them one after the other. With none left the run ends as "parked".
         cancel_at: cancel the run this long after its start.
         scheduled_time: what handlers find in `ctx.run.scheduled_time`, as if a schedule had started the run.
 
     Raises:
         InvalidDefinition: the workflow has faults.
         InvalidInput: `input` does not fit the starting task's model; nothing has run.
-        InvalidOutput: a faked output does not fit its task's model; nothing has run.
-        TaskNotFound: `fakes` or `fail` name a task that the workflow does not have.
+        InvalidOutput: a faked or decided output does not fit its task's model; nothing has run.
+        TaskNotFound: `fakes`, `fail` or `decisions` name a task that the workflow does not have.
+        ValueError: `decisions` name a task that does not park.
         RuntimeError: an event loop runs in this thread; await `run_local_async` there.
 
     Example:
         run = run_local(orders, Order(order_id="7"), fakes={"charge": Receipt(number="r1")}, fail={"ship": 2})
         assert run.result == Parcel(number="p1")
     """
-    setup = _prepare(workflow, input, fakes, fail, cancel_at, scheduled_time)
+    setup = _prepare(workflow, input, fakes, fail, decisions, cancel_at, scheduled_time)
     if _has_running_loop():
         raise RuntimeError("run_local() blocks the running event loop: write `await run_local_async(…)`")
     with asyncio.Runner(loop_factory=VirtualLoop) as loop_runner:
@@ -67,6 +72,7 @@ async def run_local_async(
     *,
     fakes: Mapping[str, Fake] | None = None,
     fail: Mapping[str, Failures] | None = None,
+    decisions: Decisions | None = None,
     cancel_at: timedelta | str | None = None,
     scheduled_time: datetime | None = None,
 ) -> LocalRun:
@@ -75,7 +81,7 @@ async def run_local_async(
     As on Temporal, handlers do not share the caller's event loop: clients and locks that belong to it cannot be used in
     them. Canceling the caller ends the run at once.
     """
-    run = _ThreadedRun(_prepare(workflow, input, fakes, fail, cancel_at, scheduled_time))
+    run = _ThreadedRun(_prepare(workflow, input, fakes, fail, decisions, cancel_at, scheduled_time))
     ending = asyncio.ensure_future(asyncio.to_thread(run.run))
     try:
         finished = await asyncio.shield(ending)
@@ -122,16 +128,18 @@ def _prepare(
     given: RunInput,
     fakes: Mapping[str, Fake] | None,
     fail: Mapping[str, Failures] | None,
+    decisions: Decisions | None,
     cancel_at: timedelta | str | None,
     scheduled_time: datetime | None,
 ) -> Setup:
     plan = compile_workflow(workflow)
     cast = Cast(workflow, {} if fakes is None else fakes, {} if fail is None else fail)
+    desk = Desk(workflow, plan, {} if decisions is None else decisions)
     model = workflow.config.starting_task.input_type
     data = _json(model, given)
     read_run_input(model, data)
     moment = parse_duration(cancel_at) if isinstance(cancel_at, str) else cancel_at
-    return Setup(plan=plan, cast=cast, data=data, cancel_at=moment, scheduled_time=scheduled_time)
+    return Setup(plan=plan, cast=cast, data=data, desk=desk, cancel_at=moment, scheduled_time=scheduled_time)
 
 
 def _json(model: type[BaseModel] | None, given: RunInput) -> bytes:

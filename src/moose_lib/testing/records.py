@@ -25,6 +25,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     TIMED_OUT = "timed_out"
+    PARKED = "parked"  # it would stay open: a task waits for a decision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +167,11 @@ class LocalRun:
             raise task_not_found(self.workflow, name, by_name)
         return by_name[name]
 
+    @property
+    def parked(self) -> tuple[TaskRun, ...]:
+        """The tasks that wait for a decision."""
+        return tuple(task for task in self.tasks if task.state is TaskState.PARKED)
+
     def raise_for_failure(self) -> None:
         """Do nothing after a completed run.
 
@@ -174,13 +180,15 @@ class LocalRun:
         """
         if self.state is RunState.COMPLETED:
             return
-        reason = "" if self.error is None else f": {self.error}"
-        cause = None if self.error is None else self.error.exception
+        error = self.error or next((task.error for task in self.parked), None)
+        reason = "" if error is None else f": {error}"
+        cause = None if error is None else error.exception
         raise RunFailed(f"workflow {self.workflow!r} {self._ending}{reason}") from cause
 
     @property
     def _ending(self) -> str:
-        return "was canceled" if self.state is RunState.CANCELED else self.state.replace("_", " ")
+        special = {RunState.CANCELED: "was canceled", RunState.PARKED: "is parked"}
+        return special.get(self.state, self.state.replace("_", " "))
 
     def __repr__(self) -> str:
         """`<LocalRun Orders completed: 5 tasks, 3s>`."""

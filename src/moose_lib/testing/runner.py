@@ -20,6 +20,7 @@ from moose_lib.plan.result import combine, outcome_json
 from moose_lib.plan.retrying import Retrying, TimeLimit, delay_after, time_limit
 from moose_lib.testing.attempt import Assignment, RunningAttempt
 from moose_lib.testing.clock import VirtualLoop
+from moose_lib.testing.decisions import Desk, Fail, Retry
 from moose_lib.testing.describing import describe, printable
 from moose_lib.testing.fakes import Cast
 from moose_lib.testing.logs import LocalLogs, capturing
@@ -57,6 +58,7 @@ class Setup:
     plan: Plan
     cast: Cast
     data: bytes
+    desk: Desk
     cancel_at: timedelta | None
     scheduled_time: datetime | None = None
 
@@ -130,6 +132,8 @@ class _Start:
         self._number = number
         self._progress = Progress(self._plan)
         self._log = _Log()
+        self._answers = run.setup.desk.answers()
+        self._calls: dict[str, int] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
         self._runs_on_cancel = False
 
@@ -147,6 +151,8 @@ class _Start:
         try:
             self._begin(self._progress.start())
             while not self._progress.is_finished:
+                if not self._working and self._run.setup.cancel_at is None:
+                    return RunState.PARKED
                 event = await self._run.events.get()
                 if not isinstance(event, _TaskEnded):
                     state = self.interrupted_by(event)
@@ -250,10 +256,33 @@ class _Start:
             self._log.outputs[event.task] = event.outcome.value
             self._begin(self._progress.complete(event.task))
             return
-        self._progress.fail(event.task)
+        if self._plan.task(event.task).on_failure == "park":
+            self._progress.park(event.task)
+            self._decide(event.task)
+        else:
+            self._fail(event.task, is_retryable=event.is_retryable)
+
+    def _fail(self, name: str, *, is_retryable: bool) -> None:
+        self._progress.fail(name)
         if self._log.error is None:
-            self._log.error = self._log.attempts[event.task][-1].error
-            self._log.is_retryable = event.is_retryable
+            self._log.error = self._log.attempts[name][-1].error
+            self._log.is_retryable = is_retryable
+
+    def _decide(self, name: str) -> None:
+        """Do what is to be done about a task that has just parked, if somebody said so."""
+        if not self._answers.get(name):
+            return
+        answer = self._answers[name].popleft()
+        if isinstance(answer.decision, Fail):
+            for parked in self._progress.parked:
+                self._fail(parked, is_retryable=False)
+            self._log.is_retryable = False
+        elif isinstance(answer.decision, Retry):
+            del self._log.attempts[name]
+            self._begin(self._progress.retry(name))
+        else:
+            self._log.outputs[name] = answer.output
+            self._begin(self._progress.complete(name))
 
     async def _stop_all(self) -> None:
         """Cancel what runs and wait for it to unwind, as long as `on_cancel` takes."""
@@ -267,8 +296,9 @@ class _Start:
         """All attempts of one task."""
         planned = self._plan.find(name)
         assert planned is not None, "a task of the plan, or one of its hooks"
-        performance = _Performance(self._run, planned)
+        performance = _Performance(self._run, planned, calls=self._calls.get(name, 0) + 1)
         while True:
+            self._calls[name] = performance.calls
             outcome, verdict = await self._attempt(performance)
             if verdict is None or verdict.delay is None or not self._run.has_time_for(verdict.delay):
                 break
@@ -324,12 +354,15 @@ class _Start:
 
 
 class _Performance:
-    """All attempts of one task of a start: how many there were, and how long ago the first was due."""
+    """All attempts of one task of a start, or those after it was parked: how many, and when the first was due.
 
-    def __init__(self, run: _Run, planned: PlannedTask) -> None:
+    `calls` counts on where a task that was parked is retried.
+    """
+
+    def __init__(self, run: _Run, planned: PlannedTask, calls: int) -> None:
         self.planned = planned
         self.attempt = 1
-        self.calls = 1
+        self.calls = calls
         self._run = run
         self._since = run.age
 

@@ -14,7 +14,7 @@ from moose_lib.operations.control import cancel_run, terminate_run
 from moose_lib.operations.decisions import give_up_run, pause_run, skip_task
 from moose_lib.operations.following import run_status
 from moose_lib.operations.past import read_past, with_successor
-from moose_lib.operations.records import RunState, RunStatus
+from moose_lib.operations.records import ResumedRun, RunState, RunStatus
 
 CHAIN = ("first", "second", "third")
 
@@ -133,8 +133,8 @@ async def test_a_resumed_run_can_be_resumed_again(clerk: Clerk) -> None:
     ]
 
 
-def chain_of(*runs: object) -> list[str]:
-    return [getattr(run, "resumed_from") for run in runs]  # noqa: B009
+def chain_of(*runs: ResumedRun) -> list[str]:
+    return [run.resumed_from for run in runs]
 
 
 async def test_the_retries_of_a_resumed_run_keep_what_it_kept(clerk: Clerk) -> None:
@@ -327,9 +327,9 @@ async def test_a_plan_that_somebody_has_looked_at_counts_only_for_that_code(cler
         await failure(handle)
         seen = await clerk.prepare(handle, workflow)
         assert (await clerk.prepare(handle, workflow, expected=seen.hash)).hash == seen.hash
-        for changed in ({"code": "other"}, {"asked": ["first"]}):
+        for code, asked in (("other", ()), ("code", ("first",))):
             with pytest.raises(PlanChanged) as refused:
-                await clerk.prepare(handle, workflow, expected=seen.hash, **changed)  # pyright: ignore[reportArgumentType]
+                await clerk.prepare(handle, workflow, expected=seen.hash, code=code, asked=asked)
             assert refused.value.hint == f"moose-cli workflow resume {handle.first_execution_run_id} --dry-run"
     past = await read_past(clerk.engine.client, await the_run(clerk.engine, handle))
     assert past.outputs == {"first": b'{"value":2}'}

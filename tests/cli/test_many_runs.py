@@ -1,0 +1,147 @@
+"""Verbs about many runs at once, and how a verb says which runs it is about."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Cli
+from tests.cli.operating import is_running, start, status, still_runs, until_listed, until_parked, until_state
+from tests.cli.test_run import wait_for
+
+
+def test_many_parked_runs_at_once(bills: Cli, broken: Path) -> None:
+    """`retry --status parked` finds them by their histories; those that are not parked are left alone."""
+    runs = ["many-1", "many-2"]
+    for run in runs:
+        start(bills, "ManyParking", run)
+    until_parked(bills, *runs)
+    until_listed(bills, "ManyParking", 2)
+    dry = bills("workflow", "retry", "--status", "parked", "--workflow", "ManyParking", "--dry-run")
+    none = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing")
+    none_json = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing", "--json")
+    one_task = bills("workflow", "retry", "--workflow", "ManyParking", "--since", "1h", "--json")
+    wait_for(lambda: all(status(bills, run)["parked"] for run in runs))
+    failed = bills("workflow", "fail", "--workflow", "ManyParking", "--reason", "enough")
+    until_state(bills, "failed", *runs)
+    nothing_left = bills("workflow", "retry", "--workflow", "ManyParking")
+
+    assert (dry.code, sorted(dry.out.splitlines())) == (0, [f"'{run}' running, would be retried" for run in runs])
+    assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
+    assert none_json.document == {"dry_run": False, "runs": []}
+    assert [run["tasks"] for run in one_task.document["runs"]] == [["charge"], ["charge"]]
+    assert sorted(failed.out.splitlines()) == [f"'{run}' fails: gave up charge" for run in runs]
+    assert (nothing_left.code, nothing_left.err) == (0, "no such runs\n")
+
+
+def test_many_ended_runs_at_once(bills: Cli, broken: Path) -> None:
+    """One that refuses does not keep the others from being resumed; the exit code tells."""
+    for run in ("ended-a", "ended-b", "ended-c"):
+        start(bills, "ManyFailing", run)
+    until_state(bills, "failed", "ended-a", "ended-b", "ended-c")
+    until_listed(bills, "ManyFailing", 3)
+    broken.unlink()
+    select = ["--status", "failed", "--workflow", "ManyFailing", "--since", "2h"]
+    dry = bills("workflow", "resume", *select, "--dry-run")
+    first = bills("workflow", "resume", "ended-a")
+    until_state(bills, "completed", "ended-a")
+    done = bills("workflow", "resume", *select)
+    until_state(bills, "completed", "ended-b", "ended-c")
+    wait_for(lambda: bills("workflow", "resume", *select).err == "no such runs\n")
+
+    assert sorted(dry.out.splitlines()) == [
+        f"'{run}' failed, would be resumed" for run in ("ended-a", "ended-b", "ended-c")
+    ]
+    assert first.code == 0
+    lines = sorted(line for line in still_runs(done.out).splitlines() if "ended-a" not in line)
+    assert lines == [f"'{run}' resumed as <run>: 1 kept, 2 re-run" for run in ("ended-b", "ended-c")]
+
+
+def test_one_that_refuses_does_not_stop_the_others(bills: Cli, broken: Path) -> None:
+    """Exit code 1, an error line for the one, and in JSON the error beside its run."""
+    start(bills, "ManyFailing", "fits")
+    until_state(bills, "failed", "fits")
+    done = bills("workflow", "run", "ManyFailing", "--id", "too-old", "--input", '{"bill_id": "x", "cents": -5}')
+    assert done.code == 0
+    until_state(bills, "failed", "too-old")
+    wait_for(lambda: len(bills("workflow", "history", "ManyFailing", "-s", "failed", "--json").document) >= 2)
+    main = bills.folder / "app" / "main.py"
+    source = main.read_text(encoding="utf-8")
+    changed = source.replace("cents: int = 100", "cents: int = Field(default=100, ge=0)")
+    main.write_text(changed.replace("import BaseModel", "import BaseModel, Field"), encoding="utf-8")
+    try:
+        done = bills("workflow", "resume", "--workflow", "ManyFailing", "--since", "1h", "--json")
+    finally:
+        main.write_text(source, encoding="utf-8")
+
+    assert done.code == 1
+    errors = {run["workflow_id"]: run["error"] for run in done.document["runs"]}
+    assert errors["fits"] is None
+    assert errors["too-old"].startswith("input of run 'too-old' is not a valid Bill: cents: ")
+
+
+def test_many_open_runs_at_once(bills: Cli) -> None:
+    """pause, unpause, cancel and terminate by filter, or all of a name."""
+    runs = ["open-1", "open-2"]
+    for run in runs:
+        start(bills, "ManyLasting", run)
+    for run in runs:
+        wait_for(functools.partial(is_running, bills, run))
+    until_listed(bills, "ManyLasting", 2)
+    paused = bills("workflow", "pause", "--workflow", "ManyLasting")
+    unpaused = bills("workflow", "unpause", "ManyLasting", "--all")
+    several = bills("workflow", "pause", "ManyLasting")
+    dry = bills("workflow", "terminate", "--status", "running", "--workflow", "ManyLasting", "--dry-run", "--json")
+    canceled = bills("workflow", "cancel", "ManyLasting", "--all", "--wait")
+
+    assert sorted(paused.out.splitlines()) == [
+        f"'{run}' paused successfully; to go on: moose-cli workflow unpause {run}" for run in runs
+    ]
+    assert sorted(unpaused.out.splitlines()) == [f"'{run}' unpaused successfully" for run in runs]
+    assert several.code == 2
+    assert several.err == (
+        "error: 2 runs of 'ManyLasting' are open: open-2, open-1\n"
+        "hint: moose-cli workflow pause open-2   or, for all of them, add --all\n"
+    )
+    assert dry.document["dry_run"] is True
+    assert sorted(run["workflow_id"] for run in dry.document["runs"]) == runs
+    assert sorted(canceled.out.splitlines()) == [f"'{run}' was canceled" for run in runs]
+
+
+@pytest.mark.parametrize("verb", ["cancel", "terminate", "pause", "unpause", "retry", "fail", "resume"])
+def test_a_verb_says_which_runs_it_is_about(bills: Cli, verb: str) -> None:
+    """No run and no filter, or both, is a mistake; so is a duration that is none."""
+    nothing = bills("workflow", verb)
+    both = bills("workflow", verb, "x", "--workflow", "Parking")
+    since = bills("workflow", verb, "--since", "yesterday")
+    state = bills("workflow", verb, "--status", "nonsense")
+
+    assert (nothing.code, both.code, since.code, state.code) == (2, 2, 2, 2)
+    assert nothing.err.startswith(
+        "error: name a run, or say which ones: --status STATE, --workflow NAME, --since DURATION\n"
+    )
+    assert both.err.startswith(
+        "error: --status, --workflow and --since are for many runs; name one run, or use these\n"
+    )
+    assert "yesterday" in since.err
+    assert "nonsense" in state.err
+
+
+def test_options_that_are_for_one_run(bills: Cli) -> None:
+    """Said at once, before anything is looked up."""
+    for options in (["--plan", "abc"], ["--wait"]):
+        done = bills("workflow", "resume", "--status", "failed", *options)
+        assert (done.code, done.err.splitlines()[0]) == (2, "error: --plan and --wait are for one run")
+    done = bills("workflow", "resume", "Failing", "--all")
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "error: --all is for open runs; say which ones with --status, --workflow or --since",
+    )
+
+
+@pytest.mark.parametrize("verb", ["cancel", "terminate", "pause", "unpause", "retry", "skip", "fail", "resume"])
+def test_every_verb_has_a_help_with_examples(bills: Cli, verb: str) -> None:
+    done = bills("workflow", verb, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert f"moose-cli workflow {verb} " in done.out.partition("Examples")[2]
