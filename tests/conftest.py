@@ -16,7 +16,7 @@ hypothesis.settings.register_profile("moose", deadline=None)
 hypothesis.settings.load_profile("moose")
 
 # Before any fixture or child process reads them; a test sets what it is about.
-for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_"))]:
+for variable in [name for name in os.environ if name.startswith(("MOOSE_", "TEMPORAL_", "OTEL_"))]:
     del os.environ[variable]
 
 # A shell without job control starts background commands with Ctrl-C ignored, and children inherit that. Tests press it.

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, start_worker
 from tests.cli.test_run import wait_for
 from tests.integration.conftest import free_port, temporal_server
 
@@ -147,6 +147,23 @@ def test_a_host_that_is_not_of_this_machine_is_refused(shop: Cli) -> None:
     assert (done.code, done.err) == (
         2,
         "error: metrics cannot be served on '192.0.2.1': Cannot assign requested address\n",
+    )
+
+
+def test_what_the_sdk_counts_has_a_port_of_its_own(shop: Cli) -> None:
+    port = free_port()
+    measured = Cli(folder=shop.folder, environment={**shop.environment, "MOOSE_METRICS__SDK_PORT": str(port)})
+    worker = start_worker(measured)
+    names = {name.partition("{")[0] for name in scrape(port)}
+    refused = measured("worker")
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+
+    assert "temporal_num_pollers" in names
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: the SDK's metrics cannot be served on 127.0.0.1:{port}: ")
+    assert refused.err.endswith(
+        "hint: another port: sdk_port in [metrics] of moose.config.toml, or MOOSE_METRICS__SDK_PORT\n"
     )
 
 
