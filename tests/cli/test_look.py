@@ -75,6 +75,8 @@ def test_status_of_a_failed_run_names_the_error(cli: Cli, declined: Done) -> Non
         "- deliver  skipped    -         -         -\n"
         "\n"
         "task 'charge' failed on attempt 1: NonRetryableError: card declined\n"
+        "\n"
+        "To keep what is finished and run the rest: moose-cli workflow resume <run>\n"
     )
     assert 'raise NonRetryableError("card declined")' not in short.out
     assert 'raise NonRetryableError("card declined")' in whole.out
@@ -254,8 +256,8 @@ def test_terminate_says_why_in_the_status(cli: Cli) -> None:
 
     done = cli("workflow", "terminate", "wrong", "--reason", "wrong prices")
 
-    assert (done.code, done.out) == (0, "'wrong' terminated successfully\n")
-    assert cli("workflow", "status", "wrong").text.endswith("\nterminated: wrong prices\n")
+    assert (done.code, done.out) == (0, "'wrong' terminated successfully; interrupted: wait\n")
+    assert cli("workflow", "status", "wrong").text.partition("terminated: ")[2].startswith("wrong prices\n")
     ended = cli("workflow", "result", "wrong")
     assert (ended.code, ended.err.splitlines()[0]) == (1, "error: run 'wrong' terminated: wrong prices")
     assert cli("workflow", "terminate", "wrong").err == "error: workflow 'wrong' has already been terminated\n"
