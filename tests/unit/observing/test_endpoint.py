@@ -74,7 +74,8 @@ def test_a_url_can_be_opened_on_this_machine(host: str, url: str) -> None:
 
 def leave(directory: Path, file: str, name: str, value: float) -> None:
     """What a worker leaves behind."""
-    numbers: Any = MmapedDict(str(directory / file))  # Any: theirs has no types
+    opened: Any = MmapedDict  # Any: theirs has no types
+    numbers = opened(str(directory / file))
     numbers.write_value(mmap_key(name, name, [], [], "Help."), value, 0.0)
     numbers.close()
 
