@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from moose_lib.calling import AnyTask
     from moose_lib.operations.connecting import Client
     from moose_lib.operations.past import PastRun
+    from moose_lib.operations.records import RunSummary
 
 __all__ = ["Wanted", "run_task"]
 
@@ -103,7 +104,7 @@ def _given(output: Output, workflow: Workflow, wanted: Wanted) -> _Trial:
 
 
 def _recorded(session: Session, workflow: Workflow, plan: Plan, wanted: Wanted, reference: str) -> _Trial:
-    past, culprit = session.run(lambda client: _fetch(client, workflow.name, reference))
+    found, past, culprit = session.run(lambda client: _fetch(client, workflow.name, reference))
     if wanted.task is None and culprit is None:
         raise TaskNotFound(
             f"no task of run {past.status.workflow_id!r} failed or blocks it",
@@ -117,21 +118,26 @@ def _recorded(session: Session, workflow: Workflow, plan: Plan, wanted: Wanted, 
     except InputNotRecorded as error:
         hint = f"give one: moose-cli workflow run-task {workflow.name} {task.name} --input JSON"
         raise InputNotRecorded(error.message, hint=hint) from None
-    status = past.status
     run = RunInfo(
-        workflow=workflow.name, workflow_id=status.workflow_id, run_id=status.run_id, task=task.name, attempt=1
+        workflow=workflow.name,
+        workflow_id=found.workflow_id,
+        run_id=past.status.run_id,
+        task=task.name,
+        attempt=1,
+        scheduled_time=found.scheduled_time,
     )
     return _Trial(task=task, run=run, given=given)
 
 
-async def _fetch(client: Client, workflow: str, reference: str) -> tuple[PastRun, str | None]:
+async def _fetch(client: Client, workflow: str, reference: str) -> tuple[RunSummary, PastRun, str | None]:
     """Return the run, and the task that `explain` would name."""
     from moose_lib.operations.explaining import find_cause
     from moose_lib.operations.listing import find_run
     from moose_lib.operations.past import read_past
 
-    past = await read_past(client, await find_run(client, reference, name=workflow))
-    return past, find_cause(past.status).task
+    run = await find_run(client, reference, name=workflow)
+    past = await read_past(client, run)
+    return run, past, find_cause(past.status).task
 
 
 def _task_of(workflow: Workflow, name: str) -> AnyTask:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from moose_lib.engine.slot import scheduled_time
 from moose_lib.errors import RunNotFound
 from moose_lib.operations.records import RunState, RunSummary
 
@@ -155,4 +156,5 @@ def _summary(execution: WorkflowExecution) -> RunSummary:
         started=execution.start_time.astimezone(UTC),
         closed=None if execution.close_time is None else execution.close_time.astimezone(UTC),
         task_queue=execution.task_queue,
+        scheduled_time=scheduled_time(execution.workflow_type, execution.id, execution.typed_search_attributes),
     )

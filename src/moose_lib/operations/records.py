@@ -215,7 +215,7 @@ class RunStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """One row of a list of runs."""
+    """One row of a list of runs. `scheduled_time` is what a run of a schedule stands for."""
 
     name: str
     workflow_id: str
@@ -224,6 +224,7 @@ class RunSummary:
     started: datetime
     closed: datetime | None
     task_queue: str
+    scheduled_time: datetime | None = None
 
     def duration(self, now: datetime) -> timedelta:
         """How long it took, or has taken until `now`."""
