@@ -20,6 +20,13 @@ class Step:
 
 def next_steps(explanation: Explanation) -> list[Step]:
     """Return the commands that help, the likeliest first."""
+    steps = _steps(explanation)
+    if explanation.status.is_paused and explanation.cause is not Cause.PAUSED:
+        steps.append(_verb(explanation, "unpause", "the run is paused, too: let it go on"))
+    return steps
+
+
+def _steps(explanation: Explanation) -> list[Step]:
     cause = explanation.cause
     match cause:
         case Cause.PARKED:
@@ -78,10 +85,11 @@ def _decisions(explanation: Explanation) -> list[Step]:
 def _after_the_end(explanation: Explanation) -> list[Step]:
     status = explanation.status
     if status.is_open:  # other branches go on
-        steps = [*_trial(explanation), _watch(explanation)]
-        if status.is_paused:
-            steps.append(_verb(explanation, "unpause", "let its other tasks go on"))
-        return [*steps, _verb(explanation, "cancel", "do not wait for its other tasks")]
+        return [
+            *_trial(explanation),
+            _watch(explanation),
+            _verb(explanation, "cancel", "do not wait for its other tasks"),
+        ]
     if status.resumed_as is not None:
         return [Step(command=_workflow("explain", status.resumed_as), what="how the run that resumed it stands")]
     if not status.tasks:

@@ -183,7 +183,7 @@ def commands(explanation: Explanation) -> list[str]:
         (explained(Cause.FAILED, status=ENDED), ["run Order --input JSON"]),
         (
             explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
-            ["status 'Order 1' --watch", "unpause 'Order 1'", "cancel 'Order 1'"],
+            ["status 'Order 1' --watch", "cancel 'Order 1'", "unpause 'Order 1'"],
         ),
     ],
 )
