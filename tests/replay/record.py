@@ -7,6 +7,7 @@ recorded by earlier versions are still open somewhere. `--again` records all ane
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import sys
 import tempfile
@@ -16,12 +17,15 @@ from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowHistory
 from tests.integration.conftest import connected, settings_for, temporal_server
 from tests.integration.engine.support import Engine, Handle, until
 from tests.replay import workflows
+from tests.replay.held import record_held
 
 from moose_lib.dmv2.workflow import Workflow
+from moose_lib.engine import wire
 
 HISTORIES = Path(__file__).with_name("histories")
 _ROOT = f"{Path(__file__).resolve().parents[2]}/"
@@ -40,6 +44,7 @@ async def record(engine: Engine, *, again: bool) -> None:
     await _ended(engine, workflows.told_of_failure(), again=again)
     await _canceled(engine, workflows.canceled(), again=again)
     await _foreign(engine, workflows.chain("Foreign"), again=again)
+    await record_held(engine, lambda handle, name: _write(engine, handle, name, again=again))
 
 
 async def _ended(engine: Engine, workflow: Workflow, *, again: bool) -> None:
@@ -86,13 +91,32 @@ async def _write(engine: Engine, handle: Handle, name: str, *, again: bool) -> N
 def _scrub(message: Message) -> None:
     """Take out what is only about the machine that recorded."""
     if isinstance(message, Payload):
-        message.data = message.data.replace(_ROOT.encode(), b"")
+        message.data = _scrubbed(message.data).replace(_ROOT.encode(), b"")
     for field, value in message.ListFields():
         if field.type == field.TYPE_STRING and isinstance(value, str):
             setattr(message, field.name, value.replace(_ROOT, "").replace(socket.gethostname(), "host"))
         elif field.type == field.TYPE_MESSAGE:
             for part in _parts(value):
                 _scrub(part)
+
+
+def _scrubbed(data: bytes) -> bytes:
+    """The same without traces in the failures that a long run hands on, which are encoded once more."""
+    envelope = wire.read_envelope(data)
+    if envelope is None or envelope.frontier is None:
+        return data
+    frontier = envelope.frontier
+    parked = {name: _scrubbed_failure(text) for name, text in frontier.parked.items()}
+    clean = frontier.model_copy(update={"parked": parked, "failure": _scrubbed_failure(frontier.failure)})
+    return envelope.model_copy(update={"frontier": clean}).model_dump_json().encode()
+
+
+def _scrubbed_failure(text: str | None) -> str | None:
+    if text is None:
+        return None
+    failure = Failure.FromString(base64.b64decode(text))
+    _scrub(failure)
+    return base64.b64encode(failure.SerializeToString(deterministic=True)).decode()
 
 
 def _parts(value: Any) -> Sequence[Message]:  # Any: a message, a list of them, or a map to them
