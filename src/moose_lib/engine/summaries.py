@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from moose_lib.plan.model import Plan, PlannedTask
-from moose_lib.plan.render import tree
+from moose_lib.plan.render import tree_lines
 
 __all__ = ["failed_details", "held_details", "run_details", "run_summary", "task_summary"]
 
@@ -40,9 +40,9 @@ def run_summary(plan: Plan) -> str:
 
 def run_details(plan: Plan) -> str:
     """The graph as a tree, in Markdown."""
-    lines = tree(plan, _line).splitlines()
-    shown = _cut("\n".join(lines[:_SHOWN_TASKS]), _DETAILS_BYTES)
-    more = f"\n\nand {len(lines) - _SHOWN_TASKS} more tasks" if len(lines) > _SHOWN_TASKS else ""
+    shown = _cut("\n".join(islice(tree_lines(plan, _line), _SHOWN_TASKS)), _DETAILS_BYTES)
+    left = len(plan.tasks) - _SHOWN_TASKS
+    more = f"\n\nand {left} more tasks" if left > 0 else ""
     return f"```text\n{shown}\n```{more}"
 
 

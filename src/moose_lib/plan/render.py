@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from moose_lib.plan.model import Plan, PlannedTask
@@ -31,19 +31,23 @@ def tree(plan: Plan, label: Label | None = None) -> str:
     A join stands under the parent that comes last, with the parents it waits for. Deep down, an only child stands below
     its parent (`↓`), or long chains would leave the page. `label` writes a task's line; unset: its name and source.
     """
+    return "\n".join(tree_lines(plan, label))
+
+
+def tree_lines(plan: Plan, label: Label | None = None) -> Iterator[str]:
+    """The lines of the same tree, one after the other: the first ones of a large graph cost little."""
     write = _line if label is None else label
     children = _branches(plan)
-    lines = [write(plan.task(plan.start))]
+    yield write(plan.task(plan.start))
     unvisited = [(name, "", i == 0, False) for i, name in enumerate(reversed(children[plan.start]))]
     while unvisited:
         name, indent, is_last, is_below = unvisited.pop()
-        lines.append(f"{indent}{_BRANCHES[is_last, is_below]}{write(plan.task(name))}")
+        yield f"{indent}{_BRANCHES[is_last, is_below]}{write(plan.task(name))}"
         if len(children[name]) == 1 and len(indent) >= _DEEP:
             unvisited.append((children[name][0], indent, is_last, True))
             continue
         below = indent + ("   " if is_last else "│  ")
         unvisited += [(child, below, i == 0, False) for i, child in enumerate(reversed(children[name]))]
-    return "\n".join(lines)
 
 
 def outline(plan: Plan) -> list[tuple[str, str]]:
