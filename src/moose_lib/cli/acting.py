@@ -30,15 +30,20 @@ class Done:
 
 
 Perform: TypeAlias = "Callable[[Client, RunSummary], Awaitable[Done]]"
+Begin: TypeAlias = "Callable[[Client, RunSummary], Awaitable[None]]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """A verb: what it does to a run, what a dry run says of one, and which states it is for if none are named."""
+    """A verb: what it does to a run, what a dry run says of one, and which states it is for if none are named.
+
+    `begin` is done to all of the runs before `perform` is to any.
+    """
 
     perform: Perform
     would: str
     default_states: Sequence[str]
+    begin: Begin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,9 @@ def act(output: Output, target: Target, selection: Selection, action: Action) ->
     async def work(client: Client) -> list[_Outcome]:
         runs = await selected_runs(client, session, selection, default_states=action.default_states)
         outcomes = list[_Outcome]()
+        if action.begin is not None and not selection.is_dry:
+            for run in runs:
+                await action.begin(client, run)
         for run in runs:
             outcomes.append(await _outcome(client, run, action, selection))
             _tell(output, outcomes[-1])

@@ -113,7 +113,9 @@ class _PlainView:
 
 
 def _ended(task: TaskStatus) -> datetime:
-    return task.closed or datetime.max.replace(tzinfo=UTC)
+    """When it ended; what was kept from an earlier run comes first, and what has not ended last."""
+    never = datetime.min.replace(tzinfo=UTC) if task.is_kept else datetime.max.replace(tzinfo=UTC)
+    return task.closed or never
 
 
 class _TerminalView:

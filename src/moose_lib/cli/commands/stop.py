@@ -41,15 +41,13 @@ def cancel(output: Output, target: Target, selection: Selection, is_waiting: boo
     from moose_lib.operations.following import follow_run
 
     async def perform(client: Client, run: RunSummary) -> Done:
-        await cancel_run(client, run)
         if not is_waiting:
             return Done(text="cancellation requested successfully")
         status = await follow_run(client, run.workflow_id, run.run_id, _ignore)
         return Done(text=f"has {status.state.value.replace('_', ' ')}".replace("has canceled", "was canceled"))
 
-    return act(
-        output, target, selection, Action(perform=perform, would="would be canceled", default_states=OPEN_STATES)
-    )
+    action = Action(perform=perform, would="would be canceled", default_states=OPEN_STATES, begin=cancel_run)
+    return act(output, target, selection, action)
 
 
 def _ignore(status: RunStatus) -> None:
