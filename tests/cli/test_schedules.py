@@ -216,6 +216,18 @@ def test_next_shows_what_the_clocks_do(shop: Cli) -> None:
     assert len(many["times"]) == 1000
 
 
+def test_jitter_is_part_of_the_times(shop: Cli) -> None:
+    """They are the moments at which the server will really start, so that nobody wonders."""
+    report, _ = names(shop)
+    edit(shop, 'overlap="buffer_one"', 'jitter="10m"')
+    expect(shop("deploy"), 0)
+
+    shown = expect(shop("schedule", "next", report, "-n", "2"), 0).out.splitlines()
+
+    assert shown[-1] == "jitter of up to 10m is part of these times"
+    assert all(re.match(r"\d{4}-\d\d-\d\d 02:3\d:\d\d \+0[12]:00", line) for line in shown[1:3])
+
+
 def test_times_that_temporal_leaves_out_are_named(shop: Cli) -> None:
     """After the clocks went back it forgets some; nobody should learn that from a missing run."""
     report, _ = names(shop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -100,4 +101,5 @@ async def catching_up(client: Client, loaded: LoadedProject) -> AsyncGenerator[N
         yield
     finally:
         keeping.cancel()
-        await asyncio.wait({keeping})
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping

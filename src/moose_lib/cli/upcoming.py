@@ -12,6 +12,7 @@ import click
 from moose_lib.cli.moments import read_moment
 from moose_lib.cli.schedule_text import clock_text_of, in_text, zone_text
 from moose_lib.cli.texts import json_time
+from moose_lib.durations import format_duration
 from moose_lib.errors import ScheduleNotFound
 from moose_lib.operations.clock_changes import ClockChange, Effect, clock_changes, effect_of, span_of
 from moose_lib.operations.schedule_protos import spec_message
@@ -118,7 +119,7 @@ def upcoming_lines(found: Upcoming, zone: str, output: Output) -> list[str]:
             lines.append(output.paint(f"  {clock_text_of(change, effect, found.zone)}", "warn"))
         lines.append(f"{zone_text(time, zone)}  {time:%Y-%m-%d %H:%M:%S}Z  {in_text(time, datetime.now(UTC))}")
     if found.schedule is not None and found.schedule.jitter is not None and found.times:
-        lines.append(f"with up to {found.schedule.jitter} of jitter, which is part of these times")
+        lines.append(f"jitter of up to {format_duration(found.schedule.jitter)} is part of these times")
     return lines
 
 

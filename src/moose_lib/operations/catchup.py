@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from moose_lib.errors import MooseError
 from moose_lib.operations.reconcile import write_record
 from moose_lib.operations.schedule_protos import Record, as_time, read_record, timestamp
 from moose_lib.operations.schedule_records import schedule_id
@@ -47,8 +48,8 @@ async def keep_caught_up(client: Client, workflows: tuple[str, ...]) -> None:
                 time = await catch_up(client, workflow)
                 if time is not None:
                     _logger.info("catching up the last missed time of %s: %s", workflow, time.isoformat())
-        except RPCError as error:
-            _logger.debug("the server cannot be asked for missed times: %s", error.message)
+        except (RPCError, MooseError) as error:  # it is gone for now, or the schedule has just been removed
+            _logger.debug("the server cannot be asked for missed times: %s", error)
             pauses = list(_SOON[1:])
 
 

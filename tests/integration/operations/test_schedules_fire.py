@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 class Report(BaseModel):
     days: int = 1
+    notes: str = ""
 
 
 class Seen(BaseModel):
@@ -106,6 +107,20 @@ async def test_it_fires_with_its_input_and_the_task_gets_its_time(engine: Engine
     first = sorted(runs)[0]
     result: Seen = await engine.client.get_workflow_handle(first, result_type=Seen).result()
     assert (result.days, f"{first[-20:]}") == (7, f"{result.time:%Y-%m-%dT%H:%M:%SZ}")
+
+
+async def test_a_large_input_travels_by_reference(engine: Engine) -> None:
+    desk = Desk(Schedule(cron="@yearly", input={"days": 3, "notes": "x" * 400_000}))
+
+    async with deployed(engine, desk), engine.worker(desk.workflow):
+        found = await describe_schedule(engine.client, desk.name)
+        assert found.declared is not None
+        assert found.declared.input is not None
+        action = await trigger_schedule(engine.client, desk.name)
+        assert action is not None
+        result: Seen = await engine.client.get_workflow_handle(action.workflow_id, result_type=Seen).result()
+
+    assert (result.days, len(found.declared.input) > 400_000) == (3, True)
 
 
 async def test_a_run_by_hand_has_no_time(engine: Engine) -> None:
