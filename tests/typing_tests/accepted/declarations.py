@@ -7,7 +7,7 @@ from typing import Literal, assert_type
 
 from pydantic import BaseModel
 
-from moose_lib import RetryLater, RunOutcome
+from moose_lib import RetryLater, RunOutcome, Schedule
 from moose_lib.dmv2._registry import _workflows
 from moose_lib.dmv2.workflow import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
@@ -143,3 +143,22 @@ if found:
 registered = _workflows.get("Orders")
 if registered is not None:
     assert_type(registered.name, str)
+
+# Schedules: a text or all of it.
+every_day = WorkflowConfig(
+    starting_task=charge_task,
+    schedule=Schedule(
+        cron=["30 6 * * mon-fri", "@daily"],
+        timezone="Europe/Berlin",
+        overlap="buffer_one",
+        catchup="all",
+        jitter=timedelta(minutes=5),
+        paused=True,
+        input=Order(order_id="7"),
+    ),
+)
+each_hour = Schedule(every=timedelta(hours=1), input={"order_id": "7"})
+
+
+async def due(ctx: TaskContext[Order]) -> None:
+    assert_type(ctx.run.scheduled_time, datetime | None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from moose_lib import Schedule
 from moose_lib import Tusk  # refused
 from moose_lib.dmv2.workflow import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
@@ -75,3 +76,8 @@ unknown_setting = Workflow(name="C", config=WorkflowConfig(starting_task=fine, c
 hook_of_other_input = Workflow(name="D", config=WorkflowConfig(starting_task=fine, on_failure=fine))  # refused
 hook_by_function = Workflow(name="E", config=WorkflowConfig(starting_task=fine, on_success=charge))  # refused
 unknown_default = Workflow(name="F", config=WorkflowConfig(starting_task=fine, on_task_failure="wait"))  # refused
+
+unknown_overlap = Schedule(cron="@daily", overlap="queue")  # refused
+unknown_catchup = Schedule(cron="@daily", catchup="some")  # refused
+positional_cron = Schedule("@daily")  # refused
+schedule_as_number = WorkflowConfig(starting_task=fine, schedule=5)  # refused
