@@ -341,6 +341,25 @@ def test_trigger_and_backfill_with_a_worker(shop: Cli) -> None:
     assert f"note: the schedule of {clean} is no longer declared but still fires; moose-cli deploy removes it" in err
 
 
+def test_a_run_by_hand_runs_now_and_once(shop: Cli) -> None:
+    """The existing Moose would wait for the next time, and with an input make a second schedule."""
+    report, _ = names(shop)
+    worker = shop.start("worker")
+    assert worker.stdout is not None
+    assert [worker.stdout.readline() for _ in range(3)][2].startswith("schedules: ")
+    before = expect(shop("schedule", "describe", report, "--json"), 0).document
+
+    done = expect(shop("workflow", "run", report, "--input", '{"days": 2}', "--wait", "--json"), 0).document
+    after = expect(shop("schedule", "describe", report, "--json"), 0).document
+    worker.send_signal(signal.SIGTERM)
+    out, _ = worker.communicate(timeout=30)
+
+    assert (done["state"], "-scheduled-" in done["workflow_id"]) == ("completed", False)
+    assert (before["started"], after["started"], before["next_times"]) == (0, 0, after["next_times"])
+    assert out.count("report for None") == 1
+    assert len(shop("workflow", "history", report, "--json").document) == 1
+
+
 def test_a_trigger_that_has_to_wait_says_so(shop: Cli) -> None:
     """Nobody works, so that the first run stays open."""
     _, clean = names(shop)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleIntervalSpec, ScheduleSpec
@@ -15,6 +16,7 @@ from moose_lib.dmv2 import Schedule
 from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, Owner
 from moose_lib.operations.schedules import describe_schedule, find_schedule, list_schedules, pause_schedule
+from moose_lib.operations.slots import next_times
 from moose_lib.plan.model import Plan, PlannedTask, Source
 from moose_lib.plan.schedule import plan_schedule
 
@@ -93,6 +95,27 @@ async def test_overlap_and_catchup_are_passed_on(
 
     policy = (await client.get_schedule_handle(f"moose-{name}").describe()).schedule.policy
     assert (policy.overlap.name.lower(), policy.catchup_window) == (overlap, window)
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [
+        ("90m", timedelta(minutes=90)),
+        ("36h", timedelta(hours=36)),
+        ("1d", timedelta(days=1)),
+        ("5s", timedelta(seconds=5)),
+        ("@every 7d", timedelta(days=7)),
+    ],
+)
+async def test_an_interval_fires_exactly_as_often_as_it_says(
+    client: Client, name: str, owner: Owner, text: str, interval: timedelta
+) -> None:
+    """The existing Moose makes 90m hourly and 36h daily, and refuses 1d."""
+    await told(client, name, text, owner)
+
+    times = await next_times(client, f"moose-{name}", 5)
+
+    assert [later - time for time, later in pairwise(times)] == [interval] * 4
 
 
 async def test_each_difference_is_brought_over_and_named(client: Client, name: str, owner: Owner) -> None:
