@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moose_lib.cli.next_fires import NextFire, ask_next_fires
@@ -23,19 +23,19 @@ __all__ = ["Known", "ask_about"]
 class Known:
     """The last run and the next fire of each workflow that has one; `fault` says why nothing is known."""
 
-    runs: Mapping[str, RunSummary] = field(default_factory=dict)
-    fires: Mapping[str, NextFire] = field(default_factory=dict)
+    runs: Mapping[str, RunSummary]
+    fires: Mapping[str, NextFire]
     fault: str | None = None
 
 
 def ask_about(session: Session, plans: Sequence[Plan]) -> Known:
     """Ask the server; nobody has to answer."""
     if not plans:
-        return Known()
+        return Known(runs={}, fires={})
     try:
         return session.run(lambda client: _ask(client, session.task_queue, plans))
     except MooseError as error:
-        return Known(fault=error.message)
+        return Known(runs={}, fires={}, fault=error.message)
 
 
 async def _ask(client: Client, task_queue: str, plans: Sequence[Plan]) -> Known:
