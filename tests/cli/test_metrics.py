@@ -150,6 +150,18 @@ def test_a_host_that_is_not_of_this_machine_is_refused(shop: Cli) -> None:
     )
 
 
+def test_lines_that_nobody_kept_are_counted(shop: Cli) -> None:
+    port = free_port()
+    (shop.folder / "moose.config.toml").write_text(f"[logger]\nburst = 10\n[metrics]\nport = {port}\n")
+    code = (shop.folder / "app" / "main.py").read_text()
+    (shop.folder / "app" / "main.py").write_text(code.replace('own_span("on-loop")', 'print("line\\n" * 1000)'))
+    with working(shop):
+        run(shop)
+        seen = scrape(port)
+
+    assert 0 < seen["moose_task_log_lines_dropped_total{task=charge,workflow=Shop}"] < 1000
+
+
 def test_what_the_sdk_counts_has_a_port_of_its_own(shop: Cli) -> None:
     port = free_port()
     measured = Cli(folder=shop.folder, environment={**shop.environment, "MOOSE_METRICS__SDK_PORT": str(port)})
@@ -159,7 +171,7 @@ def test_what_the_sdk_counts_has_a_port_of_its_own(shop: Cli) -> None:
     worker.send_signal(signal.SIGTERM)
     worker.communicate(timeout=30)
 
-    assert "temporal_num_pollers" in names
+    assert "temporal_request_total" in names
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.startswith(f"error: the SDK's metrics cannot be served on 127.0.0.1:{port}: ")
     assert refused.err.endswith(

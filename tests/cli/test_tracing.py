@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -79,17 +80,24 @@ def traced(server: int, tmp_path: Path) -> Iterator[Traced]:
     (folder / "app").mkdir()
     (folder / "app" / "main.py").write_text("import shop\n")
     (folder / ".env").write_text("OTEL_BSP_SCHEDULE_DELAY=50\n")
-    file = tmp_path / "spans"
-    script = Path(__file__).with_name("otlp_receiver.py")
-    receiver = subprocess.Popen([sys.executable, str(script), str(port), str(file)])
     environment = {
         "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
         "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": f"traced-{uuid.uuid4().hex[:8]}",
         "PYTHONPATH": str(folder),
     }
+    file = tmp_path / "spans"
+    with receiving(port, file):
+        yield Traced(Cli(folder=folder, environment=environment), Traces(file))
+
+
+@contextmanager
+def receiving(port: int, file: Path) -> Generator[None]:
+    """A receiver in a process of its own."""
+    script = Path(__file__).with_name("otlp_receiver.py")
+    receiver = subprocess.Popen([sys.executable, str(script), str(port), str(file)])
     try:
         wait_for(file.exists)
-        yield Traced(Cli(folder=folder, environment=environment), Traces(file))
+        yield
     finally:
         receiver.terminate()
         receiver.wait(10)
@@ -215,14 +223,29 @@ def test_a_sampler_keeps_or_drops_a_whole_trace(traced: Traced) -> None:
     assert all(sum(span["trace"] == trace for span in traced.traces.spans()) == 9 for trace in traces)
 
 
-def test_a_collector_that_is_not_there_delays_nothing(traced: Traced) -> None:
-    (traced.cli.folder / "moose.config.toml").write_text('[tracing]\nendpoint = "http://127.0.0.1:1"\n')
+def test_a_collector_that_is_not_there_delays_nothing_and_is_told_once(traced: Traced, tmp_path: Path) -> None:
+    """And when it is there again; the exporter alone would say it several times a second."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    (traced.cli.folder / "moose.config.toml").write_text(f'[tracing]\nendpoint = "{address}"\n')
+    with (traced.cli.folder / ".env").open("a") as out:
+        out.write("OTEL_EXPORTER_OTLP_TIMEOUT=4\n")
     worker = start_worker(traced.cli)
+    assert worker.stderr is not None
     done = traced.run()
+    said = [worker.stderr.readline().partition(" ")[2]]
+    with receiving(port, tmp_path / "later"):
+        assert traced.run().code == 0
+        said.append(worker.stderr.readline().partition(" ")[2])
     worker.send_signal(signal.SIGTERM)
-    worker.communicate(timeout=15)
+    _, err = worker.communicate(timeout=15)
 
-    assert (done.code, worker.returncode) == (0, 0)
+    logger = "WARNING moose_lib.observing.exporting"
+    assert done.code == 0
+    assert said[0] == f"{logger} traces do not reach {address}: connection refused\n"
+    assert re.fullmatch(rf"{logger} traces reach {address} again; \d+ spans were lost\n", said[1])
+    assert err == "finishing the running tasks\n"
+    assert worker.returncode == 0
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(traced: Traced) -> None:

@@ -84,6 +84,11 @@ def _tracing(settings: Settings, project: str, stack: ExitStack) -> Observer:
     service = service_name(settings.tracing, settings.otel_environment, project)
     if service is not None:
         resource["service.name"] = service
-    exporting = Exporting(endpoint=settings.tracing.endpoint, resource=resource, otel=settings.otel_environment)
+    exporting = Exporting(
+        endpoint=settings.tracing.endpoint,
+        shown=settings.traces_endpoint or "",
+        resource=resource,
+        otel=settings.otel_environment,
+    )
     stack.callback(exporting.close)
     return exporting.tracing

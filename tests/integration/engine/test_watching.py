@@ -291,12 +291,15 @@ async def test_what_waits_in_the_queue_is_told(client: Client, engine: Engine) -
     flow = one("Waits", Task[None, None](name="work", config=TaskConfig(run=work)))
     handle = await engine.start(flow)
     watching = asyncio.create_task(watch_queue(client, engine.settings.temporal.task_queue, seen))
-    await until(lambda: seen.of(QueueSeen) >= 2)
+
+    def told() -> dict[str, tuple[int, int]]:
+        """The newest of each kind."""
+        return {event.kind: (event.backlog, event.pollers) for event in seen.events if isinstance(event, QueueSeen)}
+
+    await until(lambda: told() == {"run": (1, 0), "task": (0, 0)})
     watching.cancel()
     await handle.terminate()
 
-    told = {event.kind: (event.backlog, event.pollers) for event in seen.events if isinstance(event, QueueSeen)}
-    assert told == {"run": (1, 0), "task": (0, 0)}
     assert seen.of(TemporalSilent) == 0
 
 
