@@ -16,7 +16,7 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     start(bills, "Parking", "says")
     until_parked(bills, "says")
     done, document = bills("workflow", "status", "says"), status(bills, "says")
-    assert bills("workflow", "terminate", "says").code == 0
+    ended = bills("workflow", "terminate", "says")
 
     lines = done.text.splitlines()
     assert lines[0].startswith("Parking  parked ")
@@ -32,6 +32,7 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     ]
     assert (document["state"], document["parked"], document["is_paused"]) == ("running", ["charge"], False)
     assert [task["state"] for task in document["tasks"]] == ["completed", "parked", "waiting"]
+    assert (ended.code, ended.out) == (0, "'says' terminated successfully; parked: charge; not started: send\n")
 
 
 def test_retry_runs_the_parked_task_again(bills: Cli, broken: Path) -> None:
@@ -217,4 +218,8 @@ def test_terminate_says_what_was_left_undone(bills: Cli) -> None:
         0,
         "'ended-1' terminated successfully; interrupted: wait; not started: after\n",
     )
-    assert document["runs"][0]["left_undone"] == {"interrupted": ["wait"], "not_started": ["after"]}
+    assert document["runs"][0]["left_undone"] == {
+        "interrupted": ["wait"],
+        "parked": [],
+        "not_started": ["after"],
+    }

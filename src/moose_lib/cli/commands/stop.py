@@ -73,19 +73,21 @@ def terminate(output: Output, target: Target, selection: Selection, reason: str)
     from moose_lib.operations.following import run_status
 
     async def perform(client: Client, run: RunSummary) -> Done:
+        before = await run_status(client, run.workflow_id, run.run_id)
         await terminate_run(client, run, reason)
-        return _left_undone(await run_status(client, run.workflow_id, run.run_id))
+        return _left_undone(before, await run_status(client, run.workflow_id, run.run_id))
 
     would = "would be terminated"
     return act(output, target, selection, Action(perform=perform, would=would, default_states=OPEN_STATES))
 
 
-def _left_undone(status: RunStatus) -> Done:
+def _left_undone(before: RunStatus, status: RunStatus) -> Done:
     from moose_lib.cli.acting import Done
     from moose_lib.operations.records import TaskPhase
 
     left = {
         "interrupted": [task.name for task in status.tasks if task.state is TaskPhase.CANCELED],
+        "parked": [task.name for task in before.parked],
         "not_started": [task.name for task in status.tasks if task.state is TaskPhase.SKIPPED],
     }
     told = [f"{name.replace('_', ' ')}: {', '.join(names)}" for name, names in left.items() if names]
