@@ -237,8 +237,8 @@ def test_a_collector_that_is_not_there_delays_nothing_and_is_told_once(traced: T
     with receiving(port, tmp_path / "later"):
         assert traced.run().code == 0
         said.append(worker.stderr.readline().partition(" ")[2])
-    worker.send_signal(signal.SIGTERM)
-    _, err = worker.communicate(timeout=15)
+        worker.send_signal(signal.SIGTERM)
+        _, err = worker.communicate(timeout=15)
 
     logger = "WARNING moose_lib.observing.exporting"
     assert done.code == 0
