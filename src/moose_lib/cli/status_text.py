@@ -30,6 +30,10 @@ STATE_PAINTS: dict[RunState, Paint | None] = {
 }
 
 
+#: Of many parked tasks, these are told with their commands.
+_SHOWN_PARKED = 3
+
+
 def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False) -> list[str]:
     """Return everything `workflow status` shows."""
     lines = [headline(status, output), *_facts(status, ui_url), ""]
@@ -48,11 +52,14 @@ def guidance_lines(status: RunStatus) -> list[str]:
     lines = list[str]()
     if status.is_paused:
         lines += ["", f"Paused: no further task starts until: moose-cli workflow unpause {run}"]
-    for task in status.parked:
+    for task in status.parked[:_SHOWN_PARKED]:
         lines += ["", f"{task.name} is parked. Decide how it goes on:"]
         lines.append(f"  moose-cli workflow retry {run} {task.name}")
         lines.append(f"  moose-cli workflow skip {run} {task.name} --output JSON")
         lines.append(f"  moose-cli workflow fail {run}")
+    more = len(status.parked) - _SHOWN_PARKED
+    if more > 0:
+        lines += ["", f"{more} more tasks are parked. To retry all of them: moose-cli workflow retry {run}"]
     if not status.is_open and status.state is not RunState.COMPLETED and status.resumed_as is None:
         lines += ["", f"To keep what is finished and run the rest: moose-cli workflow resume {status.run_id}"]
     return lines

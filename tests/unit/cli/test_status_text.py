@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moose_lib.cli.output import Output
-from moose_lib.cli.status_text import failure_text, headline, status_lines, traceback_lines
+from moose_lib.cli.status_text import failure_text, guidance_lines, headline, status_lines, traceback_lines
 from moose_lib.cli.task_table import task_remark
 from moose_lib.cli.texts import clock_text, local_text
 from moose_lib.operations.documents import event_document, run_document, started_document, summary_document
@@ -288,3 +288,15 @@ def test_smaller_documents_have_the_known_keys_too() -> None:
         "url": None,
     }
     assert event_document(RecordedEvent(time=NOW, type="X")) == {"timestamp": "2026-11-22T12:00:00Z", "type": "X"}
+
+
+def test_of_many_parked_tasks_a_few_are_told_with_their_commands() -> None:
+    """The others go by the same ones, or all at once."""
+    parked = tuple(TaskStatus(name=f"t{n}", state=TaskPhase.PARKED, error=ERROR) for n in range(100))
+
+    lines = guidance_lines(run(tasks=parked))
+
+    assert [line for line in lines if line.endswith("is parked. Decide how it goes on:")] == [
+        f"t{n} is parked. Decide how it goes on:" for n in range(3)
+    ]
+    assert lines[-1] == "97 more tasks are parked. To retry all of them: moose-cli workflow retry Order-1"
