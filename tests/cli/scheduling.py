@@ -1,0 +1,94 @@
+"""A project with schedules, and how the tests of its commands read what they write."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from pathlib import Path
+
+from tests.cli.conftest import Cli, Done, still
+
+APP = """
+from pydantic import BaseModel
+
+from moose_lib import Schedule, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+
+
+class Report(BaseModel):
+    days: int
+
+
+async def report(ctx: TaskContext[Report]) -> None:
+    print("report for", ctx.run.scheduled_time)
+
+
+def clean() -> None:
+    pass
+
+
+Workflow(name="PREFIXReport", config=WorkflowConfig(
+    starting_task=Task[Report, None](name="report", config=TaskConfig(run=report)),
+    schedule=Schedule(cron="30 2 * * *", timezone="Europe/Berlin", overlap="buffer_one", input=Report(days=1)),
+))
+Workflow(name="PREFIXClean", config=WorkflowConfig(
+    starting_task=Task[None, None](name="clean", config=TaskConfig(run=clean)), schedule="36h",
+))
+"""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( [+-]\d\d:\d\d|Z)")
+
+
+def shop_in(folder: Path, server: int) -> Cli:
+    """A project of its own, with a queue and workflows of its own."""
+    prefix = f"T{secrets.token_hex(4)}"
+    (folder / "app").mkdir()
+    (folder / "moose.config.toml").write_text("", encoding="utf-8")
+    (folder / "app" / "main.py").write_text(APP.replace("PREFIX", prefix), encoding="utf-8")
+    environment = {
+        "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
+        "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": f"queue-{prefix}",
+        "PREFIX": prefix,
+    }
+    return Cli(folder=folder, environment=environment)
+
+
+def names(cli: Cli) -> tuple[str, str]:
+    return f"{cli.environment['PREFIX']}Report", f"{cli.environment['PREFIX']}Clean"
+
+
+def edit(cli: Cli, old: str, new: str) -> None:
+    file = cli.folder / "app" / "main.py"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def plain(cli: Cli, text: str) -> str:
+    """What a command wrote, without the names of this test and without times."""
+    text = _TIME.sub("<time>", text.replace(cli.environment["PREFIX"], ""))
+    text = re.sub(r"in (\d+ days|[\dhms ]+)$", "in <span>", text, flags=re.MULTILINE)
+    return "".join(f"{re.sub(r'  +', '  ', line.rstrip())}\n" for line in still(text).splitlines())
+
+
+def wait_for_list(cli: Cli, name: str) -> None:
+    """Until the server's list has the schedule, which may be a moment behind."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        rows = cli("schedule", "list", "--json").document
+        if any(row["name"] == name and row["state"] != "not deployed" for row in rows):
+            return
+    raise AssertionError(f"{name} is not listed")
+
+
+def expect(done: Done, code: int) -> Done:
+    assert done.code == code, done.out + done.err
+    return done
+
+
+def wait_for_run(cli: Cli, workflow_id: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        done = cli("workflow", "status", workflow_id, "--json")
+        if done.code == 0 and done.document["state"] == "completed":
+            return
+    raise AssertionError(f"{workflow_id} does not complete")
