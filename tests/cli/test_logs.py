@@ -21,6 +21,8 @@ SOON = """\
 error: 'soon' is not a duration: it does not begin with a number
 hint: write "30s", "5m", "1h30m", "1d" or "never"
 """
+#: Coverage takes a lock of its own at each new line, and the exception that stops a thread may arrive in there.
+UNTRACED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 
@@ -277,8 +279,7 @@ def test_a_hundred_thousand_lines_slow_nobody_and_fill_no_disk(server: int, tmp_
         run = cli("workflow", "run", "Flood", "--wait", "--input", '{"lines": 100000}', timeout=120)
         worker.send_signal(signal.SIGTERM)
         out, _ = worker.communicate(timeout=60)
-    found = records(cli, "Flood")
-    flooded = [it for it in found if it["task"] == "flood"]
+    flooded = records(cli, "Flood", "--task", "flood")
 
     assert run.code == 0, run.err
     assert logs_size(cli) <= 1_000_000
@@ -289,7 +290,6 @@ def test_a_hundred_thousand_lines_slow_nobody_and_fill_no_disk(server: int, tmp_
     assert 80_000 < dropped < 90_000
     assert len(re.findall(r"\[Flood/flood #1 \w+\] line \d+ ", out)) == 100_000 - dropped
     assert flooded[-1]["message"].startswith("line 99999 ")
-    assert [it["message"] for it in found if it["task"] == "beside"][-1] == "beside 19"
     assert out.count("[Flood/beside #1 ") == 20
 
 
@@ -348,7 +348,7 @@ def test_a_worker_writes_json_for_collectors(server: int, tmp_path: Path) -> Non
 
 def test_tasks_stopped_while_they_write_leave_no_lock_behind(server: int, tmp_path: Path) -> None:
     """The exception that stops a `def` handler may arrive anywhere; who writes next is not held up."""
-    cli = project(tmp_path, server)
+    cli = project(tmp_path, server, **UNTRACED)
     with worker_of(cli):
         spun = cli("workflow", "run", "Spin", "--wait")
         talked = cli("workflow", "run", "Talk", "--wait")

@@ -1,7 +1,8 @@
 """Turns what tasks print and log into lines that know their attempt.
 
 Everything here may be called in any thread, also in one in which `HandlerStopped` can arrive between two instructions:
-locks are C's own and taken by `with`, which lets go of them whatever arrives.
+what all attempts share is changed in steps that CPython does not interrupt, and the lock of an attempt is C's own, taken
+by `with`, which lets go of it whatever arrives.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -44,8 +45,7 @@ class Capture:
     def __init__(self, deliver: Deliver, *, burst: int) -> None:
         self._deliver = deliver
         self._burst = burst
-        self._attempts: OrderedDict[tuple[str, str, int], _Attempt] = OrderedDict()
-        self._lock = threading.RLock()  # reentrant: a destructor that prints may run while it is held
+        self._attempts: dict[tuple[str, str, int], _Attempt] = {}
 
     def printed(self, run: RunInfo, stream: PrintStream, text: str) -> None:
         """Take what an attempt has printed."""
@@ -57,24 +57,26 @@ class Capture:
 
     def attempt_ended(self, run: RunInfo) -> None:
         """Tell what has no end of line, and what was dropped."""
-        if not self._attempts:  # without the lock: most tasks write nothing
-            return
-        with self._lock:
-            attempt = self._attempts.pop(_key(run), None)
+        attempt = self._attempts.pop(_key(run), None)
         if attempt is not None:
             attempt.end()
 
     def _attempt(self, run: RunInfo) -> _Attempt:
         key = _key(run)
         attempt = self._attempts.get(key)
-        if attempt is not None:
-            return attempt
-        with self._lock:
+        if attempt is None:
             attempt = self._attempts.setdefault(key, _Attempt(run, self._deliver, self._burst))
-            forgotten = self._attempts.popitem(last=False)[1] if len(self._attempts) > _REMEMBERED else None
-        if forgotten is not None:
-            forgotten.end()
+            if len(self._attempts) > _REMEMBERED:
+                self._forget_oldest()
         return attempt
+
+    def _forget_oldest(self) -> None:
+        try:
+            oldest = self._attempts.pop(next(iter(self._attempts)), None)
+        except RuntimeError:  # another thread has just changed them; the next attempt makes up for it
+            return
+        if oldest is not None:
+            oldest.end()
 
 
 class _Attempt:

@@ -1,10 +1,13 @@
 """A thread that writes lines for the others: nobody who logs waits for a disk or a terminal.
 
 What waits to be written is bounded. Beyond that lines are refused, and counted by whoever handed them over.
+
+Who hands over takes no lock that others may hold: tasks do not wait for each other.
 """
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -15,10 +18,9 @@ from moose_lib.logs.lines import Line
 
 __all__ = ["Outlet"]
 
-#: Characters that may wait to be written.
-LIMIT: Final = 32 * 1024 * 1024
-#: What a line costs beside its text, in memory.
-_OVERHEAD: Final = 500
+#: Lines that may wait to be written; each begun KiB of a line counts as one.
+LIMIT: Final = 32 * 1024
+_UNIT: Final = 1024
 _BATCH: Final = 1000
 _REST_SECONDS: Final = 0.01
 
@@ -30,19 +32,18 @@ class Outlet:
         self._write = write
         self._limit = limit
         self._queue: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
-        self._lock = threading.RLock()  # reentrant: a destructor that logs may run while it is held
-        self._waiting = 0
+        self._counter = itertools.count(1)
+        self._taken = self._written = 0
         self._quiet_until = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def put(self, line: Line) -> bool:
         """Take a line; False if too much waits already."""
-        size = _size(line)
-        with self._lock:
-            if self._waiting + size > self._limit:
-                return False
-            self._waiting += size
+        if self._taken - self._written >= self._limit:
+            return False
+        for _ in range(_size(line)):
+            self._taken = next(self._counter)  # may be behind for a moment, if two threads do this at once
         self._queue.put(line)
         return True
 
@@ -54,8 +55,7 @@ class Outlet:
     def _run(self) -> None:
         while batch := self._next_batch():
             self._write(batch)
-            with self._lock:
-                self._waiting -= sum(map(_size, batch))
+            self._written += sum(map(_size, batch))
             self._quiet_until = time.monotonic() + _REST_SECONDS
 
     def _next_batch(self) -> list[Line]:
@@ -80,4 +80,4 @@ class Outlet:
 
 
 def _size(line: Line) -> int:
-    return len(line.message) + (0 if line.traceback is None else len(line.traceback)) + _OVERHEAD
+    return 1 + (len(line.message) + (0 if line.traceback is None else len(line.traceback))) // _UNIT
