@@ -194,6 +194,33 @@ def test_a_resumed_run_is_linked_to_the_one_it_resumes(traced: Traced) -> None:
     assert traced.traces.children(run) == ["charge"]
 
 
+OWN_PROVIDER = """
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+provider = TracerProvider(resource=Resource.create({"service.name": "mine"}))
+provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint="ADDRESS/v1/traces")))
+trace.set_tracer_provider(provider)
+"""
+
+
+def test_a_tracer_provider_of_the_users_own_stays(traced: Traced) -> None:
+    """Its spans have the right parents all the same."""
+    address = (traced.cli.folder / "moose.config.toml").read_text().split('"')[1]
+    with (traced.cli.folder / "shop.py").open("a") as out:
+        out.write(OWN_PROVIDER.replace("ADDRESS", address))
+    with traced.worker():
+        assert traced.run().code == 0
+        run = traced.traces.span("Shop")
+    own, attempt = traced.traces.span("on-loop"), traced.traces.span("charge #1")
+
+    assert (own["trace"], own["parent"]) == (run["trace"], attempt["id"])
+    assert (own["resource"]["service.name"], run["resource"]["service.name"]) == ("mine", "shop")
+
+
 def test_opentelemetrys_own_variables_do_as_well(traced: Traced) -> None:
     """The standard ones, as a deployment sets them; here in `.env`."""
     config = traced.cli.folder / "moose.config.toml"
