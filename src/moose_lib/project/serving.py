@@ -20,7 +20,7 @@ def _origins(value: object) -> object:
     """A TOML list, or a text with commas from the environment."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
-    parts = tuple(cast("list[object]", value)) if isinstance(value, list | tuple) else None
+    parts = tuple(cast("list[object]", value)) if isinstance(value, list | tuple) else None  # of anything
     if parts is not None and all(isinstance(part, str) for part in parts):
         return parts
     raise ValueError('is not a list of origins: write ["https://shop.example"]')
