@@ -1,8 +1,8 @@
 """Turns what tasks print and log into lines that know their attempt.
 
 Everything here may be called in any thread, also in one in which `HandlerStopped` can arrive between two instructions:
-what all attempts share is changed in steps that CPython does not interrupt, and the lock of an attempt is one of C, taken
-by `with`, which lets go of it whatever arrives.
+what all attempts share is changed in steps that CPython does not interrupt; the lock of an attempt is one of C,
+taken by `with`, which lets go of it whatever arrives.
 """
 
 from __future__ import annotations
