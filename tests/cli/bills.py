@@ -54,6 +54,7 @@ ENDINGS: dict[str, Literal["fail", "park"]] = {
     "Failing": "fail",
     "ManyParking": "park",
     "ManyFailing": "fail",
+    "ManyMixed": "fail",
 }
 for name, on_failure in ENDINGS.items():
     send_task = Task[Receipt, None](name="send", config=TaskConfig(run=send, retries=0, on_failure=on_failure))

@@ -60,18 +60,18 @@ def test_many_ended_runs_at_once(bills: Cli, broken: Path) -> None:
 
 def test_one_that_refuses_does_not_stop_the_others(bills: Cli, broken: Path) -> None:
     """Exit code 1, an error line for the one, and in JSON the error beside its run."""
-    start(bills, "ManyFailing", "fits")
+    start(bills, "ManyMixed", "fits")
     until_state(bills, "failed", "fits")
-    done = bills("workflow", "run", "ManyFailing", "--id", "too-old", "--input", '{"bill_id": "x", "cents": -5}')
+    done = bills("workflow", "run", "ManyMixed", "--id", "too-old", "--input", '{"bill_id": "x", "cents": -5}')
     assert done.code == 0
     until_state(bills, "failed", "too-old")
-    wait_for(lambda: len(bills("workflow", "history", "ManyFailing", "-s", "failed", "--json").document) >= 2)
+    wait_for(lambda: len(bills("workflow", "history", "ManyMixed", "-s", "failed", "--json").document) >= 2)
     main = bills.folder / "app" / "main.py"
     source = main.read_text(encoding="utf-8")
     changed = source.replace("cents: int = 100", "cents: int = Field(default=100, ge=0)")
     main.write_text(changed.replace("import BaseModel", "import BaseModel, Field"), encoding="utf-8")
     try:
-        done = bills("workflow", "resume", "--workflow", "ManyFailing", "--since", "1h", "--json")
+        done = bills("workflow", "resume", "--workflow", "ManyMixed", "--since", "1h", "--json")
     finally:
         main.write_text(source, encoding="utf-8")
 

@@ -29,7 +29,7 @@ class Resumed:
     progress: Progress
     outputs: Mapping[str, RawValue]
     failure: BaseException | None = None
-    parked: Mapping[str, BaseException | None] = field(default_factory=dict)
+    parked: Mapping[str, BaseException | None] = field(default_factory=dict[str, BaseException | None])
     is_paused: bool = False
     is_given_up: bool = False
     begin: tuple[str, ...] | None = None

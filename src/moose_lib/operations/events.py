@@ -66,7 +66,7 @@ class RunBegan:
     resumed_from: str | None = None
     parent: ParentRun | None = None
     input: bytes | None = None
-    outputs: Mapping[str, bytes] = field(default_factory=dict)
+    outputs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 @dataclass(frozen=True, kw_only=True)

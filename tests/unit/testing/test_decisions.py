@@ -25,7 +25,7 @@ class Receipt(BaseModel):
 calls = list[str]()
 
 
-def charge(order: Order) -> Receipt:
+async def charge(order: Order) -> Receipt:
     calls.append("charge")
     raise ValueError("terminal offline")
 
