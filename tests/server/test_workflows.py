@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ from tests.integration.conftest import engine_settings as engine_settings
 from tests.integration.conftest import temporal_port as temporal_port
 from tests.integration.engine.support import Engine, loaded
 
-from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib import RunInfo, Schedule, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.logs.lines import Line
+from moose_lib.logs.store import LOGS_DIRECTORY, LogStore
+from moose_lib.operations.reconcile import reconcile
+from moose_lib.operations.schedule_records import Owner
+from moose_lib.plan.build import compile_workflow
 from moose_lib.project.settings import Settings
 from moose_lib.server.app import build_app
 
@@ -253,3 +259,42 @@ async def test_the_declared_workflows_are_listed(http: httpx2.AsyncClient, shop:
     (document,) = (await http.get("/workflows")).json()
 
     assert (document["name"], document["tasks"]) == (shop.name, ["charge", "ship"])
+
+
+async def test_logs_of_a_run_are_read(http: httpx2.AsyncClient, engine: Engine) -> None:
+    run = RunInfo(workflow="Shop", workflow_id="Shop-1", run_id="r1", task="charge", attempt=1)
+    line = Line(time=1.0, level="warning", logger="shop", stream="log", message="low on paper", run=run)
+    directory = engine.settings.state_directory / LOGS_DIRECTORY
+    with closing(LogStore(directory, max_size=1_000_000)) as logs:
+        logs.write([line])
+
+    lines = (await http.get("/logs", params={"run": "Shop", "level": "warning", "tail": "5"})).json()
+    nothing = await http.get("/logs", params={"run": "Nobody"})
+    odd = [await http.get("/logs", params=params) for params in ({"level": "loud"}, {"tail": "x"}, {"since": "x"})]
+
+    assert [it["message"] for it in lines] == ["low on paper"]
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (404, "run-not-found")
+    assert [it.status_code for it in odd] == [400, 400, 400]
+
+
+async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, engine: Engine, shop: Shop) -> None:
+    workflow = shop.workflow()
+    workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
+    plan = compile_workflow(workflow)
+    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
+    await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
+
+    described = (await http.get(f"/schedules/{shop.name}")).json()
+    paused = (await http.post(f"/schedules/{shop.name}/pause")).json()
+    unpaused = (await http.post(f"/schedules/{shop.name}/unpause")).json()
+    triggered = await http.post(f"/schedules/{shop.name}/trigger")
+    missing = await http.get("/schedules/Nothing")
+
+    assert described["name"] == shop.name
+    assert (paused["is_paused"], unpaused["is_paused"]) == (True, False)
+    assert triggered.status_code == 202
+    assert (await ended(http, triggered.json()["run_id"]))["result"] == {"number": "9"}
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "schedule-not-found")
+    async with asyncio.timeout(30):  # the list may be a moment behind
+        while shop.name not in [it["name"] for it in (await http.get("/schedules")).json()]:  # noqa: ASYNC110  # over HTTP
+            await asyncio.sleep(0.1)

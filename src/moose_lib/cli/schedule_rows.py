@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moose_lib.cli.schedule_keeping import owner_of
-from moose_lib.cli.schedule_text import details_document, in_text, state_of, zone_text
+from moose_lib.cli.schedule_text import in_text, state_of, zone_text
 from moose_lib.cli.texts import json_time
+from moose_lib.operations.schedule_documents import details_document
 from moose_lib.operations.schedule_records import DeployedSchedule
 from moose_lib.operations.schedules import list_schedules
 from moose_lib.plan.schedule import PlannedSchedule
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from moose_lib.cli.session import Session
     from moose_lib.operations.connecting import Client
 
-__all__ = ["ScheduleRow", "described_lines", "row_cells", "row_document", "schedule_document", "schedule_rows"]
+__all__ = ["ScheduleRow", "described_lines", "row_cells", "row_document", "schedule_rows"]
 
 _Document = dict[str, Any]  # Any: JSON
 
@@ -92,35 +93,6 @@ def row_document(row: ScheduleRow) -> _Document:
         "last_time": None if last is None else json_time(last.scheduled),
         "last_workflow_id": None if last is None else last.workflow_id,
         "task_queue": None if there is None else there.task_queue,
-    }
-
-
-def schedule_document(found: DeployedSchedule) -> _Document:
-    """Return a deployed schedule as JSON."""
-    return {
-        "name": found.workflow,
-        "schedule": None if found.declared is None else found.declared.text,
-        "schedule_details": details_document(found.declared),
-        "project": None if found.owner is None else found.owner.project,
-        "task_queue": found.task_queue,
-        "is_paused": found.is_paused,
-        "note": found.note,
-        "next_times": [json_time(time) for time in found.next_times],
-        "open_runs": list(found.open_runs),
-        "recent": [
-            {
-                "scheduled_time": json_time(action.scheduled),
-                "started": json_time(action.started),
-                "workflow_id": action.workflow_id,
-                "run_id": action.run_id,
-            }
-            for action in found.recent
-        ],
-        "started": found.started,
-        "missed": found.missed,
-        "skipped": found.skipped,
-        "created": json_time(found.created),
-        "updated": json_time(found.updated),
     }
 
 

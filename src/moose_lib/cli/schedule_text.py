@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from moose_lib.cli.texts import duration_text, json_time
+from moose_lib.operations.schedule_documents import details_document
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ __all__ = [
     "change_line",
     "change_notes",
     "clock_text_of",
-    "details_document",
     "in_text",
     "next_text",
     "offset_text",
@@ -99,11 +99,6 @@ def change_document(change: Change) -> dict[str, Any]:  # Any: JSON
         "is_paused": change.is_paused,
         "next_time": json_time(change.next_time),
     }
-
-
-def details_document(schedule: PlannedSchedule | None) -> dict[str, Any] | None:  # Any: JSON
-    """Return a declared schedule as JSON."""
-    return None if schedule is None else schedule.model_dump(mode="json")
 
 
 def clock_text_of(change: ClockChange, effect: Effect | None, zone: str) -> str:

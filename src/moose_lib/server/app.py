@@ -14,7 +14,9 @@ from moose_lib.server.answers import answer_to
 from moose_lib.server.bodies import BodyReader, Budget
 from moose_lib.server.engine import Engine
 from moose_lib.server.ingest import Ingest, Targets
+from moose_lib.server.logs import Logs
 from moose_lib.server.refusals import Refusal
+from moose_lib.server.schedules import Schedules
 from moose_lib.server.workflows import Workflows
 
 
@@ -33,11 +35,12 @@ def build_app(project: LoadedProject, store: Store) -> Starlette:
         return await ingest(request, f"ingest/{request.path_params['path']}")
 
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
-    workflows = Workflows(project, Engine(settings), bodies)
+    engine = Engine(settings)
+    admin = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
     return Starlette(
         routes=[
             Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"]),
-            *workflows.routes(prefix),
+            *(route for part in admin for route in part.routes(prefix)),
         ],
         exception_handlers={MooseError: _refused},
     )

@@ -92,9 +92,9 @@ def _shown_place(workflow: Workflow) -> str:
 
 
 def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  # Any: JSON
-    from moose_lib.cli.schedule_text import details_document
     from moose_lib.cli.texts import json_time
     from moose_lib.operations.documents import summary_document
+    from moose_lib.operations.schedule_documents import details_document
 
     run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
     return {

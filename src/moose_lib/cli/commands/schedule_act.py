@@ -60,9 +60,9 @@ def unpause(output: Output, target: Target, name: str, note: str) -> None:
 
 
 def _tell(output: Output, target: Target, work: Work, said: str) -> None:
-    from moose_lib.cli.schedule_rows import schedule_document
     from moose_lib.cli.schedule_text import next_text
     from moose_lib.cli.session import open_session
+    from moose_lib.operations.schedule_documents import schedule_document
 
     found = open_session(target).run(work)
     if output.is_json:

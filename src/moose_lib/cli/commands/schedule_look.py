@@ -51,8 +51,9 @@ async def _rows(client: Client, session: Session) -> list[ScheduleRow]:
 @pass_output
 def describe(output: Output, target: Target, name: str) -> None:
     """Show a schedule: its times, what it has run, what it has missed."""
-    from moose_lib.cli.schedule_rows import described_lines, schedule_document
+    from moose_lib.cli.schedule_rows import described_lines
     from moose_lib.cli.session import open_session
+    from moose_lib.operations.schedule_documents import schedule_document
     from moose_lib.operations.schedules import describe_schedule
 
     session = open_session(target)

@@ -1,0 +1,64 @@
+"""`/admin/logs`: what tasks wrote, as `moose-cli logs --json` tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from moose_lib.durations import parse_duration
+from moose_lib.errors import InvalidDuration, RunNotFound
+from moose_lib.logs.lines import LEVELS, document
+from moose_lib.logs.reading import LogReader, Wanted, find_named
+from moose_lib.logs.store import LOGS_DIRECTORY
+from moose_lib.server.refusals import BadRequest
+
+_LINES: Final = 1000
+_MOST: Final = 10_000
+
+
+class Logs:
+    """The route on logs, those of this machine's workers."""
+
+    def __init__(self, state_directory: Path) -> None:
+        self._directory = state_directory / LOGS_DIRECTORY
+
+    def routes(self, prefix: str) -> list[Route]:
+        """All of them; `prefix` is that of the server."""
+        return [Route(f"{prefix}/admin/logs", self.read, methods=["GET"])]
+
+    async def read(self, request: Request) -> Response:
+        """The last lines; `?run=Orders&task=charge&attempt=2&level=warning&since=10m&tail=100`."""
+        query = request.query_params
+        try:
+            count = min(int(query.get("tail", _LINES)), _MOST)
+            attempt = None if "attempt" not in query else int(query["attempt"])
+            since = None if "since" not in query else parse_duration(query["since"])
+        except (ValueError, InvalidDuration) as error:
+            raise BadRequest(f"query: {error}") from None
+        level = query.get("level")
+        if level is not None and level not in LEVELS:
+            raise BadRequest(f"query: no level {level!r}; there are {', '.join(LEVELS)}")
+        wanted = Wanted(
+            task=query.get("task"),
+            attempt=attempt,
+            level=level,
+            since=None if since is None else time.time() - since.total_seconds(),
+        )
+        lines = await asyncio.to_thread(_last, self._directory, query.get("run"), wanted, count)
+        return JSONResponse(lines)
+
+
+def _last(directory: Path, reference: str | None, wanted: Wanted, count: int) -> list[dict[str, object]]:
+    if reference is not None:
+        named = find_named(directory, reference)
+        if named is None:
+            raise RunNotFound(f"no logs of a run named {reference!r}", hint="moose-cli logs")
+        wanted = replace(wanted, workflow_id=named.workflow_id, run_id=named.run_id)
+    return [document(line) for line in LogReader(directory, wanted).read_last(count)]
