@@ -19,6 +19,7 @@
     │   ├── WorkflowNotFound
     │   ├── TaskNotFound
     │   ├── RunNotFound
+    │   ├── InputNotRecorded   a run has no input for a task
     │   └── ScheduleNotFound
     ├── AmbiguousRun           several runs fit and the verb needs one
     ├── RunAlreadyStarted      a run with this id is open
@@ -37,7 +38,8 @@
     ├── PortBusy               another process listens where we have to
     └── AlreadyRunning         a second `moose-cli dev` in one project
 
-`moose_lib.RetryLater`, with which a handler asks to be run again, stands with the declarations.
+`moose_lib.RetryLater`, with which a handler asks to be run again, stands with the declarations; what can happen to a
+record on its way to the store is in `moose_lib.ingest.errors`.
 
 `exit_code` is what the command line ends with when the error reaches it.
 """
@@ -59,6 +61,7 @@ __all__ = [
     "GaveUpWaiting",
     "ImportFailed",
     "InjectedFailure",
+    "InputNotRecorded",
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidInput",

@@ -23,8 +23,8 @@ from moose_lib.engine.activities import Activities
 from moose_lib.engine.attempts import MAX_LOSSES
 from moose_lib.engine.failures import TaskFailure, read_failure
 from moose_lib.engine.handlers import Handlers
-from moose_lib.logs.attribution import current_run
 from moose_lib.errors import EngineUnreachable
+from moose_lib.logs.attribution import current_run
 from moose_lib.plan.model import Source
 
 
