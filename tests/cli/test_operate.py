@@ -66,7 +66,7 @@ def test_what_is_not_parked_is_not_decided_about(bills: Cli, broken: Path) -> No
 
     finished = bills("workflow", "retry", "wrong", "check")
     unknown = bills("workflow", "retry", "wrong", "chrage")
-    nobody = bills("workflow", "retry", "nobody")
+    nobody = bills("workflow", "retry", "no-such-run")
     assert bills("workflow", "fail", "wrong").code == 0
     until_state(bills, "failed", "wrong")
     ended = bills("workflow", "retry", "wrong")
@@ -77,7 +77,7 @@ def test_what_is_not_parked_is_not_decided_about(bills: Cli, broken: Path) -> No
         4,
         "error: run 'wrong' has no task 'chrage'\nhint: its tasks are check, charge, send\n",
     )
-    assert (nobody.code, nobody.err.splitlines()[0]) == (4, "error: no run named 'nobody'")
+    assert (nobody.code, nobody.err.splitlines()[0]) == (4, "error: no run named 'no-such-run'")
     assert (ended.code, ended.err) == (1, "error: workflow 'wrong' has already failed\n")
 
 

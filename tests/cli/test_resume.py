@@ -152,7 +152,7 @@ def test_resume_needs_the_code(bills: Cli, broken: Path) -> None:
     finally:
         main.write_text(source, encoding="utf-8")
     unknown_task = bills("workflow", "resume", "codeless", "--from", "chrage")
-    unknown_run = bills("workflow", "resume", "nobody")
+    unknown_run = bills("workflow", "resume", "no-such-run")
     no_server = bills("workflow", "resume", "codeless", "--address", "127.0.0.1:1")
 
     assert (without_project.code, without_project.err) == (
@@ -173,7 +173,7 @@ def test_resume_needs_the_code(bills: Cli, broken: Path) -> None:
         4,
         "error: workflow 'Failing' has no task 'chrage'\nhint: its tasks are check, charge, send\n",
     )
-    assert (unknown_run.code, unknown_run.err.splitlines()[0]) == (4, "error: no run named 'nobody'")
+    assert (unknown_run.code, unknown_run.err.splitlines()[0]) == (4, "error: no run named 'no-such-run'")
     assert (no_server.code, no_server.err.splitlines()[-1]) == (3, "hint: moose-cli dev")
 
 

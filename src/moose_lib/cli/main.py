@@ -21,6 +21,7 @@ _COMMANDS = {
     "logs": CommandPlace(place="moose_lib.cli.commands.logs:logs"),
     "check": CommandPlace(place="moose_lib.cli.commands.check:check"),
     "serve": CommandPlace(place="moose_lib.cli.commands.serve:serve"),
+    "generate": CommandPlace(place="moose_lib.cli.commands.generate:generate", aliases=("g",)),
     "worker": CommandPlace(place="moose_lib.cli.commands.worker:worker"),
     "schedule": CommandPlace(place="moose_lib.cli.commands.schedule:schedule"),
     "deploy": CommandPlace(place="moose_lib.cli.commands.deploy:deploy"),

@@ -6,7 +6,7 @@ told apart, each with its own text, so that the good ones can be kept and the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
 from typing import Final, Literal
@@ -35,9 +35,13 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """What a request brought; `is_array` tells one object from an array with one."""
+    """What a request brought; `is_array` tells one object from an array with one.
+
+    `positions` says where each accepted record stands in the request.
+    """
 
     accepted: tuple[BaseModel, ...]
+    positions: Sequence[int]
     refused: tuple[Refused, ...] = ()
     is_array: bool = True
 
@@ -62,9 +66,10 @@ class RecordReader:
         try:
             if start == b"{":
                 record = self._one.validate_json(body, strict=self._is_strict)
-                return Records(accepted=(record,), is_array=False)
+                return Records(accepted=(record,), positions=(0,), is_array=False)
             if start == b"[":
-                return Records(accepted=tuple(self._many.validate_json(body, strict=self._is_strict)))
+                records = tuple(self._many.validate_json(body, strict=self._is_strict))
+                return Records(accepted=records, positions=range(len(records)))
         except ValidationError as error:
             _refuse_bad_json(error)
         else:
@@ -75,13 +80,14 @@ class RecordReader:
         return self._told_apart(_elements(text), is_array=True)
 
     def _told_apart(self, texts: Iterator[str], *, is_array: bool) -> Records:
-        accepted, refused = list[BaseModel](), list[Refused]()
+        accepted, positions, refused = list[BaseModel](), list[int](), list[Refused]()
         for index, text in enumerate(texts):
             try:
                 accepted.append(self._one.validate_json(text, strict=self._is_strict))
+                positions.append(index)
             except ValidationError as error:
                 refused.append(Refused(index=index, text=text, faults=tuple(field_faults(error))))
-        return Records(accepted=tuple(accepted), refused=tuple(refused), is_array=is_array)
+        return Records(accepted=tuple(accepted), positions=positions, refused=tuple(refused), is_array=is_array)
 
 
 def _refuse_bad_json(error: ValidationError) -> None:

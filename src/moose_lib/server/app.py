@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -11,6 +13,7 @@ from moose_lib.errors import MooseError
 from moose_lib.ingest.store import Store
 from moose_lib.project.loader import LoadedProject
 from moose_lib.server.answers import answer_to
+from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.bodies import BodyReader, Budget
 from moose_lib.server.engine import Engine
 from moose_lib.server.ingest import Ingest, Targets
@@ -29,10 +32,15 @@ def build_app(project: LoadedProject, store: Store) -> Starlette:
         seconds=server.body_timeout.total_seconds(),
         budget=Budget(server.max_bodies_in_flight),
     )
-    ingest = Ingest(Targets(project.endpoints), store, bodies, is_partial=settings.ingest.partial)
+    doorkeeper = Doorkeeper(settings)
+    targets = Targets(project.endpoints)
+    ingest = Ingest(targets, store, bodies, is_partial=settings.ingest.partial)
 
     async def take_records(request: Request) -> Response:
-        return await ingest(request, f"ingest/{request.path_params['path']}")
+        path = f"ingest/{request.path_params['path']}"
+        if not targets.is_open(path):
+            doorkeeper.let_ingest(request)
+        return await ingest(request, path)
 
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
     engine = Engine(settings)
@@ -40,10 +48,21 @@ def build_app(project: LoadedProject, store: Store) -> Starlette:
     return Starlette(
         routes=[
             Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"]),
-            *(route for part in admin for route in part.routes(prefix)),
+            *(_guarded(route, doorkeeper) for part in admin for route in part.routes(prefix)),
         ],
         exception_handlers={MooseError: _refused},
     )
+
+
+def _guarded(route: Route, doorkeeper: Doorkeeper) -> Route:
+    """The same route for those who may administrate."""
+    endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
+
+    async def guarded(request: Request) -> Response:
+        doorkeeper.let_administrate(request)
+        return await endpoint(request)
+
+    return Route(route.path, guarded, methods=sorted(route.methods or ()))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -47,6 +46,11 @@ class Targets:
         self._names = sorted({it.name for it in endpoints})
         unversioned = {f"ingest/{it.name}".lower(): targets[it.key] for it in endpoints if it.version is not None}
         self._by_path = unversioned | {it.path.lower(): targets[it.key] for it in endpoints}
+
+    def is_open(self, path: str) -> bool:
+        """Nobody has to show a key there."""
+        found = self._by_path.get(path.strip("/").lower())
+        return found is not None and found.endpoint.is_open
 
     def find(self, path: str) -> _Target:
         """The endpoint at a path without its leading slash.
@@ -86,7 +90,7 @@ class Ingest:
             return await self._keep(request, target, body, records)
 
     async def _keep(self, request: Request, target: _Target, body: bytes, records: Records) -> Response:
-        rows, unstorable = _rows(target.rows, records.accepted)
+        rows, unstorable = _rows(target.rows, records)
         refused = sorted([*records.refused, *unstorable], key=lambda it: it.index)
         queue = f"{target.endpoint.name}DeadLetterQueue" if target.endpoint.has_dead_letters else None
         keeps_good = not refused or (queue is not None and self._is_partial)
@@ -138,9 +142,9 @@ def _idempotency(request: Request, body: bytes) -> Idempotency | None:
     return None if key is None else Idempotency(key=key, digest=hashlib.sha256(body).digest())
 
 
-def _rows(maker: RowMaker, records: Iterable[BaseModel]) -> tuple[list[tuple[Cell, ...]], list[Refused]]:
+def _rows(maker: RowMaker, records: Records) -> tuple[list[tuple[Cell, ...]], list[Refused]]:
     rows, refused = list[tuple[Cell, ...]](), list[Refused]()
-    for index, record in enumerate(records):
+    for index, record in zip(records.positions, records.accepted, strict=True):
         try:
             rows.append(maker.row(record))
         except UnstorableRecord as error:

@@ -1,0 +1,141 @@
+"""Who may ingest and who may administrate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import BaseModel
+
+from moose_lib import IngestApi, IngestConfig, OlapTable
+from moose_lib.dmv2 import _registry
+from moose_lib.errors import SettingsError
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
+from moose_lib.project.loader import LoadedProject, Project
+from moose_lib.project.settings import Settings
+from moose_lib.server.app import build_app
+from moose_lib.server.auth import hash_of, new_key
+
+#: Test vector of the existing Moose.
+BEARER = "deadbeefdeadbeefdeadbeefdeadbeef.0123456789abcdef0123456789abcdef"
+HASH = "445fd4696cfc5c49e28995c4aba05de44303a112"
+KEY = {"Authorization": f"Bearer {BEARER}"}
+
+Connect = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
+
+
+class Click(BaseModel):
+    user: str
+
+
+@pytest.fixture(autouse=True)
+def declared() -> Iterator[None]:
+    _registry.clear()
+    table = OlapTable[Click]("Clicks")
+    IngestApi[Click]("Clicks", IngestConfig(table=table))
+    IngestApi[Click]("Open", IngestConfig(table=table, authenticate=False))
+    yield
+    _registry.clear()
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Connect:
+    @asynccontextmanager
+    async def connected(
+        client: str = "127.0.0.1", **sections: Any
+    ) -> AsyncIterator[httpx2.AsyncClient]:  # Any: settings
+        settings = Settings.model_validate({"root": tmp_path, **sections})
+        project = Project(root=tmp_path, entry=tmp_path / "app.py", settings=settings, is_single_file=True)
+        endpoints, _ = try_compile_endpoints(_registry.registered_ingest_apis().values())
+        tables = compile_tables(_registry.registered_tables().values())
+        loaded = LoadedProject(project=project, workflows={}, plans={}, tables=tables, endpoints=endpoints)
+        with SqliteStore(tmp_path / "store.db", tables.values()) as store:
+            transport = httpx2.ASGITransport(build_app(loaded, store), client=(client, 1))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as http:
+                yield http
+
+    return connected
+
+
+def test_tokens_of_the_existing_moose_go_on_working() -> None:
+    assert hash_of(*BEARER.split(".")) == HASH
+
+
+def test_a_new_key_opens_what_its_hash_closes() -> None:
+    key = new_key()
+
+    assert hash_of(*key.bearer.split(".")) == key.hash
+    assert new_key() != key
+
+
+async def test_without_a_key_everybody_may_ingest(connect: Connect) -> None:
+    async with connect(client="203.0.113.9") as http:
+        assert (await http.post("/ingest/Clicks", json={"user": "a"})).text == "SUCCESS"
+
+
+async def test_with_a_key_ingest_asks_for_it_before_anything_else(connect: Connect) -> None:
+    async with connect(authentication={"ingest_api_key": HASH}) as http:
+        missing = await http.post("/ingest/Clicks", json={"user": "a"})
+        unknown = await http.post("/ingest/Nothing", json={"user": "a"})
+        allowed = await http.post("/ingest/Clicks", json={"user": "a"}, headers=KEY)
+        unlocked = await http.post("/ingest/Open", json={"user": "a"})
+
+    assert (missing.status_code, missing.text) == (401, "Unauthorized: Invalid or missing token")
+    assert missing.headers["www-authenticate"] == "Bearer"
+    assert unknown.status_code == 401
+    assert (allowed.status_code, unlocked.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", f"bearer {BEARER}", f"Basic {BEARER}", "Bearer a.b", "Bearer " + BEARER.partition(".")[0]]
+)
+async def test_a_wrong_key_is_no_key(connect: Connect, header: str) -> None:
+    async with connect(authentication={"ingest_api_key": HASH}) as http:
+        answer = await http.post("/ingest/Clicks", json={"user": "a"}, headers={"Authorization": header})
+
+    assert answer.status_code == 401
+
+
+async def test_without_a_key_only_this_machine_administrates(connect: Connect) -> None:
+    async with connect() as here:
+        assert (await here.get("/admin/workflows")).status_code == 200
+    async with connect(client="203.0.113.9") as elsewhere:
+        refused = await elsewhere.get("/admin/workflows")
+    async with connect(http_server_config={"host": "0.0.0.0"}) as exposed:  # nothing listens
+        behind_a_proxy = await exposed.get("/admin/workflows")
+
+    assert (refused.status_code, behind_a_proxy.status_code) == (401, 401)
+    assert refused.json()["error"] == {
+        "code": "unauthorized",
+        "message": "Unauthorized: Admin API key not configured",
+        "hint": None,
+    }
+
+
+async def test_with_a_key_administrators_show_it_wherever_they_are(connect: Connect) -> None:
+    async with connect(client="203.0.113.9", authentication={"admin_api_key": HASH}) as http:
+        assert (await http.get("/admin/workflows", headers=KEY)).status_code == 200
+        assert (await http.get("/admin/workflows")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("sections", "text"),
+    [
+        ({"authentication": {"admin_api_key": "secret"}}, "admin_api_key in [authentication] is not the hash of a key"),
+        ({"authentication": {"ingest_api_key": BEARER}}, "ingest_api_key in [authentication] is not the hash of a key"),
+        ({"jwt": {"secret": "-----BEGIN PUBLIC KEY-----"}}, "[jwt] is not supported yet"),
+    ],
+)
+async def test_settings_that_would_not_protect_are_refused(
+    connect: Connect, sections: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        async with connect(**sections):
+            pass
+
+    assert text in caught.value.message

@@ -1,0 +1,149 @@
+"""`moose-cli serve` as a process: what was answered is there, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.integration.conftest import free_port
+
+CODE = """
+from pydantic import BaseModel
+from moose_lib import IngestPipeline
+
+class Click(BaseModel):
+    number: int
+
+IngestPipeline[Click]("Clicks")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(CODE)
+    return tmp_path
+
+
+def command(port: int) -> list[str]:
+    return [sys.executable, "-m", "moose_lib.cli", "serve", "shop.py", "--port", str(port)]
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command(port), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"serving http://127.0.0.1:{port}, records in ")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stored(folder: Path) -> list[int]:
+    connection = sqlite3.connect(folder / ".moose" / "store.db")
+    try:
+        return [row[0] for row in connection.execute("SELECT number FROM Clicks ORDER BY number")]
+    finally:
+        connection.close()
+
+
+async def test_what_was_answered_is_there_once_though_the_server_is_killed_again_and_again(folder: Path) -> None:
+    """Clients repeat what they have no answer for, with the same key."""
+    port, kills, numbers = free_port(), 4, iter(range(10_000))
+    acknowledged = list[int]()
+
+    async def send(http: httpx2.AsyncClient, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            number = next(numbers)
+            while True:
+                try:
+                    key = {"Idempotency-Key": str(number)}
+                    answer = await http.post(
+                        f"http://127.0.0.1:{port}/ingest/Clicks", json={"number": number}, headers=key
+                    )
+                except httpx2.TransportError:
+                    await asyncio.sleep(0.05)
+                    continue
+                assert answer.status_code == 200
+                acknowledged.append(number)
+                break
+
+    stop = asyncio.Event()
+    async with httpx2.AsyncClient() as http, asyncio.TaskGroup() as clients:
+        for _ in range(8):
+            clients.create_task(send(http, stop))
+        for kill in range(kills + 1):
+            before = len(acknowledged)
+            with server(folder, port) as process:
+                while len(acknowledged) < before + 30:  # noqa: ASYNC110  # many clients count
+                    await asyncio.sleep(0.01)
+                if kill == kills:
+                    stop.set()
+                    while len(acknowledged) < next_number(acknowledged):  # noqa: ASYNC110  # as above
+                        await asyncio.sleep(0.01)
+                    await asyncio.sleep(0)
+                process.send_signal(signal.SIGKILL if kill < kills else signal.SIGTERM)
+                process.wait(30)
+
+    assert stored(folder) == sorted(acknowledged)
+    assert len(set(acknowledged)) == len(acknowledged)
+
+
+def next_number(acknowledged: list[int]) -> int:
+    return max(acknowledged) + 1
+
+
+def test_it_ends_in_order_and_begins_again_with_what_it_has(folder: Path) -> None:
+    port = free_port()
+    for number in (1, 2):
+        with server(folder, port) as process:
+            answer = httpx2.post(f"http://127.0.0.1:{port}/ingest/Clicks", json={"number": number})
+            assert answer.text == "SUCCESS"
+            process.terminate()
+            assert process.wait(30) == 0
+
+    assert stored(folder) == [1, 2]
+
+
+def test_a_busy_port_is_told_with_its_setting(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(command(port), cwd=folder, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"error: port {port} is in use",
+        "hint: [http_server_config] port in moose.config.toml, or --port",
+    ]
+
+
+def test_a_model_that_does_not_go_with_its_table_is_refused_with_the_difference(folder: Path) -> None:
+    with server(folder, free_port()):
+        pass
+    (folder / "shop.py").write_text(CODE.replace("number: int", "number: str"))
+
+    done = subprocess.run(command(free_port()), cwd=folder, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "table 'Clicks' holds rows of another shape: number is text, was integer" in done.stderr
+
+
+def test_a_key_and_its_hash_are_made(folder: Path) -> None:
+    line = [sys.executable, "-m", "moose_lib.cli", "generate", "hash-token"]
+    text = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True)
+    document = subprocess.run([*line, "--json"], cwd=folder, capture_output=True, text=True, check=True)
+
+    assert [it.rpartition(" ")[0] for it in text.stdout.splitlines()] == ["ENV API Key", "Bearer Token"]
+    assert text.stderr.splitlines()[0] == "Token Generated successfully"
+    assert json.loads(document.stdout).keys() == {"api_key_hash", "bearer_token"}
