@@ -6,7 +6,7 @@ import gzip
 import json
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -50,7 +50,7 @@ def declared() -> Iterator[None]:
 @pytest.fixture
 def connect(tmp_path: Path) -> Connect:
     @asynccontextmanager
-    async def connected(store: object = None, **sections: Any) -> AsyncIterator[httpx2.AsyncClient]:  # Any: settings
+    async def connected(store: object = None, **sections: Any) -> AsyncGenerator[httpx2.AsyncClient]:  # Any: settings
         settings = Settings.model_validate({"root": tmp_path, **sections})
         project = Project(root=tmp_path, entry=tmp_path / "app.py", settings=settings, is_single_file=True)
         endpoints, _ = try_compile_endpoints(_registry.registered_ingest_apis().values())

@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def command(port: int) -> list[str]:
 
 
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def server(folder: Path, port: int) -> Generator[subprocess.Popen[str]]:
     process = subprocess.Popen(command(port), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
