@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def connect(tmp_path: Path) -> Connect:
     @asynccontextmanager
     async def connected(
         client: str = "127.0.0.1", **sections: Any
-    ) -> AsyncIterator[httpx2.AsyncClient]:  # Any: settings
+    ) -> AsyncGenerator[httpx2.AsyncClient]:  # Any: settings
         settings = Settings.model_validate({"root": tmp_path, **sections})
         project = Project(root=tmp_path, entry=tmp_path / "app.py", settings=settings, is_single_file=True)
         endpoints, _ = try_compile_endpoints(_registry.registered_ingest_apis().values())
