@@ -22,7 +22,7 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_project, open_session
 from moose_lib.cli.type_names import example_input
-from moose_lib.cli.unknown_fields import unknown_fields_notes
+from moose_lib.unknown_fields import unknown_fields_notes
 from moose_lib.dmv2.workflow import RunInfo, Workflow
 from moose_lib.errors import InputNotRecorded, InvalidInput, InvalidOutput, TaskNotFound
 from moose_lib.operations.trying import TriedTask, given_input, recorded_input, try_task

@@ -2,11 +2,16 @@
 
 MooseError
 ├── UnreadableBody         a request is not JSON, or no records
+├── TooManyRecords         a request brings more records than may come at once
 ├── UnstorableRecord       a valid record that no column can keep
 ├── StoreBusy              the queue of the store is full: try again later
 ├── StoreFailed            the store did not take what it was given
 ├── KeyReused              an idempotency key came with another body
-└── LossyMigration         a model's change would lose what its table holds
+├── LossyMigration         a model's change would lose what its table holds
+├── InvalidQuery           a query that writes, or that the store does not understand
+└── NotFound
+    ├── StoreNotFound      nothing has been stored yet
+    └── TableNotFound      the store has no table, or the code no endpoint, of that name
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
 
-from moose_lib.errors import MooseError
+from moose_lib.errors import MooseError, NotFound
 from moose_lib.faults import FieldFault
 
 
@@ -35,6 +42,14 @@ class UnreadableBody(MooseError, ValueError):
         if found is None:
             return cls(text, line=1, column=1)
         return cls(found[1], line=int(found[2]), column=int(found[3]))
+
+
+class TooManyRecords(MooseError, ValueError):
+    """A request brings more records than may come at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"more than {limit} records in one request", hint="send them in several")
 
 
 class UnstorableRecord(MooseError, ValueError):
@@ -76,4 +91,31 @@ class LossyMigration(MooseError):
         super().__init__(
             f"table {table!r} holds rows of another shape: {'; '.join(self.changes)}",
             hint='give the new shape a version of its own: version="2"',
+        )
+
+
+class InvalidQuery(MooseError, ValueError):
+    """A query would write, or the store does not understand it."""
+
+    exit_code = 2
+
+
+class StoreNotFound(NotFound):
+    """Nothing has been stored yet: there is no file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"no store at {path}", hint="moose-cli serve makes it, and POST /ingest/<name> fills it")
+
+
+class TableNotFound(NotFound):
+    """There is nothing of that name; the hint says what was meant, or what there is."""
+
+    def __init__(self, name: str, known: Iterable[str], command: str, what: str = "table") -> None:
+        self.name = name
+        names = {it.lower(): it for it in sorted(known)}
+        close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        hint = f"there are: {', '.join(names.values())}" if names else "moose-cli ls"
+        super().__init__(
+            f"no {what} named {name!r}", hint=f"did you mean: {command} {names[close[0]]}" if close else hint
         )

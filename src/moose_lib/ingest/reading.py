@@ -6,20 +6,25 @@ told apart, each with its own text, so that the good ones can be kept and the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from json import JSONDecodeError, JSONDecoder
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 
 from moose_lib.faults import FieldFault
-from moose_lib.ingest.errors import UnreadableBody
+from moose_lib.ingest.errors import TooManyRecords, UnreadableBody
 from moose_lib.values import field_faults
 
 #: How the body is written; `json` is one object or an array of them.
 Format = Literal["json", "ndjson"]
 
+#: A few megabytes can hold millions of records (`{},{},…`), which would take gigabytes; past this they are refused.
+MOST_RECORDS: Final = 100_000
+#: The first ones of a record are told; a model with many fields makes many out of `{}`.
+_MOST_FAULTS: Final = 10
 _BLANK: Final = " \t\n\r"
 _DECODER: Final = JSONDecoder()
 
@@ -51,7 +56,8 @@ class RecordReader:
 
     def __init__(self, model: type[BaseModel], *, is_strict: bool | None = None) -> None:
         self._one = TypeAdapter(model)
-        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # known at run time
+        limits = (FailFast(), Field(max_length=MOST_RECORDS))
+        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(Annotated[list[model], *limits])  # type: ignore[valid-type]  # known at run time
         self._is_strict = is_strict
 
     def read(self, body: bytes, form: Format = "json") -> Records:
@@ -59,9 +65,10 @@ class RecordReader:
 
         Raises:
             UnreadableBody: it is not JSON, or neither an object nor an array.
+            TooManyRecords: it brings more than may come at once.
         """
         if form == "ndjson":
-            return self._told_apart(_lines(body), is_array=True)
+            return self._told_apart(texts_of(body, form), is_array=True)
         start = body.lstrip()[:1]
         try:
             if start == b"{":
@@ -71,30 +78,43 @@ class RecordReader:
                 records = tuple(self._many.validate_json(body, strict=self._is_strict))
                 return Records(accepted=records, positions=range(len(records)))
         except ValidationError as error:
-            _refuse_bad_json(error)
+            _refuse_whole(error)
         else:
             raise UnreadableBody("expected an object or an array of objects", line=1, column=1)
-        text = _text(body)
-        if start == b"{":
-            return self._told_apart(iter([text.strip()]), is_array=False)
-        return self._told_apart(_elements(text), is_array=True)
+        return self._told_apart(texts_of(body, form), is_array=start == b"[")
 
-    def _told_apart(self, texts: Iterator[str], *, is_array: bool) -> Records:
+    def _told_apart(self, texts: Iterable[str], *, is_array: bool) -> Records:
         accepted, positions, refused = list[BaseModel](), list[int](), list[Refused]()
         for index, text in enumerate(texts):
+            if index == MOST_RECORDS:
+                raise TooManyRecords(MOST_RECORDS)
             try:
                 accepted.append(self._one.validate_json(text, strict=self._is_strict))
                 positions.append(index)
             except ValidationError as error:
-                refused.append(Refused(index=index, text=text, faults=tuple(field_faults(error))))
+                refused.append(Refused(index=index, text=text, faults=tuple(islice(field_faults(error), _MOST_FAULTS))))
         return Records(accepted=tuple(accepted), positions=positions, refused=tuple(refused), is_array=is_array)
 
 
-def _refuse_bad_json(error: ValidationError) -> None:
-    """Not JSON is nothing that could be told record by record; it is the only error then."""
+def texts_of(body: bytes, form: Format = "json") -> Iterator[str]:
+    """The text of each record of a request that has been read, in their order.
+
+    Raises:
+        UnreadableBody: it is not UTF-8.
+    """
+    text = _text(body)
+    if form == "ndjson":
+        return (line for line in text.split("\n") if line.strip())
+    return iter([text.strip()]) if text.lstrip(_BLANK)[:1] == "{" else _elements(text)
+
+
+def _refuse_whole(error: ValidationError) -> None:
+    """Not JSON, or too much: nothing that could be told record by record; it is the only error then."""
     if error.error_count() > 1:
         return
     (detail,) = error.errors(include_url=False, include_input=False)
+    if detail["type"] == "too_long" and not detail["loc"]:
+        raise TooManyRecords(MOST_RECORDS) from None
     if detail["type"] == "json_invalid" and not detail["loc"]:
         raise UnreadableBody.from_text(str(detail.get("ctx", {}).get("error", detail["msg"]))) from None
 
@@ -104,10 +124,6 @@ def _text(body: bytes) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise UnreadableBody(f"not UTF-8: {error.reason} at byte {error.start}", line=1, column=1) from None
-
-
-def _lines(body: bytes) -> Iterator[str]:
-    return (line for line in _text(body).split("\n") if line.strip())
 
 
 def _elements(text: str) -> Iterator[str]:

@@ -60,11 +60,18 @@ FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
         }
     ),
     "dev": frozenset({"externally_managed", "remote_clickhouse"}),
+    "http_server_config": frozenset(
+        {"api_workers", "on_first_start_script", "on_reload_complete_script", "proxy_port"}
+    ),
     "logger": frozenset({"include_session_id", "log_file", "no_ansi", "stdout"}),
 }
 
 #: Keys whose names say too little without that of their section.
 _LONG_FLAGS = frozenset({"metrics.port"})
+
+
+#: Variables of the existing Moose that are named otherwise than our settings.
+_THEIR_NAMES: Mapping[str, str] = {"MOOSE_INGEST_API_KEY": "authentication.ingest_api_key"}
 
 
 class Found(NamedTuple):
@@ -106,7 +113,7 @@ def toml_layer(root: Path, names: Names) -> Layer:
 
 def environment_layer(environment: Mapping[str, Found], names: Names) -> Layer:
     """Take `MOOSE_<SECTION>__<KEY>` and `MOOSE_<KEY>`; other `MOOSE_*` variables belong to others."""
-    layer: dict[str, Found] = {}
+    layer = {key: environment[variable] for variable, key in _THEIR_NAMES.items() if variable in environment}
     for variable, found in environment.items():
         section, divider, key = variable.removeprefix(PREFIX).lower().partition("__")
         if not variable.startswith(PREFIX):

@@ -8,7 +8,7 @@ import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from moose_lib.cli.type_names import type_name
-from moose_lib.cli.unknown_fields import unknown_fields_notes
+from moose_lib.unknown_fields import unknown_fields_notes
 
 
 class Line(BaseModel):

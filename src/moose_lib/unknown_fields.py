@@ -10,13 +10,15 @@ from typing import cast
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["unknown_fields_notes"]
+__all__ = ["UnknownField", "unknown_fields", "unknown_fields_notes"]
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Unknown:
+class UnknownField:
+    """A key that `model` overlooked: where it stands, and the field that was probably meant."""
+
     model: str
     path: str
     meant: str | None
@@ -30,18 +32,23 @@ def unknown_fields_notes(value: BaseModel, given: object) -> list[str]:
 
     Not for models that keep extra fields, and not for those with a validator of their own that sees the whole JSON.
     """
-    by_model = dict[str, list[_Unknown]]()
+    by_model = dict[str, list[UnknownField]]()
     for unknown in _in_value(value, given, ""):
         by_model.setdefault(unknown.model, []).append(unknown)
     return [f"the input has fields that {model} does not know: {_listed(found)}" for model, found in by_model.items()]
 
 
-def _listed(found: list[_Unknown]) -> str:
+def unknown_fields(value: BaseModel, given: object) -> Iterator[UnknownField]:
+    """The fields of the JSON `given` that the model of `value` overlooked; for the same models as above."""
+    yield from _in_value(value, given, "")
+
+
+def _listed(found: list[UnknownField]) -> str:
     more = len(found) - _SHOWN
     return ", ".join(map(str, found[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
-def _in_value(value: object, given: object, path: str) -> Iterator[_Unknown]:
+def _in_value(value: object, given: object, path: str) -> Iterator[UnknownField]:
     """Follow the value, not the types: it shows which member of a union was meant."""
     if isinstance(value, RootModel):
         yield from _in_value(cast("RootModel[object]", value).root, given, path)  # what its root is, is looked at
@@ -63,7 +70,7 @@ def _members(value: object, given: object) -> Iterator[tuple[object, object, obj
         yield from ((number, member, text) for number, (member, text) in enumerate(pairs))
 
 
-def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator[_Unknown]:
+def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator[UnknownField]:
     model = type(value)
     names = {name: _names(name, field, model) for name, field in model.model_fields.items()}
     known = {spelling for spellings in names.values() for spelling in spellings}
@@ -71,7 +78,7 @@ def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator
         for key in given:
             if key not in known:
                 close = get_close_matches(key, known - given.keys(), n=1)
-                yield _Unknown(model=model.__name__, path=f"{path}{key}", meant=close[0] if close else None)
+                yield UnknownField(model=model.__name__, path=f"{path}{key}", meant=close[0] if close else None)
     for name, spellings in names.items():
         for spelling in spellings & given.keys():
             yield from _in_value(getattr(value, name), given[spelling], f"{path}{spelling}.")
