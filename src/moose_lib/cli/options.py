@@ -12,7 +12,7 @@ import click
 
 from moose_lib.cli.output import Output
 
-__all__ = ["Target", "json_option", "long_target_options", "pass_output", "target_options"]
+__all__ = ["Target", "json_option", "long_target_options", "pass_output", "project_option", "target_options"]
 
 _Command = Callable[..., Any]  # Any: a command's parameters are its options
 
@@ -31,6 +31,18 @@ class Target:
 
     file: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def project_option(command: _Command) -> _Command:
+    """Add the option for a file instead of a folder, for commands that need no Temporal; handed over as `target`."""
+
+    @functools.wraps(command)
+    def with_target(*args: Any, file: Path | None, **options: Any) -> Any:  # Any: as above
+        return command(*args, target=Target(file=file), **options)
+
+    return click.option("-f", "--file", type=_FILE, help="A file that declares, instead of a project folder.")(
+        with_target
+    )
 
 
 def target_options(command: _Command) -> _Command:

@@ -64,6 +64,18 @@ class Output:
         """Print several lines of JSON Lines at once."""
         _print("\n".join(json.dumps(value, ensure_ascii=False) for value in values), sys.stdout)
 
+    def text(self, text: str) -> None:
+        """Print text that is a format of its own, as CSV; also with `--json`, where it is part of the document."""
+        _print(text, sys.stdout)
+
+    def binary(self, value: bytes) -> None:
+        """Write bytes to stdout, for a file or another program."""
+        try:
+            sys.stdout.buffer.write(value)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            raise OutputClosed from error
+
     def talk(self, *lines: str) -> None:
         """Print lines for people only."""
         for line in lines:

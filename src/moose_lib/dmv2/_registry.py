@@ -52,6 +52,11 @@ def registered_tables() -> dict[str, OlapTable[Any]]:  # Any: each has a model o
     return _tables
 
 
+def registered_streams() -> dict[str, Stream[Any]]:  # Any: as above
+    """The live registry, by name and version; dead-letter queues are streams, too."""
+    return _streams
+
+
 def registered_ingest_apis() -> dict[str, IngestApi[Any]]:  # Any: as above
     """The live registry, by name and version."""
     return _ingest_apis

@@ -17,7 +17,7 @@ MooseError
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,6 +92,16 @@ class LossyMigration(MooseError):
             f"table {table!r} holds rows of another shape: {'; '.join(self.changes)}",
             hint='give the new shape a version of its own: version="2"',
         )
+
+    @classmethod
+    def together(cls, losses: Sequence[LossyMigration]) -> LossyMigration:
+        """Those of several tables as one."""
+        if len(losses) == 1:
+            return losses[0]
+        error = cls(losses[0].table, [change for loss in losses for change in loss.changes])
+        lines = [f"{len(losses)} tables hold rows of another shape:", *(f"  {loss.message}" for loss in losses)]
+        error.message = "\n".join(lines)
+        return error
 
 
 class InvalidQuery(MooseError, ValueError):

@@ -70,14 +70,42 @@ def migrate(connection: sqlite3.Connection, tables: Iterable[TablePlan]) -> list
     return done
 
 
+def pending_changes(connection: sqlite3.Connection, table: TablePlan) -> list[str]:
+    """What `migrate` would do to a table, in a sentence each; it is only read.
+
+    Raises:
+        LossyMigration: as `migrate`.
+    """
+    columns, before = columns_of(table.model), _columns_before(connection, table.name)
+    if before is None:
+        return [f"table {table.name} will be made"]
+    _refuse_losses(table.name, before, columns)
+    return [f"table {table.name}: column {it.name} will be added" for it in columns if it.name not in before]
+
+
+def insert_statement(table: TablePlan) -> str:
+    """The statement that adds a row: the cells of a `RowMaker`, and when it came."""
+    names = [*(column.name for column in columns_of(table.model)), INGESTED_AT]
+    fields = ", ".join(quoted(name) for name in names)
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {quoted(table.name)} ({fields}) VALUES ({marks})"  # noqa: S608  # names are quoted
+
+
+def _columns_before(connection: sqlite3.Connection, name: str) -> dict[str, Kind] | None:
+    """The columns of a table as it is in the store."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_moose_tables'").fetchone() is None:
+        return None
+    row = connection.execute("SELECT columns FROM _moose_tables WHERE name = ?", (name,)).fetchone()
+    return None if row is None else {column: Kind(kind) for column, kind in json.loads(row[0]).items()}
+
+
 def _migrate(connection: sqlite3.Connection, table: TablePlan) -> list[str]:
     columns = columns_of(table.model)
-    row = connection.execute("SELECT columns FROM _moose_tables WHERE name = ?", (table.name,)).fetchone()
-    if row is None:
+    before = _columns_before(connection, table.name)
+    if before is None:
         _create(connection, table, columns)
         _remember(connection, table.name, columns)
         return [f"table {table.name} made"]
-    before = {name: Kind(kind) for name, kind in json.loads(row[0]).items()}
     _refuse_losses(table.name, before, columns)
     added = [column for column in columns if column.name not in before]
     for column in added:

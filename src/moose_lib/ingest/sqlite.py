@@ -14,6 +14,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,9 +23,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from moose_lib.errors import MooseError
-from moose_lib.ingest.columns import columns_of
 from moose_lib.ingest.errors import KeyReused, StoreBusy, StoreFailed
-from moose_lib.ingest.schema import INGESTED_AT, migrate, quoted
+from moose_lib.ingest.schema import insert_statement, migrate
 from moose_lib.ingest.store import Batch, Receipt
 from moose_lib.plan.endpoints import TablePlan
 
@@ -40,7 +40,7 @@ _BUSY_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class _Order:
-    """A batch on its way, and who waits for its receipt."""
+    """A batch on its way, and who waits for its receipt; with no table it only asks whether commits work."""
 
     batch: Batch
     loop: asyncio.AbstractEventLoop
@@ -61,9 +61,10 @@ class SqliteStore:
         self._tables = tuple(tables)
         self._limit = limit
         self._waiting = 0
+        self._since: dict[int, float] = {}
         self._lock = threading.Lock()
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._inserts = {table.name: _insert(table) for table in self._tables}
+        self._inserts = {table.name: insert_statement(table) for table in self._tables}
         self._purged = datetime.min.replace(tzinfo=UTC)
         self._thread = threading.Thread(target=self._work, name="moose-store", daemon=True)
         self._connection = _open(path)
@@ -94,6 +95,21 @@ class SqliteStore:
         """Bytes of batches that wait to be written."""
         return self._waiting
 
+    @property
+    def lag(self) -> float:
+        """Seconds for which the oldest batch waits for its commit."""
+        with self._lock:
+            oldest = next(iter(self._since.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
+    async def check(self) -> None:
+        """Write and commit something small.
+
+        Raises:
+            StoreFailed, StoreBusy: it is not possible now.
+        """
+        await self.put(Batch(endpoint="", table="", rows=()))
+
     async def put(self, batch: Batch) -> Receipt:
         """Keep a batch, see `Store.put`."""
         loop = asyncio.get_running_loop()
@@ -101,7 +117,8 @@ class SqliteStore:
             if self._waiting and self._waiting + batch.size > self._limit:
                 raise StoreBusy(_RETRY_AFTER)
             self._waiting += batch.size
-        order = _Order(batch, loop, loop.create_future())
+            order = _Order(batch, loop, loop.create_future())
+            self._since[id(order)] = time.monotonic()
         self._orders.put(order)
         return await order.receipt
 
@@ -139,6 +156,8 @@ class SqliteStore:
             outcomes = [StoreFailed(f"the store could not commit: {error}") for _ in orders]
         with self._lock:
             self._waiting -= sum(order.batch.size for order in orders)
+            for order in orders:
+                del self._since[id(order)]
         for order, outcome in zip(orders, outcomes, strict=True):
             with contextlib.suppress(RuntimeError):  # whoever waited has gone, with its loop
                 order.loop.call_soon_threadsafe(_settle, order.receipt, outcome)
@@ -167,6 +186,10 @@ class SqliteStore:
         return receipt
 
     def _keep(self, batch: Batch, at: str) -> Receipt:
+        if not batch.table:
+            key = (batch.endpoint, "check", b"", 0, 0, at)
+            self._connection.execute("INSERT OR REPLACE INTO _moose_idempotency VALUES (?, ?, ?, ?, ?, ?)", key)
+            return Receipt(stored=0, rejected=0)
         earlier = self._earlier(batch)
         if earlier is not None:
             return earlier
@@ -228,10 +251,3 @@ def _open(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StoreFailed(f"{path} cannot be opened: {error}", hint="see [store] path in moose.config.toml") from error
     return connection
-
-
-def _insert(table: TablePlan) -> str:
-    names = [*(column.name for column in columns_of(table.model)), INGESTED_AT]
-    fields = ", ".join(quoted(name) for name in names)
-    marks = ", ".join("?" * len(names))
-    return f"INSERT INTO {quoted(table.name)} ({fields}) VALUES ({marks})"  # noqa: S608  # names are quoted

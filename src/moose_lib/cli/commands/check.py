@@ -13,7 +13,9 @@ from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
     from moose_lib.cli.next_fires import NextFire
+    from moose_lib.plan.endpoints import TablePlan
     from moose_lib.plan.model import Plan, PlannedTask
+    from moose_lib.project.loader import LoadedProject
 
 
 @click.command(epilog=examples("moose-cli check", "moose-cli check app.py", "moose-cli check --json"))
@@ -21,30 +23,39 @@ if TYPE_CHECKING:
 @json_option
 @pass_output
 def check(output: Output, file: Path | None) -> None:
-    """Check every workflow of the project without running anything.
+    """Check every workflow, endpoint and table of the project without running anything.
 
-    Prints each one as a tree with the value that feeds each task; all mistakes together, with file and line (exit 2).
+    Prints each workflow as a tree with the value that feeds each task; all mistakes together, with file and line (exit
+    2). Tables are compared with the store, if there is one: what starting the server would change, and what it would
+    refuse (exit 2).
     """
+    from moose_lib.cli.declared import store_changes
     from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_project, open_session
+    from moose_lib.ingest.errors import LossyMigration
     from moose_lib.plan.render import tree
     from moose_lib.project.loader import load_project
 
     target = Target(file=file)
     session = open_session(target)
-    plans = load_project(session.project or open_project(target)).plans
+    loaded = load_project(session.project or open_project(target))
+    plans = loaded.plans
+    changes, losses = store_changes(loaded)
+    if losses:
+        raise LossyMigration.together(losses)
     fires = next_fires(session, plans.values())
     if output.is_json:
         documents = [_document(plans[name], fires.get(name)) for name in sorted(plans)]
-        output.document({"workflows": documents, "faults": []})
+        output.document({"workflows": documents, **_ingest_documents(loaded), "store_changes": changes, "faults": []})
         return
     for name in sorted(plans):
         plan = plans[name]
         output.data(
             f"{output.paint(name, 'strong')}  {_summary(plan, fires.get(name))}", *_indented(tree(plan, _label)), ""
         )
-    output.data(_verdict(len(plans), sum(len(plan.tasks) for plan in plans.values())))
-    if not plans:
+    output.data(*_ingest_lines(output, loaded, changes))
+    output.data(_verdict(loaded))
+    if not plans and not loaded.endpoints and not loaded.tables:
         output.note("importing it makes no workflow; declare one with Workflow(name=…, config=…)")
 
 
@@ -74,8 +85,42 @@ def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]
 
 
-def _verdict(workflows: int, tasks: int) -> str:
-    return f"{_count(workflows, 'workflow')}, {_count(tasks, 'task')}, no mistakes"
+def _verdict(loaded: LoadedProject) -> str:
+    plans = loaded.plans.values()
+    said = [_count(len(plans), "workflow"), _count(sum(len(plan.tasks) for plan in plans), "task")]
+    said += [_count(len(loaded.endpoints), "endpoint")] if loaded.endpoints else []
+    said += [_count(len(loaded.tables), "table")] if loaded.tables else []
+    return f"{', '.join(said)}, no mistakes"
+
+
+def _ingest_lines(output: Output, loaded: LoadedProject, changes: list[str]) -> list[str]:
+    """Endpoints, then tables that have none, then what the server would change in the store."""
+    fed = {endpoint.table.name for endpoint in loaded.endpoints}
+    lines = [
+        f"{output.paint(f'POST /{it.path}', 'strong')}  {it.model.__name__} → table {it.table.name}{_order(it.table)}"
+        for it in loaded.endpoints
+    ]
+    lines += [
+        f"{output.paint(f'table {it.name}', 'strong')}  {it.model.__name__}{_order(it)}"
+        for it in loaded.tables.values()
+        if it.name not in fed
+    ]
+    lines += [f"  store: {change}" for change in changes]
+    return [*lines, ""] if lines else []
+
+
+def _order(table: TablePlan) -> str:
+    names = table.config.order_by_fields
+    return f", by {', '.join(names)}" if names else ""
+
+
+def _ingest_documents(loaded: LoadedProject) -> dict[str, Any]:  # Any: JSON
+    from moose_lib.cli.declared import endpoint_document, table_document
+
+    return {
+        "endpoints": [endpoint_document(it) for it in loaded.endpoints],
+        "tables": [table_document(it) for it in loaded.tables.values()],
+    }
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -1,0 +1,160 @@
+"""What `moose-cli dead-letters` does: counting, listing and replaying."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from moose_lib.cli.options import Target
+from moose_lib.cli.output import Output
+from moose_lib.cli.session import open_project, open_session
+from moose_lib.cli.shown_rows import cell_text
+from moose_lib.cli.texts import json_time, local_text
+from moose_lib.durations import parse_duration
+from moose_lib.errors import ImportFailed, InvalidDefinition
+from moose_lib.ingest.errors import TableNotFound
+from moose_lib.ingest.letters import Letter, Replayed, count_letters, known_endpoints, read_letters, replay
+from moose_lib.ingest.querying import best_version, reading
+from moose_lib.plan.endpoints import Endpoint
+from moose_lib.project.loader import load_project
+
+__all__ = ["Request", "count_all", "list_letters", "replay_letters"]
+
+_COMMAND = "moose-cli dead-letters"
+_LISTED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line says."""
+
+    name: str
+    since: str | None
+    limit: int | None
+    with_replayed: bool
+    is_dry: bool
+
+    def oldest(self) -> datetime | None:
+        """The moment since which letters count.
+
+        Raises:
+            InvalidDuration: `since` is none.
+        """
+        duration = None if self.since is None else parse_duration(self.since)
+        return None if duration is None else datetime.now(UTC) - duration
+
+
+def count_all(output: Output, target: Target) -> None:
+    """Print how many letters each endpoint has."""
+    with reading(open_session(target).settings.store_path) as connection:
+        counts = {key: count_letters(connection, key) for key in known_endpoints(connection)}
+    if output.is_json:
+        output.document([{"name": key, "waiting": it[0], "replayed": it[1]} for key, it in counts.items()])
+    elif counts:
+        output.table(("NAME", "WAITING", "REPLAYED"), [(key, str(it[0]), str(it[1])) for key, it in counts.items()])
+    else:
+        output.talk("no dead letters")
+
+
+def list_letters(output: Output, target: Target, request: Request) -> None:
+    """Print letters, the newest first."""
+    oldest, session = request.oldest(), open_session(target)
+    limit = request.limit or _LISTED
+    with reading(session.settings.store_path) as connection:
+        key = best_version(request.name.removesuffix("DeadLetterQueue"), known_endpoints(connection))
+        if key is None:
+            _require_declared(target, request.name)
+            key = request.name
+        letters = list(read_letters(connection, key, since=oldest, limit=limit, with_replayed=request.with_replayed))
+        waiting, _ = count_letters(connection, key)
+    if output.is_json:
+        output.document([_document(letter) for letter in letters])
+        return
+    if letters:
+        output.table(("ID", "FAILED AT", "REASON", "RECORD"), [_row(output, letter) for letter in letters])
+        output.talk(f"{len(letters)} shown, {waiting} waiting")
+    else:
+        output.talk("no such dead letters" if waiting else f"no dead letters of {key}")
+    if waiting:
+        output.hint(f"after fixing the model: {_COMMAND} {key} --replay --dry-run")
+
+
+def replay_letters(output: Output, target: Target, request: Request) -> None:
+    """Store what fits by now, and print the counts."""
+    oldest = request.oldest()
+    loaded = load_project(open_project(target))
+    endpoint = _endpoint(loaded.endpoints, request.name)
+    path = loaded.project.settings.store_path
+    done = replay(path, endpoint, since=oldest, limit=request.limit, is_dry=request.is_dry)
+    if output.is_json:
+        output.document(_replayed_document(endpoint, done, is_dry=request.is_dry))
+        return
+    would = "would be " if request.is_dry else ""
+    elsewhere = f", {done.elsewhere} by another replay" if done.elsewhere else ""
+    output.data(f"{endpoint.key}: {done.stored} {would}stored{elsewhere}, {done.still_bad} still refused")
+    for it in done.examples:
+        output.talk(f"  {it.id}: {cell_text(it.reason, is_cut=False)}")
+    if done.still_bad > len(done.examples):
+        output.talk(f"  and {done.still_bad - len(done.examples)} more")
+    if request.is_dry and done.stored:
+        output.hint(f"{_COMMAND} {request.name} --replay")
+
+
+def _endpoint(endpoints: tuple[Endpoint, ...], name: str) -> Endpoint:
+    by_key = {endpoint.key: endpoint for endpoint in endpoints}
+    key = best_version(name.removesuffix("DeadLetterQueue"), by_key)
+    if key is None:
+        raise TableNotFound(name, by_key, _COMMAND, "endpoint")
+    return by_key[key]
+
+
+def _require_declared(target: Target, name: str) -> None:
+    """Tell an endpoint without letters from one that does not exist.
+
+    Raises:
+        TableNotFound: it does not.
+    """
+    session = open_session(target)
+    try:
+        loaded = session.load()
+    except (ImportFailed, InvalidDefinition):
+        loaded = None
+    _endpoint(() if loaded is None else loaded.endpoints, name)
+
+
+def _row(output: Output, letter: Letter) -> tuple[str, ...]:
+    reason = letter.error_message + ("" if letter.replayed_at is None else " (replayed)")
+    texts = (reason, letter.record)
+    return (str(letter.id), local_text(letter.failed_at), *(cell_text(it, is_cut=output.is_live) for it in texts))
+
+
+def _document(letter: Letter) -> dict[str, Any]:  # Any: JSON
+    """The existing Moose's names, and ours; a record that is no JSON is its text."""
+    try:
+        record = json.loads(letter.record)
+    except ValueError:
+        record = letter.record
+    return {
+        "id": letter.id,
+        "originalRecord": record,
+        "errorMessage": letter.error_message,
+        "errorType": letter.error_type,
+        "failedAt": json_time(letter.failed_at),
+        "source": letter.source,
+        "endpoint": letter.endpoint,
+        "queue": letter.queue,
+        "replayed_at": json_time(letter.replayed_at),
+    }
+
+
+def _replayed_document(endpoint: Endpoint, done: Replayed, *, is_dry: bool) -> dict[str, Any]:  # Any: JSON
+    return {
+        "name": endpoint.key,
+        "is_dry_run": is_dry,
+        "stored": done.stored,
+        "stored_elsewhere": done.elsewhere,
+        "still_refused": done.still_bad,
+        "examples": [{"id": it.id, "reason": it.reason} for it in done.examples],
+    }

@@ -1,0 +1,369 @@
+"""Commands about the store: query, peek, ls, dead-letters, and what check says of it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moose_lib.cli.main import main
+from moose_lib.ingest.columns import RowMaker
+from moose_lib.ingest.reading import RecordReader
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.ingest.store import Batch, RejectedRecord
+from moose_lib.project.loader import find_project, load_project
+
+SHOP = """\
+from decimal import Decimal
+from pydantic import BaseModel
+from moose_lib import IngestPipeline, IngestPipelineConfig, OlapConfig, OlapTable
+
+class Order(BaseModel):
+    order_id: str
+    total: {total}
+    paid: bool = False
+    items: list[str] = []
+    note: str | None = None
+    {more}
+
+IngestPipeline[Order]("Orders", IngestPipelineConfig(table=OlapConfig(order_by_fields=["order_id"])))
+IngestPipeline[Order]("Orders", IngestPipelineConfig(version="1.2"))
+IngestPipeline[Order]("Orders", IngestPipelineConfig(version="1.10"))
+OlapTable[Order]("Loose")
+"""
+
+
+def write_shop(folder: Path, *, total: str = "Decimal", more: str = "") -> None:
+    (folder / "app" / "main.py").write_text(SHOP.format(total=total, more=more), encoding="utf-8")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moose.config.toml").write_text("", encoding="utf-8")
+    (tmp_path / "app").mkdir()
+    write_shop(tmp_path)
+    return tmp_path
+
+
+async def put(folder: Path, key: str, records: Iterable[Mapping[str, Any]], refused: Iterable[str] = ()) -> None:
+    """What the server does with a request."""
+    loaded = load_project(find_project(folder))
+    endpoint = next(it for it in loaded.endpoints if it.key == key)
+    found = RecordReader(endpoint.model).read(json.dumps(list(records)).encode())
+    batch = Batch(
+        endpoint=key,
+        table=endpoint.table.name,
+        rows=[RowMaker(endpoint.model).row(it) for it in found.accepted],
+        rejected=[RejectedRecord(text=it, error_type="ValidationError", message="total: is bad") for it in refused],
+        queue="OrdersDeadLetterQueue",
+    )
+    with SqliteStore(loaded.project.settings.store_path, loaded.tables.values()) as store:
+        await store.put(batch)
+
+
+@pytest.fixture
+async def filled(shop: Path) -> Path:
+    await put(shop, "Orders", [{"order_id": "1", "total": "1.10", "items": ["a", "b"]}, {"order_id": "2", "total": 7}])
+    return shop
+
+
+def test_a_query_without_a_store_says_what_makes_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT 1"]) == 4
+
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("error: no store at ")
+    assert told[1] == "hint: moose-cli serve makes it, and POST /ingest/<name> fills it"
+
+
+def test_a_query_shows_rows_as_a_table(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT order_id, total, note, items FROM Orders ORDER BY 1"]) == 0
+
+    out = capsys.readouterr().out.splitlines()
+    assert out == ["order_id  total  note  items", '1         1.10   NULL  ["a","b"]', "2         7      NULL  []"]
+
+
+def test_a_long_cell_is_whole_in_a_pipe_and_nothing_in_it_is_obeyed_by_a_terminal(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["query", "SELECT '" + "x" * 500 + "' || char(27) || '[31m' || char(10) || 'y' AS it"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == ["it", "x" * 500 + "\\x1b[31m\\ny"]
+
+
+@pytest.mark.parametrize("how", [["--json"], ["--format", "json"]])
+def test_json_is_an_array_of_records(filled: Path, capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
+    assert (
+        main(["query", "SELECT order_id, order_id, 1.5 AS x, x'00ff' AS b, 9e999 AS i, NULL AS n FROM Orders", *how])
+        == 0
+    )
+
+    found = json.loads(capsys.readouterr().out)
+    assert found[0] == {"order_id": "1", "order_id_2": "1", "x": 1.5, "b": "AP8=", "i": "Infinity", "n": None}
+    assert [it["order_id"] for it in found] == ["1", "2"]
+
+
+def test_json_of_no_rows_is_an_empty_array(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT * FROM Orders WHERE 0", "--json"]) == 0
+
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_csv_tells_nothing_from_an_empty_text(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", """SELECT 1 AS a, '' AS b, NULL AS c, 'x,"y"' AS d, ' z' AS e""", "--format", "csv"]) == 0
+
+    assert capsys.readouterr().out == 'a,b,c,d,e\n1,"",,"x,""y"""," z"\n'
+
+
+def test_a_file_is_written_whole_or_not_at_all(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT order_id FROM Orders", "--format", "csv", "-o", "orders.csv"]) == 0
+    broken = "SELECT json_extract(value, '$') FROM (SELECT '1' AS value UNION ALL SELECT '{')"
+    assert main(["query", broken, "--format", "csv", "-o", "broken.csv"]) == 2
+
+    assert (filled / "orders.csv").read_text() == "order_id\n1\n2\n"
+    assert not list(filled.glob("broken*"))
+    assert "malformed JSON" in capsys.readouterr().err
+
+
+def test_a_limit_says_that_there_is_more(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT order_id FROM Orders", "--limit", "1"]) == 0
+
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["order_id", "1"]
+    assert told.err == "note: only the first 1 rows: --limit 0 shows all\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM Orders",
+        "INSERT INTO Orders (order_id) VALUES ('x')",
+        "DROP TABLE Orders",
+        "CREATE TABLE x (y)",
+        "ATTACH 'other.db' AS other",
+        "PRAGMA journal_mode=DELETE",
+        "PRAGMA query_only=OFF",
+        "VACUUM INTO 'copy.db'",
+        "BEGIN IMMEDIATE",
+        "WITH x AS (SELECT 1) UPDATE Orders SET note = 'x'",
+    ],
+)
+def test_what_writes_is_refused(filled: Path, capsys: pytest.CaptureFixture[str], statement: str) -> None:
+    assert main(["query", statement]) == 2
+
+    assert capsys.readouterr().err.startswith("error: the statement is refused: a query only reads\n")
+    assert sorted(it.name for it in filled.iterdir()) == [".moose", "app", "moose.config.toml"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("SELECT nope FROM Orders", "the store does not understand the query: no such column: nope"),
+        ("SELECT 1; SELECT 2", "there are several statements, and a query is one"),
+        ("  ", "the query is empty"),
+    ],
+)
+def test_a_mistake_is_told(filled: Path, capsys: pytest.CaptureFixture[str], statement: str, text: str) -> None:
+    assert main(["query", statement]) == 2
+
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {text}"
+
+
+@pytest.mark.parametrize(
+    "words", [["--json", "--format", "csv"], ["-o", "x"], ["--format", "table", "-o", "x"]], ids=" ".join
+)
+def test_answers_that_exclude_each_other_are_refused(
+    filled: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["query", "SELECT 1", *words]) == 2
+
+
+def test_ctrl_c_ends_a_query_that_goes_on_for_ever(filled: Path) -> None:
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+
+    forever = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"
+    assert main(["query", forever]) == 130
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
+def test_parquet_says_what_to_install(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT 1", "--format", "parquet", "-o", "x.parquet"]) == 1
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: Parquet needs pyarrow, which is not installed",
+        "hint: pip install pyarrow",
+    ]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed: it has 40 MB")
+def test_parquet_keeps_types(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parquet: Any = importlib.import_module("pyarrow.parquet")  # Any: not installed for the type checkers
+    assert main(["query", "SELECT order_id, _id FROM Orders", "--format", "parquet", "-o", "x.parquet"]) == 0
+    assert main(["query", "SELECT 1 AS a UNION ALL SELECT 'x'", "--format", "parquet", "-o", "y.parquet"]) == 2
+
+    assert parquet.read_table("x.parquet").to_pydict() == {"order_id": ["1", "2"], "_id": [1, 2]}
+    assert "values of several types" in capsys.readouterr().err
+
+
+def test_peek_shows_the_latest_first_with_values_as_they_were(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["peek", "orders/1", "--json"]) == 4
+    capsys.readouterr()
+    assert main(["peek", "Orders", "-n", "1", "--json"]) == 0
+
+    (found,) = json.loads(capsys.readouterr().out)
+    del found["_ingested_at"]
+    assert found == {"_id": 2, "order_id": "2", "total": "7", "paid": False, "items": [], "note": None}
+
+
+async def test_peek_of_a_bare_name_is_the_table_or_its_highest_version(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await put(filled, "Orders_1_10", [{"order_id": "ten", "total": 1}])
+    connection = sqlite3.connect(filled / ".moose" / "store.db")
+    with connection:
+        connection.execute("DELETE FROM _moose_tables WHERE name = 'Orders'")
+    connection.close()
+
+    assert main(["peek", "orders"]) == 0
+
+    assert "ten" in capsys.readouterr().out
+
+
+def test_peek_of_an_unknown_name_says_what_was_meant(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["peek", "Ordesr"]) == 4
+    assert main(["peek", "zzz"]) == 4
+    assert main(["peek", "Loose"]) == 0
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no table named 'Ordesr'",
+        "hint: did you mean: moose-cli peek Orders",
+        "error: no table named 'zzz'",
+        "hint: there are: Loose, Orders, Orders_1_10, Orders_1_2",
+        "Loose has no rows yet",
+    ]
+
+
+def test_ls_has_the_keys_of_the_existing_moose(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {
+        "tables", "streams", "ingestion_apis", "sql_resources", "consumption_apis", "stream_transformations",
+        "workflows", "web_apps",
+    }  # fmt: skip
+    assert [it["path"] for it in found["ingestion_apis"]] == [
+        "/ingest/Orders",
+        "/ingest/Orders/1.2",
+        "/ingest/Orders/1.10",
+    ]
+    assert found["tables"][0]["columns"][1] == {"name": "total", "kind": "decimal"}
+
+
+def test_ls_is_narrowed_by_type_and_name(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "--type", "tables", "--name", "LOO"]) == 0
+    assert main(["ls", "--type", "ingestion", "--json"]) == 0
+    assert main(["ls", "--type", "workflows"]) == 0
+
+    told = capsys.readouterr()
+    assert told.out.splitlines()[:2] == ["TYPE    NAME", "tables  Loose  order_id, total, paid, items, note"]
+    assert '"/ingest/Orders/1.2"' in told.out
+    assert told.err == "nothing is declared\n"
+
+
+async def test_dead_letters_are_listed_with_their_reason(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await put(shop, "Orders", [], ['{"order_id": "x", "total": "much"}', "{nonsense"])
+
+    assert main(["dead-letters", "Orders"]) == 0
+    told = capsys.readouterr()
+    assert main(["dead-letters", "OrdersDeadLetterQueue", "--json", "--limit", "1"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == [{"name": "Orders", "waiting": 2, "replayed": 0}]
+    assert [line.split("  ")[-1].strip() for line in told.out.splitlines()] == [
+        "RECORD", "{nonsense", '{"order_id": "x", "total": "much"}',
+    ]  # fmt: skip
+    assert told.err.splitlines() == [
+        "2 shown, 2 waiting",
+        "hint: after fixing the model: moose-cli dead-letters Orders --replay --dry-run",
+    ]
+    assert (document["originalRecord"], document["errorType"]) == ("{nonsense", "ValidationError")
+
+
+def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", "Orders"]) == 0
+    assert main(["dead-letters", "Ordres"]) == 4
+    assert main(["dead-letters"]) == 0
+    assert main(["dead-letters", "--replay"]) == 2
+    assert main(["dead-letters", "Orders", "--dry-run"]) == 2
+
+    told = capsys.readouterr().err
+    assert "no dead letters of Orders\n" in told
+    assert "hint: did you mean: moose-cli dead-letters Orders\n" in told
+
+
+async def test_a_replay_stores_what_the_repaired_model_takes_once(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its new column included; what is still bad stays, with the reason."""
+    bad = ['{"order_id": "x", "total": "much"}', '{"total": 1}', "[1]", "{nonsense"]
+    await put(shop, "Orders", [{"order_id": "1", "total": 1}], bad)
+    write_shop(shop, total="str", more="tax: int = 0")
+
+    assert main(["dead-letters", "Orders", "--replay", "--dry-run"]) == 0
+    dry = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+    again = capsys.readouterr()
+    assert main(["query", "SELECT order_id, total, tax FROM Orders ORDER BY 1", "--json"]) == 0
+
+    stored = json.loads(capsys.readouterr().out)
+    assert stored == [
+        {"order_id": "1", "total": "1", "tax": None},
+        {"order_id": "x", "total": "much", "tax": 0},
+    ]
+    assert dry.out == "Orders: 1 would be stored, 3 still refused\n"
+    assert "hint: moose-cli dead-letters Orders --replay\n" in dry.err
+    assert (document["stored"], document["still_refused"]) == (1, 3)
+    assert again.out == "Orders: 0 stored, 3 still refused\n"
+    assert again.err.splitlines()[0] == "  2: order_id: is missing; total: input should be a valid string, got 1"
+
+
+def test_check_lists_endpoints_tables_and_what_the_store_would_get(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shop(filled, more="tax: int = 0")
+
+    assert main(["check"]) == 0
+    text = capsys.readouterr().out.splitlines()
+    assert main(["check", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert text[0] == "POST /ingest/Orders  Order → table Orders, by order_id"
+    assert "table Loose  Order" in text
+    assert "  store: table Orders: column tax will be added" in text
+    assert text[-1] == "0 workflows, 0 tasks, 3 endpoints, 4 tables, no mistakes"
+    assert document["store_changes"][0] == "table Orders: column tax will be added"
+    assert [it["name"] for it in document["endpoints"]] == ["Orders"] * 3
+
+
+def test_check_refuses_what_would_lose_rows_of_the_store(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop(filled, total="int")
+
+    assert main(["check"]) == 2
+
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "error: 4 tables hold rows of another shape:"
+    assert told[1] == "  table 'Orders' holds rows of another shape: total is integer, was decimal"
+    assert told[-1] == 'hint: give the new shape a version of its own: version="2"'
