@@ -18,7 +18,7 @@ from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
-from moose_lib.server.app import build_app
+from moose_lib.server.app import build_apps
 from moose_lib.server.auth import hash_of, new_key
 
 #: Test vector of the existing Moose.
@@ -55,7 +55,7 @@ def connect(tmp_path: Path) -> Connect:
         tables = compile_tables(_registry.registered_tables().values())
         loaded = LoadedProject(project=project, workflows={}, plans={}, tables=tables, endpoints=endpoints)
         with SqliteStore(tmp_path / "store.db", tables.values()) as store:
-            transport = httpx2.ASGITransport(build_app(loaded, store), client=(client, 1))
+            transport = httpx2.ASGITransport(build_apps(loaded, store).main, client=(client, 1))
             async with httpx2.AsyncClient(transport=transport, base_url="http://server") as http:
                 yield http
 
@@ -128,7 +128,7 @@ async def test_with_a_key_administrators_show_it_wherever_they_are(connect: Conn
     [
         ({"authentication": {"admin_api_key": "secret"}}, "admin_api_key in [authentication] is not the hash of a key"),
         ({"authentication": {"ingest_api_key": BEARER}}, "ingest_api_key in [authentication] is not the hash of a key"),
-        ({"jwt": {"secret": "-----BEGIN PUBLIC KEY-----"}}, "[jwt] is not supported yet"),
+        ({"jwt": {"secret": "-----BEGIN PUBLIC KEY-----"}}, "[jwt] lacks issuer, audience"),
     ],
 )
 async def test_settings_that_would_not_protect_are_refused(

@@ -25,7 +25,7 @@ from moose_lib.ingest.store import Batch, Receipt
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
-from moose_lib.server.app import build_app
+from moose_lib.server.app import build_apps
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 ONE = {"user": "a"}
@@ -57,7 +57,7 @@ def connect(tmp_path: Path) -> Connect:
         tables = compile_tables(_registry.registered_tables().values())
         loaded = LoadedProject(project=project, workflows={}, plans={}, tables=tables, endpoints=endpoints)
         with SqliteStore(tmp_path / "store.db", tables.values()) as real:
-            app = build_app(loaded, store or real)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a stand-in
+            app = build_apps(loaded, store or real).main  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a stand-in
             async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://server") as http:
                 yield http
 
@@ -118,6 +118,7 @@ async def test_bad_records_go_to_the_dead_letters_and_the_good_ones_are_kept(con
             {"index": 3, "path": "user", "reason": "is missing"},
         ],
         "faults_left_out": 0,
+        "ignored_fields": [],
     }
     letters = rows(tmp_path, "SELECT record, error_message FROM _moose_dead_letters ORDER BY id LIMIT 3")
     assert letters[1] == ('{"user":7}', "user: input should be a valid string, got 7")
@@ -227,6 +228,10 @@ class Broken:
 
     def __init__(self, error: Exception) -> None:
         self._error = error
+        self.lag = self.waiting = 0
+
+    async def check(self) -> None:
+        raise self._error
 
     async def put(self, batch: Batch) -> Receipt:  # the protocol's
         raise self._error

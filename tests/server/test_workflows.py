@@ -27,7 +27,7 @@ from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Owner
 from moose_lib.plan.build import compile_workflow
 from moose_lib.project.settings import Settings
-from moose_lib.server.app import build_app
+from moose_lib.server.app import build_apps
 
 
 class Order(BaseModel):
@@ -84,7 +84,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 async def http(engine: Engine, shop: Shop, store: SqliteStore) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the server, with a worker beside it."""
     workflow = shop.workflow()
-    app = build_app(loaded(engine.settings, workflow), store)
+    app = build_apps(loaded(engine.settings, workflow), store).main
     transport = httpx2.ASGITransport(app, client=("127.0.0.1", 1))
     async with engine.worker(workflow), httpx2.AsyncClient(transport=transport, base_url="http://server/admin") as http:
         yield http

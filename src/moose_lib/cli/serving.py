@@ -12,9 +12,8 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import open_project
 from moose_lib.dev.readiness import ready_line
-from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.project.loader import LoadedProject, load_project
-from moose_lib.server.serving import run_server
+from moose_lib.server.serving import Serving, run_server
 
 __all__ = ["serve_project"]
 
@@ -34,21 +33,23 @@ async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None) ->
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, stop, number)
 
-    def tell(store: SqliteStore) -> None:
+    def tell(serving: Serving) -> None:
         if ready_fd is not None:
             os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root, {}))
         else:
-            output.data(*_lines(loaded))
-        output.talk(*store.migrated)
+            output.data(*_lines(loaded, serving))
+        output.talk(*serving.store.migrated)
 
     await run_server(loaded, stop=stop, on_ready=tell)
 
 
-def _lines(loaded: LoadedProject) -> list[str]:
+def _lines(loaded: LoadedProject, serving: Serving) -> list[str]:
     server = loaded.project.settings.server
     scheme = "http" if server.tls_cert is None else "https"
     base = f"{scheme}://{server.host}:{server.port}"
     endpoints = [f"  POST {base}/{endpoint.path}" for endpoint in loaded.endpoints]
+    if serving.management_port is None:
+        endpoints.append(f"note: management port {server.management_port} is taken; /metrics is here as well")
     return [f"serving {base}, records in {loaded.project.settings.store_path}", *(endpoints or ["  no endpoints"])]
 
 

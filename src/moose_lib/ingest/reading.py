@@ -56,8 +56,8 @@ class RecordReader:
 
     def __init__(self, model: type[BaseModel], *, is_strict: bool | None = None) -> None:
         self._one = TypeAdapter(model)
-        limits = (FailFast(), Field(max_length=MOST_RECORDS))
-        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(Annotated[list[model], *limits])  # type: ignore[valid-type]  # known at run time
+        many = Annotated[list[model], FailFast(), Field(max_length=MOST_RECORDS)]  # type: ignore[valid-type]  # known at run time
+        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(many)  # pyright: ignore[reportArgumentType]  # as above
         self._is_strict = is_strict
 
     def read(self, body: bytes, form: Format = "json") -> Records:

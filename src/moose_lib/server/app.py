@@ -2,39 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from moose_lib.errors import MooseError
 from moose_lib.ingest.store import Store
+from moose_lib.observing.serving import ServerMetrics
 from moose_lib.project.loader import LoadedProject
 from moose_lib.server.answers import answer_to
 from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.bodies import BodyReader, Budget
+from moose_lib.server.edge import ROUTE, Edge, failed
 from moose_lib.server.engine import Engine
+from moose_lib.server.health import Checked, Health
 from moose_lib.server.ingest import Ingest, Targets
 from moose_lib.server.logs import Logs
+from moose_lib.server.openapi import document
+from moose_lib.server.pages import Pages
 from moose_lib.server.refusals import Refusal
 from moose_lib.server.schedules import Schedules
 from moose_lib.server.workflows import Workflows
 
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
-def build_app(project: LoadedProject, store: Store) -> Starlette:
-    """The app for a loaded project."""
+#: The existing Moose's; the rest of its sentence names its own dashboard.
+_NOTHING_HERE: Final = "MooseStack: 404 Not Found\nTo see available routes, run: `moose-cli ls`, or look at /docs"
+
+
+class OpenStore(Store, Checked, Protocol):
+    """A store that takes records and tells how it is."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be written."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apps:
+    """What answers on the port, and on the management port."""
+
+    main: ASGIApp
+    management: ASGIApp
+
+
+def build_apps(project: LoadedProject, store: OpenStore, metrics: ServerMetrics | None = None) -> Apps:
+    """The apps for a loaded project."""
     settings = project.project.settings
     server = settings.server
+    metrics = ServerMetrics() if metrics is None else metrics
+    metrics.watch("moose_store_waiting_bytes", "What waits to be committed.", lambda: store.waiting)
+    metrics.watch("moose_store_lag_seconds", "How long the oldest of it waits.", lambda: store.lag)
     bodies = BodyReader(
         limit=server.max_request_body_size,
         seconds=server.body_timeout.total_seconds(),
         budget=Budget(server.max_bodies_in_flight),
     )
-    doorkeeper = Doorkeeper(settings)
+    doorkeeper, engine = Doorkeeper(settings), Engine(settings)
+    prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
+    parts = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
+    admin = [route for part in parts for route in part.routes(prefix)]
+    health = Health(store, engine, needs_engine=bool(project.workflows))
+    title = project.project.name
+    told = document(title, project.endpoints, admin, prefix=prefix, has_ingest_key=doorkeeper.has_ingest_key)
+    shown = [*health.routes(prefix), *Pages(title, told, metrics).routes(prefix)]
+    taken = _ingest_route(project, store, bodies, doorkeeper, metrics, prefix)
+    routes = [taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
+    outside = [*health.routes(""), *Pages(title, told, metrics).routes("")]
+    return Apps(
+        main=Edge(_starlette(routes), server.cors_origins, metrics),
+        management=Edge(_starlette(outside), server.cors_origins, metrics),
+    )
+
+
+def _starlette(routes: Iterable[Route]) -> Starlette:
+    return Starlette(
+        routes=[_named(route) for route in routes],
+        exception_handlers={MooseError: _refused, HTTPException: _not_here, Exception: _broken},
+    )
+
+
+def _ingest_route(
+    project: LoadedProject,
+    store: Store,
+    bodies: BodyReader,
+    doorkeeper: Doorkeeper,
+    metrics: ServerMetrics,
+    prefix: str,
+) -> Route:
     targets = Targets(project.endpoints)
-    ingest = Ingest(targets, store, bodies, is_partial=settings.ingest.partial)
+    is_partial = project.project.settings.ingest.partial
+    ingest = Ingest(targets, store, bodies, metrics, is_partial=is_partial)
 
     async def take_records(request: Request) -> Response:
         path = f"ingest/{request.path_params['path']}"
@@ -42,27 +108,29 @@ def build_app(project: LoadedProject, store: Store) -> Starlette:
             doorkeeper.let_ingest(request)
         return await ingest(request, path)
 
-    prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
-    engine = Engine(settings)
-    admin = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
-    return Starlette(
-        routes=[
-            Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"]),
-            *(_guarded(route, doorkeeper) for part in admin for route in part.routes(prefix)),
-        ],
-        exception_handlers={MooseError: _refused},
-    )
+    return Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"])
 
 
 def _guarded(route: Route, doorkeeper: Doorkeeper) -> Route:
     """The same route for those who may administrate."""
-    endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
+    endpoint: _Endpoint = route.endpoint
 
     async def guarded(request: Request) -> Response:
         doorkeeper.let_administrate(request)
         return await endpoint(request)
 
     return Route(route.path, guarded, methods=sorted(route.methods or ()))
+
+
+def _named(route: Route) -> Route:
+    """The same route, which writes its name down for the metrics."""
+    endpoint: _Endpoint = route.endpoint
+
+    async def named(request: Request) -> Response:
+        request.scope[ROUTE] = route.path
+        return await endpoint(request)
+
+    return Route(route.path, named, methods=sorted(route.methods or ()))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -75,3 +143,19 @@ async def _refused(request: Request, error: Exception) -> Response:
     ):
         return PlainTextResponse(error.message, error.status, error.headers)
     return answer_to(error)
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    """A path or method that nothing answers: as text for those who ask for text, else as JSON."""
+    assert isinstance(error, HTTPException), "registered for this class"
+    accept = request.headers.get("accept", "")
+    if error.status_code == 404 and "text/" in accept and "json" not in accept:
+        return PlainTextResponse(_NOTHING_HERE, 404)
+    known = {404: ("not-found", "nothing is here"), 405: ("method-not-allowed", f"no {request.method} here")}
+    code, message = known.get(error.status_code, ("bad-request", error.detail))
+    hint = "see /docs or /openapi.json"
+    return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, error.status_code, error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001  # starlette's; the edge logs it
+    return failed()

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from moose_lib.errors import SettingsError
 from moose_lib.project.settings import Settings, is_loopback
 from moose_lib.server.refusals import Unauthorized
+from moose_lib.server.tokens import token_check
 
 #: Of the existing Moose, so that its tokens go on working: 1,000 rounds, 20 bytes.
 _ROUNDS: Final = 1000
@@ -55,19 +56,29 @@ class Doorkeeper:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._ingest = _checked(settings.authentication.ingest_api_key, "ingest_api_key")
-        self._admin = _checked(settings.authentication.admin_api_key, "admin_api_key")
+        self._ingest = _lock(settings.authentication.ingest_api_key, "ingest_api_key")
+        self._admin = _lock(settings.authentication.admin_api_key, "admin_api_key")
         self._is_local = is_loopback(settings.server.host)
-        if settings.jwt.secret is not None or settings.jwt.enforce_on_all_ingest_apis:
-            raise SettingsError("[jwt] is not supported yet", hint="use [authentication] ingest_api_key")
+        jwt = settings.jwt
+        self._is_good = None if jwt.secret is None and not jwt.enforce_on_all_ingest_apis else token_check(jwt)
+        self._needs_jwt = jwt.enforce_on_all_ingest_apis
+
+    @property
+    def has_ingest_key(self) -> bool:
+        """Whether ingest asks for a key or token."""
+        return self._ingest is not None or self._needs_jwt
 
     def let_ingest(self, request: Request) -> None:
-        """Ask for the ingest key, if there is one.
+        """Ask for the ingest key or a JSON Web Token, if the settings do; for the token alone if they say so.
 
         Raises:
             Unauthorized: it is missing or wrong.
         """
-        if self._ingest is not None and not _has_key(request, self._ingest):
+        if not self.has_ingest_key:
+            return
+        if self._is_good is not None and self._is_good(_bearer(request)):
+            return
+        if self._needs_jwt or self._ingest is None or not self._ingest.fits(_bearer(request)):
             raise Unauthorized
 
     def let_administrate(self, request: Request) -> None:
@@ -77,25 +88,40 @@ class Doorkeeper:
             Unauthorized: the key is missing or wrong, or there is none and the call comes from elsewhere.
         """
         if self._admin is not None:
-            if not _has_key(request, self._admin):
+            if not self._admin.fits(_bearer(request)):
                 raise Unauthorized
         elif not (self._is_local and request.client is not None and is_loopback(request.client.host)):
             raise Unauthorized(_NOT_CONFIGURED)
 
 
-def _has_key(request: Request, expected: str) -> bool:
+class _Lock:
+    """A configured hash; which key fits it is remembered by its digest, as the hash of a key takes half a request."""
+
+    def __init__(self, expected: str) -> None:
+        self._expected = expected.lower()
+        self._known = secrets.token_bytes()
+
+    def fits(self, key: str) -> bool:
+        digest = hashlib.sha256(key.encode()).digest()
+        if hmac.compare_digest(digest, self._known):
+            return True
+        token, dot, salt = key.partition(".")
+        if not dot or not hmac.compare_digest(hash_of(token, salt), self._expected):
+            return False
+        self._known = digest
+        return True
+
+
+def _bearer(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    token, dot, salt = key.partition(".")
-    if scheme != "Bearer" or not dot:
-        return False
-    return hmac.compare_digest(hash_of(token, salt), expected.lower())
+    return key if scheme == "Bearer" else ""
 
 
-def _checked(hashed: SecretStr | None, name: str) -> str | None:
+def _lock(hashed: SecretStr | None, name: str) -> _Lock | None:
     if hashed is None:
         return None
     text = hashed.get_secret_value()
     if _HASH.fullmatch(text) is None:
         hint = "moose-cli generate hash-token makes a key and its hash"
         raise SettingsError(f"{name} in [authentication] is not the hash of a key: 40 hex digits", hint=hint)
-    return text
+    return _Lock(text)

@@ -45,8 +45,10 @@ class BodyTooLarge(Refusal):
     status = 413
     code = "body-too-large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"Request body too large. Maximum size is {limit} bytes")
+    def __init__(self, reason: int | str) -> None:
+        """`reason`: the limit in bytes, or another sentence."""
+        size = f"Maximum size is {reason} bytes" if isinstance(reason, int) else reason
+        super().__init__(f"Request body too large. {size}")
 
 
 class BodyIncomplete(Refusal):

@@ -4,53 +4,85 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from moose_lib.errors import PortBusy, SettingsError
 from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.observing.endpoint import own_registry
+from moose_lib.observing.serving import ServerMetrics
 from moose_lib.project.loader import LoadedProject
 from moose_lib.project.serving import ServerSettings
-from moose_lib.server.app import build_app
+from moose_lib.project.settings import Settings
+from moose_lib.server.app import build_apps
+from moose_lib.server.connections import Connection, raise_file_limit
 
 #: How long requests under way may take to end.
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
 
 
-async def run_server(project: LoadedProject, *, stop: asyncio.Event, on_ready: Callable[[SqliteStore], None]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What runs: its store, and where the management port is, `None` if that is somebody else's."""
+
+    store: SqliteStore
+    management_port: int | None
+
+
+async def run_server(project: LoadedProject, *, stop: asyncio.Event, on_ready: Callable[[Serving], None]) -> None:
     """Serve until `stop` is set; then answer what is under way, write what still waits, and return.
 
     Raises:
         PortBusy: somebody listens there.
         StoreFailed, LossyMigration: the store cannot be used for the declared models.
-        SettingsError: the TLS files cannot be read.
+        SettingsError: the TLS files cannot be read, or the settings of keys and tokens are wrong.
     """
     settings = project.project.settings
-    with SqliteStore(settings.store_path, project.tables.values(), limit=settings.store.max_waiting) as store:
-        config = uvicorn.Config(
-            build_app(project, store),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-        config.load()
-        config.ssl = _tls(settings.server)
-        server = _Server(config)
-        with _listening(settings.server) as listener:
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            stopping = asyncio.create_task(stop.wait())
-            on_ready(store)
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    most = raise_file_limit()
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listening(settings.server, settings.server.port, "port"))
+        manager = _management(settings, stack)
+        tables = project.tables.values()
+        store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
+        apps = build_apps(project, store, ServerMetrics(own_registry()))
+        pairs = [(apps.main, listener)] + ([] if manager is None else [(apps.management, manager)])
+        servers = [(_server(app, settings.server, most), it) for app, it in pairs]
+        serving = [asyncio.create_task(server.serve(sockets=[it])) for server, it in servers]
+        stopping = asyncio.create_task(stop.wait())
+        port = None if manager is None else settings.server.management_port
+        on_ready(Serving(store=store, management_port=port))
+        await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for server, _ in servers:
             server.should_exit = True
-            stopping.cancel()
-            await serving
+        await asyncio.gather(*serving)
+
+
+def _server(app: ASGIApp, settings: ServerSettings, most: int) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=type("LimitedConnection", (Connection,), {"most": most}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    config.load()
+    config.ssl = _tls(settings)
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):
@@ -61,18 +93,31 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _management(settings: Settings, stack: ExitStack) -> socket.socket | None:
+    """The management port; if nobody has chosen it, it may be that of another project's server."""
+    try:
+        return stack.enter_context(_listening(settings.server, settings.server.management_port, "management_port"))
+    except PortBusy:
+        if "http_server_config.management_port" in settings.sources:
+            raise
+        return None
+
+
 @contextlib.contextmanager
-def _listening(settings: ServerSettings) -> Generator[socket.socket]:
+def _listening(settings: ServerSettings, port: int, key: str) -> Generator[socket.socket]:
     host = "127.0.0.1" if settings.host == "localhost" else settings.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, settings.port))
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
         except OSError as error:
-            setting = "[http_server_config] port in moose.config.toml, or --port"
-            raise PortBusy(settings.port, holder=None, setting=setting) from error
-        listener.listen(_BACKLOG)
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+            flag = "--" + key.replace("_", "-")
+            setting = f"[http_server_config] {key} in moose.config.toml, or {flag}"
+            raise PortBusy(port, holder=None, setting=setting) from error
         yield listener
 
 

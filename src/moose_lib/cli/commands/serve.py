@@ -15,11 +15,18 @@ from moose_lib.cli.output import Output
 @click.argument("script", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--host", metavar="HOST", help="Where to listen (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where to listen (default: 4000).")
+@click.option("--management-port", type=click.IntRange(1, 65535), help="Port for health and metrics (default: 5001).")
 @click.option("--ready-fd", type=int, hidden=True, help="Where to write a line once the server listens.")
 @target_options
 @pass_output
 def serve(
-    output: Output, target: Target, script: Path | None, host: str | None, port: int | None, ready_fd: int | None
+    output: Output,
+    target: Target,
+    script: Path | None,
+    host: str | None,
+    port: int | None,
+    management_port: int | None,
+    ready_fd: int | None,
 ) -> int:
     """Run only the HTTP server: it takes records and keeps them.
 
@@ -28,5 +35,7 @@ def serve(
     """
     from moose_lib.cli.serving import serve_project
 
-    overrides = {"http_server_config.host": host, "http_server_config.port": port, **target.overrides}
+    section = "http_server_config"
+    given = {f"{section}.host": host, f"{section}.port": port, f"{section}.management_port": management_port}
+    overrides = {**given, **target.overrides}
     return serve_project(output, Target(file=script or target.file, overrides=overrides), ready_fd)

@@ -1,0 +1,77 @@
+"""Connections within limits: so many at a time, and headers that come in time and are not endless.
+
+uvicorn itself waits for headers forever and takes as many of them as come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HEADERS_WITHIN_SECONDS: Final = 20.0
+_MOST_HEADER_BYTES: Final = 64 * 1024
+#: Files that a process needs beside its connections.
+_SPARE_FILES: Final = 200
+_MOST_FILES: Final = 65_536
+
+
+def raise_file_limit() -> int:
+    """Let this process have as many files open as the system allows it; tells how many connections fit in."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(16, (_MOST_FILES if soft == resource.RLIM_INFINITY else soft) - _SPARE_FILES)
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; `most` of them may be open, the next ones are closed at once."""
+
+    most: int = _MOST_FILES
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's does too
+        """Take it, if there is room, and begin to wait for headers."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
+        else:
+            self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; headers that do not end are cut off."""
+        super().data_received(data)
+        if self._deadline is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > _MOST_HEADER_BYTES:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """The first line of a request begins."""
+        super().on_message_begin()
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        """The rest is the body's, which has limits of its own."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_headers(self) -> None:
+        if self._deadline is None:
+            self._header_bytes = 0
+            self._deadline = self.loop.call_later(_HEADERS_WITHIN_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,218 @@
+"""The OpenAPI document (3.1) of a project's server: its endpoints with their models, and what every server has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import models_json_schema
+from starlette.routing import Route
+
+from moose_lib.plan.endpoints import Endpoint
+
+_Json = dict[str, Any]  # Any: JSON
+_TEXT: Final[_Json] = {"text/plain": {"schema": {"type": "string"}}}
+_STORED: Final[_Json] = {
+    name: {"schema": {"type": "integer"}, "description": text}
+    for name, text in (("Moose-Stored", "Records that are committed."), ("Moose-Rejected", "Records that do not fit."))
+}
+_LATER: Final[_Json] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+_FAULT: Final[_Json] = {
+    "type": "object",
+    "properties": {
+        "index": {"type": ["integer", "null"], "description": "Where the record stands in the request, from 0."},
+        "path": {"type": "string"},
+        "reason": {"type": "string"},
+        "line": {"type": "integer"},
+        "column": {"type": "integer"},
+    },
+    "required": ["index", "path", "reason"],
+}
+_IGNORED: Final[_Json] = {
+    "type": "object",
+    "properties": {
+        "index": {"type": "integer"},
+        "path": {"type": "string"},
+        "meant": {"type": ["string", "null"]},
+    },
+}
+_SCHEMAS: Final[_Json] = {
+    "MooseError": {
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string", "description": "Never changes."},
+                    "message": {"type": "string"},
+                    "hint": {"type": ["string", "null"]},
+                },
+                "required": ["code", "message", "hint"],
+            }
+        },
+        "required": ["error"],
+    },
+    "MooseReceipt": {
+        "type": "object",
+        "properties": {
+            "stored": {"type": "integer"},
+            "rejected": {"type": "integer"},
+            "is_repeat": {"type": "boolean"},
+            "faults": {"type": "array", "items": _FAULT},
+            "faults_left_out": {"type": "integer"},
+            "ignored_fields": {"type": "array", "items": _IGNORED},
+        },
+        "required": ["stored", "rejected", "is_repeat", "faults", "faults_left_out", "ignored_fields"],
+    },
+    "MooseHealth": {
+        "type": "object",
+        "properties": {
+            "healthy": {"type": "array", "items": {"type": "string"}},
+            "unhealthy": {"type": "array", "items": {"type": "string"}},
+            "reasons": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["healthy", "unhealthy", "reasons"],
+    },
+}
+_ERROR: Final[_Json] = {"schema": {"$ref": "#/components/schemas/MooseError"}}
+_RECEIPT: Final[_Json] = {"schema": {"$ref": "#/components/schemas/MooseReceipt"}}
+_HEALTH: Final[_Json] = {"application/json": {"schema": {"$ref": "#/components/schemas/MooseHealth"}}}
+_DETAILED: Final[_Json] = {**_TEXT, "application/json": _RECEIPT}
+_REFUSED: Final[_Json] = {**_TEXT, "application/json": _ERROR}
+_RECORDS_ANSWERS: Final[_Json] = {
+    "200": {"description": "All records are committed.", "headers": _STORED, "content": _DETAILED},
+    "207": {
+        "description": "The good records are committed; the others are in the dead letters, with the reason.",
+        "headers": _STORED,
+        "content": _DETAILED,
+    },
+    "400": {
+        "description": "No JSON, or no record that fits: nothing is stored.",
+        "content": {**_REFUSED, "application/problem+json": _RECEIPT},
+    },
+    "413": {"description": "Over the limit of size, or of records in one request.", "content": _REFUSED},
+    "415": {"description": "A Content-Encoding that is not read here.", "content": _REFUSED},
+    "422": {"description": "The Idempotency-Key was used for another body.", "content": _REFUSED},
+    "500": {"description": "The store failed; nothing is stored.", "content": _REFUSED},
+    "503": {"description": "Busy; nothing is stored.", "headers": _LATER, "content": _REFUSED},
+}
+_NO_KEY: Final[_Json] = {"401": {"description": "A key or token is missing or wrong.", "content": _REFUSED}}
+_ADMIN_ANSWERS: Final[Mapping[str, str]] = {
+    "200": "Done.",
+    "202": "Begun.",
+    "400": "A query or a body that means nothing here.",
+    "401": "The admin key is missing or wrong.",
+    "404": "There is none.",
+    "409": "Not as it is now.",
+    "413": "The body is over the limit.",
+    "415": "A Content-Encoding that is not read here.",
+    "500": "Temporal refused.",
+    "503": "Temporal does not answer.",
+}
+
+
+def document(
+    title: str, endpoints: Iterable[Endpoint], admin: Iterable[Route], *, prefix: str, has_ingest_key: bool
+) -> Mapping[str, Any]:  # Any: JSON
+    """The whole document."""
+    endpoints = tuple(endpoints)
+    models, schemas = _schemas({endpoint.model for endpoint in endpoints})
+    paths = dict[str, _Json]()
+    for endpoint in endpoints:
+        is_closed = has_ingest_key and not endpoint.is_open
+        paths[f"{prefix}/{endpoint.path}"] = {"post": _records(endpoint, models[endpoint.model], is_closed)}
+    for name in ("health", "liveness", "ready"):
+        paths[f"{prefix}/{name}"] = {"get": _health(name)}
+    for route in admin:
+        paths.setdefault(route.path, {}).update(_admin(route))
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": title, "version": version("moose-workflows")},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, **_SCHEMAS},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _schemas(models: Iterable[type[BaseModel]]) -> tuple[Mapping[type[BaseModel], _Json], _Json]:
+    """A schema, or a reference to one, of each model; and what is referred to."""
+    told, found, definitions = dict[type[BaseModel], _Json](), list[type[BaseModel]](), _Json()
+    for model in sorted(models, key=lambda it: (it.__name__, it.__module__)):
+        try:
+            model.model_json_schema()
+        except PydanticInvalidForJsonSchema:  # a field of a type that only Python knows
+            told[model] = {"type": "object", "title": model.__name__}
+        else:
+            found.append(model)
+    if found:
+        template = "#/components/schemas/{model}"
+        refs, schema = models_json_schema([(model, "validation") for model in found], ref_template=template)
+        definitions = schema.get("$defs", {})
+        told |= {model: refs[model, "validation"] for model in found}
+    return told, definitions
+
+
+def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
+    answers = {**_RECORDS_ANSWERS, **(_NO_KEY if is_closed else {})}
+    if not endpoint.has_dead_letters:
+        del answers["207"]
+    either = {"oneOf": [schema, {"type": "array", "items": schema, "title": f"Many {endpoint.name}"}]}
+    return {
+        "operationId": f"ingest_{endpoint.key}",
+        "summary": f"Store records of {endpoint.name}",
+        "description": endpoint.model.__doc__ or "",
+        "tags": ["ingest"],
+        "parameters": [
+            {
+                "name": "errors",
+                "in": "query",
+                "description": '"detail": the answer is JSON and tells every fault.',
+                "schema": {"type": "string", "enum": ["detail"]},
+            },
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same key stores once, and is answered the same.",
+                "schema": {"type": "string", "minLength": 1},
+            },
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": either}}},
+        "responses": answers,
+        **({"security": [{"bearer": []}]} if is_closed else {}),
+    }
+
+
+def _health(name: str) -> _Json:
+    answers: _Json = {"200": {"description": "All is well.", "content": _HEALTH}}
+    if name != "liveness":
+        answers["503"] = {"description": "Something is not, with the reason.", "content": _HEALTH}
+    return {"operationId": name, "summary": f"How the server is: {name}", "tags": ["health"], "responses": answers}
+
+
+def _admin(route: Route) -> _Json:
+    told = (route.endpoint.__doc__ or route.name).strip()
+    names = re.findall(r"\{(\w+)\}", route.path)
+    return {
+        method.lower(): {
+            "operationId": f"{method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
+            "summary": told.partition("\n")[0],
+            "tags": ["admin"],
+            "security": [{"bearer": []}],
+            "parameters": [
+                {"name": it, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+                for it in names
+            ],
+            "responses": {
+                status: {"description": text, "content": {"application/json": {} if status < "300" else _ERROR}}
+                for status, text in _ADMIN_ANSWERS.items()
+            },
+        }
+        for method in sorted(route.methods or ())
+        if method != "HEAD"
+    }

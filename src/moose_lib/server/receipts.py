@@ -1,0 +1,103 @@
+"""What a request with records is answered: the existing Moose's sentence, or every fault in detail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from moose_lib.ingest.errors import UnreadableBody
+from moose_lib.ingest.reading import Format, Records, Refused, texts_of
+from moose_lib.ingest.store import Receipt
+from moose_lib.unknown_fields import unknown_fields
+
+PROBLEMS: Final = "application/problem+json"
+_SHOWN: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a request, and what it was."""
+
+    receipt: Receipt
+    refused: list[Refused]
+    records: Records
+    body: bytes
+    form: Format
+
+
+def wants_detail(request: Request) -> bool:
+    """Whether the client asked for every fault."""
+    return PROBLEMS in request.headers.get("accept", "") or request.query_params.get("errors") == "detail"
+
+
+def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
+    """Tell what was stored and what was not."""
+    receipt = outcome.receipt
+    headers = {"Moose-Stored": str(receipt.stored), "Moose-Rejected": str(receipt.rejected)}
+    status = 200 if receipt.rejected == 0 and not outcome.refused else 207 if receipt.stored else 400
+    if is_detailed:
+        kind = PROBLEMS if status == 400 else "application/json"
+        return JSONResponse(_detail(outcome), status, headers, media_type=kind)
+    if status == 200:
+        return PlainTextResponse("SUCCESS", status, headers)
+    if status == 207:
+        text = f"PARTIAL: {receipt.stored} stored, {receipt.rejected} rejected"
+        return PlainTextResponse(text, status, headers)
+    return PlainTextResponse(f"Invalid JSON: {_first_fault(outcome)}{_place(outcome)}", status, headers)
+
+
+def unreadable(error: UnreadableBody, *, is_detailed: bool) -> Response:
+    """Tell where a body stops being JSON."""
+    headers = {"Moose-Stored": "0", "Moose-Rejected": "0"}
+    if not is_detailed:
+        return PlainTextResponse(error.message, 400, headers)
+    fault = {"index": None, "path": "", "reason": error.reason, "line": error.line, "column": error.column}
+    document = {"stored": 0, "rejected": 0, "is_repeat": False, "faults": [fault], "faults_left_out": 0}
+    return JSONResponse(document | {"ignored_fields": []}, 400, headers, media_type=PROBLEMS)
+
+
+def _detail(outcome: Outcome) -> Mapping[str, Any]:  # Any: JSON
+    receipt, refused = outcome.receipt, outcome.refused
+    faults = [{"index": it.index, "path": fault.path, "reason": fault.reason} for it in refused for fault in it.faults]
+    return {
+        "stored": receipt.stored,
+        "rejected": receipt.rejected,
+        "is_repeat": receipt.is_repeat,
+        "faults": faults[:_SHOWN],
+        "faults_left_out": max(0, len(faults) - _SHOWN),
+        "ignored_fields": list(islice(_ignored(outcome), _SHOWN)),
+    }
+
+
+def _ignored(outcome: Outcome) -> Iterator[Mapping[str, Any]]:  # Any: JSON
+    """The fields of the accepted records that their model does not know."""
+    by_index = dict[int, BaseModel](zip(outcome.records.positions, outcome.records.accepted, strict=True))
+    for index, text in enumerate(texts_of(outcome.body, outcome.form)):
+        if index in by_index:
+            for unknown in unknown_fields(by_index[index], json.loads(text)):
+                yield {"index": index, "path": unknown.path, "meant": unknown.meant}
+
+
+def _first_fault(outcome: Outcome) -> str:
+    faults = outcome.refused[0].faults if outcome.refused else ()
+    if not faults:
+        return "refused before, see the answer to the first request with this key"
+    missing = [fault.path for fault in faults if fault.reason == "is missing"]
+    return f"Missing fields: {', '.join(missing)}" if len(missing) == len(faults) else str(faults[0])
+
+
+def _place(outcome: Outcome) -> str:
+    """Where the first refused record begins."""
+    body = outcome.body
+    begin = body.find(outcome.refused[0].text.encode()) if outcome.refused else -1
+    if begin < 0:
+        return ""
+    before = body[:begin]
+    return f" at line {before.count(bytes([10])) + 1} column {begin - before.rfind(bytes([10]))}"
