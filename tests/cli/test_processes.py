@@ -181,7 +181,7 @@ def test_a_worker_without_a_server_exits_3(cli: Cli) -> None:
 @contextmanager
 def developing(cli: Cli, *arguments: str) -> Generator[subprocess.Popen[str]]:
     """A `dev` that has said it is ready."""
-    dev = cli.start("dev", *arguments)
+    dev = cli.start("dev", *arguments, "--port", str(free_port()))
     assert dev.stdout is not None
     try:
         seen = list[str]()

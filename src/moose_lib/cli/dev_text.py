@@ -30,7 +30,7 @@ __all__ = ["DevText"]
 
 #: The banner has to stay in sight.
 _SHOWN_SCHEDULES = 3
-_SOURCES: dict[Source, Paint] = {"temporal": "accent", "worker": "good"}
+_SOURCES: dict[Source, Paint] = {"temporal": "accent", "worker": "good", "server": "strong"}
 
 
 class DevText:
@@ -92,7 +92,8 @@ class DevText:
     @tell.register
     def _(self, event: CodeRefused) -> None:
         self._output.talk(event.text.rstrip())
-        kept = "the worker goes on with the code it has" if event.serving is not None else "no worker runs"
+        name = event.source
+        kept = f"the {name} goes on with the code it has" if event.serving is not None else f"no {name} runs"
         self._say(f"{kept}; the next save is tried again", "warn")
 
     @tell.register
@@ -117,6 +118,7 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
     lines = {
         "Temporal": f"{facts.temporal_address}  (namespace {facts.namespace}{version})",
         "Dashboard": facts.ui_url,
+        "API": facts.api_url,
         "Metrics": facts.metrics_url,
         "Data": None if facts.db_file is None else _short(facts.db_file),
         "Worker": f"task queue {facts.task_queue}, {_served(facts)}",

@@ -11,23 +11,26 @@ import uvloop
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import open_project
-from moose_lib.dev.readiness import ready_line
+from moose_lib.dev.readiness import LOADED, server_line
 from moose_lib.project.loader import LoadedProject, load_project
-from moose_lib.server.serving import Serving, run_server
+from moose_lib.server.serving import Serving, require_ready, run_server
 
 __all__ = ["serve_project"]
 
 
-def serve_project(output: Output, target: Target, ready_fd: int | None) -> int:
+def serve_project(output: Output, target: Target, ready_fd: int | None, listen_fd: int | None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     loaded = load_project(open_project(target))
-    uvloop.run(_serve(output, loaded, ready_fd))
+    if ready_fd is not None:
+        require_ready(loaded)
+        os.write(ready_fd, f"{LOADED}\n".encode())
+    uvloop.run(_serve(output, loaded, ready_fd, listen_fd))
     if ready_fd is None:
         output.data("stopped")
     return 0
 
 
-async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None) -> None:
+async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None, listen_fd: int | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -35,12 +38,12 @@ async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None) ->
 
     def tell(serving: Serving) -> None:
         if ready_fd is not None:
-            os.write(ready_fd, ready_line(loaded.workflows, loaded.project.root, {}))
+            os.write(ready_fd, server_line((it.path for it in loaded.endpoints), loaded.project.root))
         else:
             output.data(*_lines(loaded, serving))
         output.talk(*serving.store.migrated)
 
-    await run_server(loaded, stop=stop, on_ready=tell)
+    await run_server(loaded, stop=stop, on_ready=tell, listen_fd=listen_fd)
 
 
 def _lines(loaded: LoadedProject, serving: Serving) -> list[str]:

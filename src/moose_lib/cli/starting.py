@@ -17,10 +17,10 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.type_names import example_input
-from moose_lib.unknown_fields import unknown_fields_notes
 from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import CONFIG_FILE
+from moose_lib.unknown_fields import unknown_fields_notes
 from moose_lib.values import read_run_input, settle_run_input
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_project, open_session
 from moose_lib.cli.type_names import example_input
-from moose_lib.unknown_fields import unknown_fields_notes
 from moose_lib.dmv2.workflow import RunInfo, Workflow
 from moose_lib.errors import InputNotRecorded, InvalidInput, InvalidOutput, TaskNotFound
 from moose_lib.operations.trying import TriedTask, given_input, recorded_input, try_task
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import LoadedProject, load_project
+from moose_lib.unknown_fields import unknown_fields_notes
 
 if TYPE_CHECKING:
     from moose_lib.calling import AnyTask

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-Source = Literal["temporal", "worker"]
+Source = Literal["temporal", "worker", "server"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class DevFacts:
     task_queue: str
     ui_url: str | None
     metrics_url: str | None = None
+    api_url: str | None = None
     db_file: Path | None
     temporal_log: Path | None
     temporal_version: str | None
@@ -139,12 +140,14 @@ class Reloaded:
 class CodeRefused:
     """The user's code does not import or its definitions are wrong; `text` is what the new worker wrote on stderr.
 
-    `serving` is the old worker that keeps working, if there is one; the next save is the next chance.
+    `serving` is the old worker that keeps working, if there is one; the next save is the next chance. `source` is
+    "server" where only the server refuses it.
     """
 
     text: str
     serving: int | None
     files: tuple[Path, ...]
+    source: Source = "worker"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ class TemporalVersionChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class Stopping:
-    """The session ends: the worker first, then Temporal. A second interrupt makes it hurry."""
+    """The session ends: the worker first, then the server, then Temporal. A second interrupt makes it hurry."""
 
     grace_period: timedelta
 

@@ -34,11 +34,12 @@ _DRAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to start: program with arguments, folder, whole environment."""
+    """What to start: program with arguments, folder, whole environment; open files that it gets."""
 
     arguments: tuple[str, ...]
     directory: Path
     environment: Mapping[str, str]
+    inherited: tuple[int, ...] = ()
 
 
 async def start_child(command: Command, on_line: OnLine, *, on_ready: Callable[[str], None] | None = None) -> Child:
@@ -83,7 +84,7 @@ def _spawn(command: Command, inherited: int | None = None) -> Child:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        pass_fds=() if inherited is None else (inherited,),
+        pass_fds=command.inherited if inherited is None else (*command.inherited, inherited),
     )
     return Child(process)
 

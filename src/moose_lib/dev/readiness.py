@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WORD = "ready"
+#: What a server says before: its code is fine, and it waits for the one before it to go.
+LOADED = "loaded"
 
 
 class Ready(BaseModel):
     """The workflows a worker serves and the project's files it has loaded; `None` where it did not tell.
 
     `schedules` are those of the workflows that have one, as text; `news` says what of them was just changed on the
-    server, and `notes` what of them should be looked after.
+    server, and `notes` what of them should be looked after. `endpoints` are the paths at which a server takes records.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +36,7 @@ class Ready(BaseModel):
     schedules: Mapping[str, str] = {}
     news: str | None = None
     notes: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     files: frozenset[Path] | None = None
 
 
@@ -52,6 +55,12 @@ def ready_line(
         notes=tuple(notes),
         files=loaded_files(root),
     )
+    return f"{_WORD} {ready.model_dump_json()}\n".encode()
+
+
+def server_line(endpoints: Iterable[str], root: Path) -> bytes:
+    """Return the line for a server that takes records at these paths."""
+    ready = Ready(endpoints=tuple(endpoints), files=loaded_files(root))
     return f"{_WORD} {ready.model_dump_json()}\n".encode()
 
 

@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moose_lib.dev.events import DevEvent, DevFacts, DevReady, OnEvent, Stopping
+from moose_lib.dev.api import PORT_KEY, ApiServer, listen
+from moose_lib.dev.events import CodeRefused, DevEvent, DevFacts, DevReady, OnEvent, ProcessReady, Reloaded, Stopping
 from moose_lib.dev.lock import dev_lock, state_directory
 from moose_lib.dev.logfile import LogFile
 from moose_lib.dev.metrics import SessionMetrics
@@ -31,6 +32,7 @@ from moose_lib.project.running import RunningDev
 from moose_lib.project.settings import is_loopback, process_environment
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
 
     from moose_lib.project.loader import Project
@@ -40,15 +42,23 @@ _PORT_KEY = "temporal_config.temporal_port"
 _UI_PORT_KEY = "temporal_config.ui_port"
 
 
-def serve(project: Project, *, on_event: OnEvent, worker: Sequence[str] | None = None) -> int:
+def serve(
+    project: Project,
+    *,
+    on_event: OnEvent,
+    worker: Sequence[str] | None = None,
+    server: Sequence[str] | None = None,
+) -> int:
     """Run a session until SIGINT, SIGTERM or SIGHUP; a second signal makes it hurry. Returns the exit code.
 
     To be called in the main thread, outside of an event loop. Raises what `run_dev` raises.
     """
-    return asyncio.run(_serve(project, on_event, worker))
+    return asyncio.run(_serve(project, on_event, worker, server))
 
 
-async def _serve(project: Project, on_event: OnEvent, worker: Sequence[str] | None) -> int:
+async def _serve(
+    project: Project, on_event: OnEvent, worker: Sequence[str] | None, server: Sequence[str] | None
+) -> int:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
@@ -57,7 +67,7 @@ async def _serve(project: Project, on_event: OnEvent, worker: Sequence[str] | No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupt)
-    return await run_dev(project, on_event=on_event, stop=stop, hurry=hurry, worker=worker)
+    return await run_dev(project, on_event=on_event, stop=stop, hurry=hurry, worker=worker, server=server)
 
 
 async def run_dev(
@@ -67,11 +77,12 @@ async def run_dev(
     stop: asyncio.Event,
     hurry: asyncio.Event | None = None,
     worker: Sequence[str] | None = None,
+    server: Sequence[str] | None = None,
 ) -> int:
     """Run a session until `stop` is set; `hurry` cuts the grace period of running tasks short.
 
     `on_event` is called in the event loop with every event and must not block. `worker` replaces the worker's command
-    line; `--ready-fd N` is added to it.
+    line; `--ready-fd N` is added to it. `server` replaces that of the HTTP server; an empty one means none.
 
     Raises:
         AlreadyRunning: this project has a session.
@@ -81,7 +92,7 @@ async def run_dev(
         Exception: what `on_event` raised; it ends the session, and it gets no more events.
     """
     listener = _Listener(on_event)
-    session = _Session(project, on_event=listener.tell, worker=worker)
+    session = _Session(project, on_event=listener.tell, worker=worker, server=server)
     if not project.settings.state_directory.exists():
         session.require_ports()  # nobody runs here, and a refusal leaves nothing behind
     async with AsyncExitStack() as stack:
@@ -116,11 +127,17 @@ class _Listener:
 
 
 class _Session:
-    def __init__(self, project: Project, *, on_event: OnEvent, worker: Sequence[str] | None) -> None:
+    def __init__(
+        self, project: Project, *, on_event: OnEvent, worker: Sequence[str] | None, server: Sequence[str] | None
+    ) -> None:
         self._project = project
         self._settings = project.settings
         self._on_event = on_event
-        self._worker_line = worker_command(project) if worker is None else tuple(worker)
+        self._worker_line = command_line(project, "worker") if worker is None else tuple(worker)
+        self._server_line = command_line(project, "serve") if server is None else tuple(server)
+        self._socket: socket.socket | None = None
+        self._api = ApiServer(self._server_command, self._tell_of_server)
+        self._refusal: CodeRefused | None = None
         self._is_embedded = self._settings.dev.temporal == "embedded"
         self._port = self._settings.temporal.port or _DEFAULT_PORT
         self._started = asyncio.get_running_loop().time()
@@ -138,7 +155,7 @@ class _Session:
             command=self._worker_command,
             grace=self._settings.worker.grace_period,
             saves=self._saves,
-            on_event=on_event,
+            on_event=self._tell_of_worker,
             on_loaded=self._watcher.note_loaded,
         )
         self._metrics = SessionMetrics(self._settings, lambda: self._workers.pids)
@@ -157,6 +174,8 @@ class _Session:
     def require_ports(self) -> None:
         """Refuse settings that an embedded Temporal cannot serve, and ports that are taken."""
         self._metrics.require_port()
+        if self._server_line:
+            require_free(self._settings.server.port, PORT_KEY)
         if not self._is_embedded:
             return
         temporal = self._settings.temporal
@@ -167,6 +186,10 @@ class _Session:
             _require_local(address.rpartition(":")[0], self._settings.sources["TEMPORAL_ADDRESS"])
         if self._port == temporal.ui_port:
             raise SettingsError(f"temporal_port and ui_port are both {self._port}", hint="moose-cli dev --ui-port 8080")
+        if self._server_line and self._settings.server.port in (self._port, temporal.ui_port):
+            raise SettingsError(
+                f"port {self._settings.server.port} is asked for twice", hint="moose-cli dev --port 4000"
+            )
         require_free(self._port, _PORT_KEY)
         require_free(temporal.ui_port, _UI_PORT_KEY)
 
@@ -175,25 +198,33 @@ class _Session:
         await first_of(self._watcher.run(), self._work(log))
 
     async def close(self, hurry: asyncio.Event) -> None:
-        """Stop the workers, then Temporal."""
+        """Stop the workers, then the server that their tasks may still call, then Temporal."""
         grace = self._settings.dev.stop_grace_period
         self._on_event(Stopping(grace_period=grace))
         await self._workers.stop(grace, hurry)
+        await self._api.stop(hurry)
+        if self._socket is not None:
+            self._socket.close()
         if self._temporal is not None:
             await self._temporal.stop()
         await self._metrics.close()
 
     async def _work(self, log: LogFile) -> None:
+        if self._server_line:
+            self._socket = listen(self._settings.server.host, self._settings.server.port)
+            self._api.renew()
         if self._is_embedded:
             self._temporal = self._embedded(log)
             await asyncio.gather(self._temporal.start(), self._metrics.open())
         else:
             await self._metrics.open()
         keeping = forever() if self._temporal is None else self._temporal.keep()
-        await first_of(keeping, self._workers.run(), self._announce())
+        await first_of(keeping, self._workers.run(), self._api.run(), self._announce())
 
     async def _announce(self) -> None:
         await self._workers.settled.wait()
+        if self._server_line:
+            await self._api.settled.wait()
         took = timedelta(seconds=asyncio.get_running_loop().time() - self._started)
         self._on_event(DevReady(facts=self._facts(), took=took))
         await forever()
@@ -215,23 +246,62 @@ class _Session:
         outside = self._settings.temporal_environment.get("TEMPORAL_NAMESPACE")
         return self._settings.temporal.namespace or outside or "default"
 
+    def _tell_of_worker(self, event: DevEvent) -> None:
+        """Code that a worker has loaded is what the server should serve."""
+        self._on_event(event)
+        if not self._server_line or not isinstance(event, ProcessReady | Reloaded):
+            return
+        refusal, self._refusal = self._refusal, None
+        if isinstance(event, Reloaded) or (self._api.is_idle and refusal is None):
+            self._api.renew()
+        elif refusal is not None:
+            self._on_event(refusal)
+
+    def _tell_of_server(self, event: DevEvent) -> None:
+        """Code that the worker does not load either is told by the worker alone."""
+        if isinstance(event, CodeRefused) and self._workers.serving is None:
+            self._refusal = event
+        else:
+            self._on_event(event)
+
     def _worker_command(self) -> Command:
-        """Build the worker's command anew for each start: `.env` files may have changed."""
+        environment = {**self._environment(), **self._metrics.environment}
+        return Command(arguments=self._worker_line, directory=self._directory, environment=environment)
+
+    def _server_command(self) -> Command:
+        assert self._socket is not None, "it is opened before anything starts"
+        number = self._socket.fileno()
+        line = (*self._server_line, "--listen-fd", str(number))
+        environment = self._environment()
+        return Command(arguments=line, directory=self._directory, environment=environment, inherited=(number,))
+
+    @property
+    def _directory(self) -> Path:
+        return Path.cwd() if self._project.is_single_file else self._project.root
+
+    def _environment(self) -> dict[str, str]:
+        """Build the children's environment anew for each start: `.env` files may have changed."""
         environment = process_environment(self._settings.root) | dict(self._settings.flag_environment)
         if self._is_embedded:
             environment.pop(variable_of("temporal_config.address"), None)
             environment |= self._pinned()
             if self._settings.worker.schedules != "off":
                 environment[variable_of("worker.schedules")] = "sync"  # the server is this project's alone
-        environment |= {"PYTHONUNBUFFERED": "1", **self._metrics.environment}
-        directory = Path.cwd() if self._project.is_single_file else self._project.root
-        return Command(arguments=self._worker_line, directory=directory, environment=environment)
+        return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _pinned(self) -> Mapping[str, str]:
         """Settings that lead a worker to this session's Temporal, whatever else is set."""
         pinned = {"temporal_host": LOCALHOST, "temporal_port": str(self._port), "temporal_scheme": "http"}
         pinned["namespace"] = self._namespace
         return {variable_of(f"temporal_config.{key}"): value for key, value in pinned.items()}
+
+    @property
+    def _api_url(self) -> str | None:
+        server = self._settings.server
+        scheme = "http" if server.tls_cert is None else "https"
+        host = "localhost" if is_loopback(server.host) else server.host
+        prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
+        return f"{scheme}://{host}:{server.port}{prefix}" if self._server_line else None
 
     def _facts(self) -> DevFacts:
         temporal, serving = self._temporal, self._workers.serving
@@ -245,6 +315,7 @@ class _Session:
             task_queue=self._settings.temporal.task_queue,
             ui_url=None if temporal is None else f"http://localhost:{temporal.ui_port}",
             metrics_url=self._metrics.url,
+            api_url=self._api_url,
             db_file=None if temporal is None else temporal.database,
             temporal_log=None if temporal is None else temporal.log_file,
             temporal_version=None if temporal is None else temporal.version,
@@ -256,10 +327,10 @@ class _Session:
         )
 
 
-def worker_command(project: Project) -> tuple[str, ...]:
-    """Return the command line of a project's worker."""
+def command_line(project: Project, command: str) -> tuple[str, ...]:
+    """Return the command line of a project's worker, or of its server."""
     file = (str(project.entry),) if project.is_single_file else ()
-    return (sys.executable, "-m", "moose_lib.cli", "worker", *file)
+    return (sys.executable, "-m", "moose_lib.cli", command, *file)
 
 
 def _require_local(host: str, source: str) -> None:

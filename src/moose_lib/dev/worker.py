@@ -1,4 +1,4 @@
-"""A worker process as `dev` sees it: it gets ready, works, and is asked to go."""
+"""A worker, or a server, as `dev` sees its process: it gets ready, works, and is asked to go."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from datetime import timedelta
 
-from moose_lib.dev.events import Exit, OnEvent, OutputLine, ProcessStarted, ProcessStopped
+from moose_lib.dev.events import Exit, OnEvent, OutputLine, ProcessStarted, ProcessStopped, Source
 from moose_lib.dev.process import Child, Command, Stream, start_child
-from moose_lib.dev.readiness import Ready, read_ready
+from moose_lib.dev.readiness import LOADED, Ready, read_ready
 from moose_lib.dev.waiting import first_of
 
 #: A worker ends with this code when the user's code does not import or its definitions are wrong.
@@ -25,8 +25,10 @@ class Worker:
     such (`errors`), otherwise it is output like any other.
     """
 
-    def __init__(self, on_event: OnEvent) -> None:
+    def __init__(self, on_event: OnEvent, source: Source = "worker") -> None:
         self._on_event = on_event
+        self._source: Source = source
+        self._loaded = asyncio.Event()
         self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self._held: deque[str] | None = deque(maxlen=_KEPT_LINES)
         self._child: Child | None = None
@@ -39,7 +41,7 @@ class Worker:
             OSError: the program cannot be started.
         """
         self._child = await start_child(command, self._take_line, on_ready=self._take_ready)
-        self._on_event(ProcessStarted(source="worker", pid=self.pid))
+        self._on_event(ProcessStarted(source=self._source, pid=self.pid))
 
     @property
     def pid(self) -> int:
@@ -65,6 +67,10 @@ class Worker:
         """Wait until it polls; never returns if it dies."""
         return await asyncio.shield(self._ready)
 
+    async def wait_loaded(self) -> None:
+        """Wait until it has loaded its code, as servers tell; never returns if it dies."""
+        await self._loaded.wait()
+
     async def wait(self) -> Exit:
         """Wait for its end and for the last of its output."""
         return await self._process.wait()
@@ -89,7 +95,7 @@ class Worker:
         await first_of(self.wait(), self._hurry.wait(), within=grace)
         exit_, killed = await self._process.stop(MARGIN)
         self.release_output()
-        self._on_event(ProcessStopped(source="worker", pid=self.pid, exit=exit_, killed=killed))
+        self._on_event(ProcessStopped(source=self._source, pid=self.pid, exit=exit_, killed=killed))
 
     def hurry(self) -> None:
         """End the grace period of a worker that leaves."""
@@ -108,9 +114,11 @@ class Worker:
 
     def _tell(self, stream: Stream, text: str) -> None:
         pid = 0 if self._child is None else self._child.pid  # output may come before start() has returned
-        self._on_event(OutputLine(source="worker", pid=pid, stream=stream, text=text))
+        self._on_event(OutputLine(source=self._source, pid=pid, stream=stream, text=text))
 
     def _take_ready(self, line: str) -> None:
+        if line == LOADED:
+            self._loaded.set()
         ready = read_ready(line)
         if ready is not None and not self._ready.done():
             self._ready.set_result(ready)

@@ -41,6 +41,8 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
     """Tell what was stored and what was not."""
     receipt = outcome.receipt
     headers = {"Moose-Stored": str(receipt.stored), "Moose-Rejected": str(receipt.rejected)}
+    if receipt.is_repeat:
+        headers["Moose-Repeated"] = "true"
     status = 200 if receipt.rejected == 0 and not outcome.refused else 207 if receipt.stored else 400
     if is_detailed:
         kind = PROBLEMS if status == 400 else "application/json"

@@ -8,7 +8,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from moose_lib.errors import PortBusy, SettingsError
+from moose_lib.ingest.errors import StoreNotFound
+from moose_lib.ingest.querying import reading
+from moose_lib.ingest.schema import pending_changes
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.observing.endpoint import own_registry
 from moose_lib.observing.serving import ServerMetrics
@@ -23,11 +26,15 @@ from moose_lib.project.loader import LoadedProject
 from moose_lib.project.serving import ServerSettings
 from moose_lib.project.settings import Settings
 from moose_lib.server.app import build_apps
+from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.connections import Connection, raise_file_limit
+from moose_lib.server.sole import sole_writer
 
 #: How long requests under way may take to end.
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
+#: Seconds to wait for another server to end: one that was just stopped, or one that is being replaced.
+_PATIENCE: Final = {False: 3.0, True: 30.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +45,32 @@ class Serving:
     management_port: int | None
 
 
-async def run_server(project: LoadedProject, *, stop: asyncio.Event, on_ready: Callable[[Serving], None]) -> None:
+def require_ready(project: LoadedProject) -> None:
+    """Refuse what `run_server` would refuse for the project's code and settings; nothing is changed.
+
+    Raises:
+        LossyMigration: a declared model does not go with what its table holds.
+        SettingsError: the settings of keys, tokens or TLS are wrong.
+        StoreFailed: the store cannot be read.
+    """
+    settings = project.project.settings
+    Doorkeeper(settings)
+    _tls(settings.server)
+    with contextlib.suppress(StoreNotFound), reading(settings.store_path) as connection:
+        for table in project.tables.values():
+            pending_changes(connection, table)
+
+
+async def run_server(
+    project: LoadedProject,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[Serving], None],
+    listen_fd: int | None = None,
+) -> None:
     """Serve until `stop` is set; then answer what is under way, write what still waits, and return.
+
+    With `listen_fd`, a socket that listens already, it takes over from a server that goes.
 
     Raises:
         PortBusy: somebody listens there.
@@ -48,8 +79,12 @@ async def run_server(project: LoadedProject, *, stop: asyncio.Event, on_ready: C
     """
     settings = project.project.settings
     most = raise_file_limit()
-    with ExitStack() as stack:
-        listener = stack.enter_context(_listening(settings.server, settings.server.port, "port"))
+    async with AsyncExitStack() as stack:
+        if listen_fd is None:
+            listener = stack.enter_context(_listening(settings.server, settings.server.port, "port"))
+        else:
+            listener = stack.enter_context(socket.socket(fileno=listen_fd))
+        await stack.enter_async_context(sole_writer(settings.store_path, _PATIENCE[listen_fd is not None]))
         manager = _management(settings, stack)
         tables = project.tables.values()
         store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
@@ -93,7 +128,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _management(settings: Settings, stack: ExitStack) -> socket.socket | None:
+def _management(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:
     """The management port; if nobody has chosen it, it may be that of another project's server."""
     try:
         return stack.enter_context(_listening(settings.server, settings.server.management_port, "management_port"))

@@ -65,11 +65,14 @@ class Dev:
 
 
 @asynccontextmanager
-async def session(project: Project, *, is_real: bool = False) -> AsyncGenerator[Dev, None]:
+async def session(project: Project, *, is_real: bool = False, has_server: bool = False) -> AsyncGenerator[Dev, None]:
     """Run a session for the time of the block; afterwards nothing that it started may be alive."""
     dev = Dev()
     worker = None if is_real else (sys.executable, FAKE_WORKER, str(project.entry))
-    running = asyncio.create_task(run_dev(project, on_event=dev.note, stop=dev.stop, hurry=dev.hurry, worker=worker))
+    server = None if has_server else ()
+    running = asyncio.create_task(
+        run_dev(project, on_event=dev.note, stop=dev.stop, hurry=dev.hurry, worker=worker, server=server)
+    )
     running.add_done_callback(lambda _: dev.stop.set())
     try:
         yield dev
@@ -89,9 +92,9 @@ def project_in(folder: Path, code: str = "VERSION = 1", config: str = "", **over
 
 def reread(folder: Path, **overrides: object) -> Project:
     """The same project, with other flags."""
-    port, ui_port = free_ports(2)
+    port, ui_port, api_port = free_ports(3)
     flags = {"temporal_port": port, "ui_port": ui_port} | overrides
-    keys = {f"temporal_config.{key}": value for key, value in flags.items()}
+    keys = {f"temporal_config.{key}": value for key, value in flags.items()} | {"http_server_config.port": api_port}
     return find_project(folder, folder / "flow.py", overrides=keys)
 
 

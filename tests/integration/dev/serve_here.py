@@ -21,7 +21,7 @@ def main() -> int:
     ports = {"temporal_config.temporal_port": sys.argv[2], "temporal_config.ui_port": sys.argv[3]}
     project = find_project(Path.cwd(), file, overrides=ports)
     worker = (sys.executable, str(Path(__file__).with_name("fake_worker.py")), str(file))
-    return serve(project, on_event=tell, worker=worker)
+    return serve(project, on_event=tell, worker=worker, server=())
 
 
 sys.exit(main())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal (default: 7233).")
 @click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's UI (default: 8080).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the HTTP server (default: 4000).")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of the metrics (default: 9464 or above).")
 @click.option("--namespace", metavar="NAME", help="Temporal's namespace (default: default).")
 @click.option("--task-queue", metavar="NAME", help="The queue the worker works for (default: moose).")
@@ -35,11 +36,12 @@ def dev(
     file: Path | None,
     temporal_port: int | None,
     ui_port: int | None,
+    port: int | None,
     metrics_port: int | None,
     namespace: str | None,
     task_queue: str | None,
 ) -> int:
-    """Develop: Temporal, its UI, and a worker that reloads on save.
+    """Develop: Temporal, its UI, and a worker and an HTTP server that reload on save.
 
     For a project folder, or for a single FILE. Ctrl-C stops all of it; runs go on at the next start.
     """
@@ -53,6 +55,7 @@ def dev(
     overrides = {
         "temporal_config.temporal_port": temporal_port,
         "temporal_config.ui_port": ui_port,
+        "http_server_config.port": port,
         "metrics.port": metrics_port,
         "temporal_config.namespace": namespace,
         "temporal_config.task_queue": task_queue,

@@ -16,6 +16,7 @@ from moose_lib.cli.output import Output
 @click.option("--host", metavar="HOST", help="Where to listen (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where to listen (default: 4000).")
 @click.option("--management-port", type=click.IntRange(1, 65535), help="Port for health and metrics (default: 5001).")
+@click.option("--listen-fd", type=int, hidden=True, help="A socket that listens already.")
 @click.option("--ready-fd", type=int, hidden=True, help="Where to write a line once the server listens.")
 @target_options
 @pass_output
@@ -26,6 +27,7 @@ def serve(
     host: str | None,
     port: int | None,
     management_port: int | None,
+    listen_fd: int | None,
     ready_fd: int | None,
 ) -> int:
     """Run only the HTTP server: it takes records and keeps them.
@@ -38,4 +40,4 @@ def serve(
     section = "http_server_config"
     given = {f"{section}.host": host, f"{section}.port": port, f"{section}.management_port": management_port}
     overrides = {**given, **target.overrides}
-    return serve_project(output, Target(file=script or target.file, overrides=overrides), ready_fd)
+    return serve_project(output, Target(file=script or target.file, overrides=overrides), ready_fd, listen_fd)
