@@ -13,6 +13,7 @@ __all__ = [
     "IngestConfigWithDestination",
     "IngestPipeline",
     "IngestPipelineConfig",
+    "IngestResult",
     "InvalidDefinition",
     "MooseError",
     "NonRetryableError",
@@ -30,6 +31,8 @@ __all__ = [
     "Workflow",
     "WorkflowClient",
     "WorkflowConfig",
+    "ingest",
+    "ingest_sync",
 ]
 
 if TYPE_CHECKING:
@@ -55,14 +58,18 @@ if TYPE_CHECKING:
         Workflow,
         WorkflowConfig,
     )
+    from moose_lib.dmv2.deliveries import IngestResult
     from moose_lib.errors import InvalidDefinition, MooseError, NonRetryableError
+    from moose_lib.ingest.client import ingest, ingest_sync
     from moose_lib.operations.workflow_client import WorkflowClient
 else:  # type checkers would take any name from a module that has __getattr__
     _ELSEWHERE = {
+        "IngestResult": "moose_lib.dmv2.deliveries",
         "InvalidDefinition": "moose_lib.errors",
         "MooseError": "moose_lib.errors",
         "NonRetryableError": "moose_lib.errors",
         "WorkflowClient": "moose_lib.operations.workflow_client",
+        "ingest_sync": "moose_lib.ingest.client",
     }
 
     def __getattr__(name: str) -> object:
@@ -71,6 +78,8 @@ else:  # type checkers would take any name from a module that has __getattr__
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
+        if name == "ingest":
+            return import_module("moose_lib.ingest")  # a package that can be called, as its name is taken
         return getattr(import_module(_ELSEWHERE.get(name, "moose_lib.dmv2")), name)
 
     def __dir__() -> list[str]:

@@ -191,6 +191,9 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             return "kept from the run before"
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
             return "skipped by hand, with a given output"
+        case TaskPhase.COMPLETED if task.ingested:
+            told = [f"{count:,} into {name}" for name, count in task.ingested.items()]
+            return f"ingested {_named(told)}"
         case _:
             return error_line(task)
 

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeAlias
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
+from moose_lib.dmv2.deliveries import Deliveries
+
 In = TypeVar("In", bound=BaseModel | None, default=Any)
 Out = TypeVar("Out", bound=BaseModel | None, default=Any)
 
@@ -20,7 +22,7 @@ class RunInfo:
     """Which attempt of which task of which run a handler is working for.
 
     `attempt` counts from 1. `scheduled_time` is the time that a run of a schedule stands for, also when it started
-    late or was backfilled; `None` for a run that somebody else started.
+    late or was backfilled; `None` for a run that somebody else started. `deliveries` is `moose_lib.ingest`'s own.
     """
 
     workflow: str
@@ -29,6 +31,7 @@ class RunInfo:
     task: str
     attempt: int
     scheduled_time: datetime | None = None
+    deliveries: Deliveries = field(default_factory=Deliveries, repr=False, compare=False)
 
 
 @dataclass(kw_only=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from typing_extensions import TypeVar
 from moose_lib.dmv2 import _ingest_rules, _registry
 from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
+from moose_lib.dmv2.deliveries import IngestResult
 from moose_lib.errors import Fault, Location
 
 _ENGINE = re.compile(
@@ -101,6 +103,19 @@ class OlapTable(Generic[M]):
     def key(self) -> str:
         """Name and version as the name of a table: `Clicks`, `Clicks_1_2`."""
         return _registry.versioned(self.name, self.config.version)
+
+    def insert(self, rows: Iterable[M | Mapping[str, Any]]) -> IngestResult:  # Any: checked against the model
+        """Check rows, send them to the server through the table's endpoint, and return when they are committed.
+
+        The same as `moose_lib.ingest_sync(table, rows)`; in `async` code: `await moose_lib.ingest(table, rows)`.
+
+        Raises:
+            MooseError: as there.
+        """
+        # By name: declarations know nothing of what sends, and only this call pays for loading it.
+        client = import_module("moose_lib.ingest.client")
+        result: IngestResult = client.ingest_sync(self, rows)
+        return result
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"table {self.name!r}: {text}", hint=hint, location=self.location)

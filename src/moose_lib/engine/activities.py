@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.common import RawValue
 
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
@@ -86,7 +88,7 @@ class Activities:
         finally:
             if self._on_attempt_end is not None:
                 self._on_attempt_end(assignment.run)
-        return _output(output, attempts)
+        return _output(output, attempts, assignment.run.deliveries)
 
     async def _run(self, attempt: Attempt) -> bytes:
         """Run an attempt unless there is a hurry, and let it be stopped when there is one."""
@@ -179,8 +181,10 @@ def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseExceptio
     )
 
 
-def _output(data: bytes, attempts: Attempts) -> RawValue:
+def _output(data: bytes, attempts: Attempts, deliveries: Deliveries) -> RawValue:
     value = wire.json_value(data)
     if attempts.number != attempts.handed_out:
         value.payload.metadata[wire.ATTEMPT_METADATA] = str(attempts.number).encode()
+    if deliveries.stored:
+        value.payload.metadata[wire.INGESTED_METADATA] = json.dumps(deliveries.stored).encode()
     return value

@@ -54,6 +54,9 @@ BY_REFERENCE: Final = "moose-by-reference"
 #: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
 ATTEMPT_METADATA: Final = "moose-attempt"
 
+#: Set on an output whose attempt has ingested: JSON of the records in the store by endpoint.
+INGESTED_METADATA: Final = "moose-ingested"
+
 _JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
 
 

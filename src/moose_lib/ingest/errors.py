@@ -8,6 +8,9 @@ MooseError
 ├── StoreFailed            the store did not take what it was given
 ├── KeyReused              an idempotency key came with another body
 ├── LossyMigration         a model's change would lose what its table holds
+├── InvalidRecords         what a task or script wants to ingest does not fit the model
+├── IngestRefused          the server does not take records of ours
+├── ServerUnreachable      the server does not answer, or has no room, for as long as we try
 ├── InvalidQuery           a query that writes, or that the store does not understand
 └── NotFound
     ├── StoreNotFound      nothing has been stored yet
@@ -22,8 +25,11 @@ from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 
-from moose_lib.errors import MooseError, NotFound
+from moose_lib.errors import MooseError, NonRetryableError, NotFound
 from moose_lib.faults import FieldFault
+
+#: Faults that are written out in an error's text.
+_SHOWN_FAULTS = 20
 
 
 class UnreadableBody(MooseError, ValueError):
@@ -102,6 +108,41 @@ class LossyMigration(MooseError):
         lines = [f"{len(losses)} tables hold rows of another shape:", *(f"  {loss.message}" for loss in losses)]
         error.message = "\n".join(lines)
         return error
+
+
+class InvalidRecords(NonRetryableError, ValueError):
+    """Records do not fit the model of their endpoint; nothing was sent. `faults` has all of them, by record."""
+
+    exit_code = 2
+
+    def __init__(self, endpoint: str, model: str, faults: Sequence[tuple[int, FieldFault]]) -> None:
+        self.endpoint = endpoint
+        self.faults = tuple(faults)
+        shown = [f"  record {index}: {fault}" for index, fault in self.faults[:_SHOWN_FAULTS]]
+        more = len(self.faults) - len(shown)
+        shown += [f"  and {more} more"] if more else []
+        count = len({index for index, _ in self.faults})
+        which = "1 record is" if count == 1 else f"{count} records are"
+        super().__init__("\n".join([f"{which} no valid {model} for {endpoint}; nothing was sent", *shown]))
+
+
+class IngestRefused(NonRetryableError):
+    """The server answered that it does not take the records; `status` is HTTP's. Trying again would not help."""
+
+    def __init__(self, url: str, status: int, text: str, hint: str | None = None) -> None:
+        self.url = url
+        self.status = status
+        super().__init__(f"{url} answered {status}: {text}", hint=hint)
+
+
+class ServerUnreachable(MooseError):
+    """The server did not take the records for as long as we tried; some may be stored, and repeating them is safe."""
+
+    exit_code = 3
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(f"{url} cannot be reached: {reason}", hint="moose-cli dev, or moose-cli serve")
 
 
 class InvalidQuery(MooseError, ValueError):

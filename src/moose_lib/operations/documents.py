@@ -91,6 +91,7 @@ def task_document(task: TaskStatus) -> _Document:
         "next_attempt": json_time(task.next_attempt),
         "is_kept": task.is_kept,
         "decision": None if task.decision is None else task.decision.value,
+        "ingested": dict(task.ingested),
     }
 
 

@@ -104,7 +104,10 @@ class TaskStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskEnded:
-    """A scheduling ended; `attempts` is how many attempts were used up, where the worker said so."""
+    """A scheduling ended; `attempts` is how many attempts were used up, where the worker said so.
+
+    `ingested`: records that are in the store thanks to it, by endpoint.
+    """
 
     time: datetime
     key: int
@@ -112,6 +115,7 @@ class TaskEnded:
     error: TaskError | None = None
     attempts: int | None = None
     output: bytes | None = None
+    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True)

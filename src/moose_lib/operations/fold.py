@@ -8,8 +8,8 @@ Rules worth knowing:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import singledispatchmethod
 
@@ -60,6 +60,7 @@ class _Track:
     error: TaskError | None = None
     is_kept: bool = False
     decision: Decision | None = None
+    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Fold:
@@ -187,6 +188,7 @@ class Fold:
             return
         track.closed = event.time
         track.error = event.error
+        track.ingested = event.ingested
 
     @apply.register
     def _(self, event: RunClosed) -> None:
@@ -294,6 +296,7 @@ class Fold:
             max_attempts=retries,
             is_kept=track.is_kept,
             decision=track.decision,
+            ingested=track.ingested,
         )
 
     def _phase(self, task: PlannedTask, track: _Track, phases: dict[str, TaskPhase]) -> TaskPhase:

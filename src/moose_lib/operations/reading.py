@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import TypeAdapter
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
@@ -53,6 +54,7 @@ _STARTED = frozenset(
 _OUTCOMES = {wire.WORKER_SHUTDOWN: Outcome.RETURNED, wire.TASK_UNKNOWN: Outcome.UNKNOWN}
 
 
+_COUNTS = TypeAdapter(dict[str, int])
 _DECISIONS = frozenset({wire.SIGNAL_RETRY, wire.SIGNAL_SKIP, wire.SIGNAL_FAIL})
 
 
@@ -227,6 +229,7 @@ class _Life:
                 outcome=Outcome.COMPLETED,
                 attempts=_attempts_of(completed.result),
                 output=await self._value(completed.result.payloads, 0),
+                ingested=_ingested_by(completed.result),
             )
         envelope = await self._envelope(completed.result.payloads[0])
         self._plan = None if envelope is None else envelope.plan
@@ -355,6 +358,12 @@ def _attempts_of(result: Payloads) -> int | None:
     """Return the task's own count, where it is not the one that Temporal has."""
     number = result.payloads[0].metadata.get(wire.ATTEMPT_METADATA, b"") if result.payloads else b""
     return int(number) if number.isdigit() else None
+
+
+def _ingested_by(result: Payloads) -> Mapping[str, int]:
+    """Return the records that its attempt told of, by endpoint."""
+    told = result.payloads[0].metadata.get(wire.INGESTED_METADATA) if result.payloads else None
+    return {} if told is None else _COUNTS.validate_json(told)
 
 
 def _task_name(activity_type: str) -> str:

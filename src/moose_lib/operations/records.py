@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -107,7 +108,8 @@ class TaskStatus:
     """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt.
 
     An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
-    one resumes. `decision` is the last one that was made about the task.
+    one resumes. `decision` is the last one that was made about the task. `ingested` has the records that it brought
+    into the store, by endpoint, as `moose_lib.ingest` counts them.
     """
 
     name: str
@@ -122,6 +124,7 @@ class TaskStatus:
     max_attempts: int | None = None
     is_kept: bool = False
     decision: Decision | None = None
+    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_lost(self) -> bool:

@@ -48,6 +48,14 @@ class ServerSettings(_Section):
     tls_cert: ProjectFile | None = None
     tls_key: ProjectFile | None = None
 
+    @property
+    def url(self) -> str:
+        """Its own address, for this machine, without a slash at the end."""
+        host = "127.0.0.1" if self.host in {"localhost", "0.0.0.0"} else self.host  # noqa: S104  # compared, not bound
+        scheme = "http" if self.tls_cert is None else "https"
+        prefix = "" if self.path_prefix is None else f"/{self.path_prefix.strip('/')}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{prefix}"
+
 
 class StoreSettings(_Section):
     """`[store]`: the SQLite file with all records, and how many bytes of them may wait in memory to be written."""
@@ -57,9 +65,15 @@ class StoreSettings(_Section):
 
 
 class IngestSettings(_Section):
-    """`[ingest]`: with `partial`, the good records of a batch are stored though others are refused."""
+    """`[ingest]`: with `partial`, the good records of a batch are stored though others are refused.
+
+    `url` and `token` are for those who send, tasks and scripts: where the server is, if it is not that of
+    `[http_server_config]`, and the key or JWT that it asks for.
+    """
 
     partial: Switch = True
+    url: Text | None = None
+    token: Secret | None = None
 
 
 class AuthSettings(_Section):

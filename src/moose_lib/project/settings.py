@@ -26,7 +26,7 @@ from moose_lib.project.serving import AuthSettings, IngestSettings, JwtSettings,
 from moose_lib.project.stores import ValuesSettings
 from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
 
-_SECRETS = frozenset({"api_key", "admin_api_key", "ingest_api_key", "secret"})
+_SECRETS = frozenset({"api_key", "admin_api_key", "ingest_api_key", "secret", "token"})
 _OPTIONAL_TEXTS = frozenset(
     {
         "namespace",
@@ -51,6 +51,7 @@ _OPTIONAL_TEXTS = frozenset(
         "admin_api_key",
         "ingest_api_key",
         "secret",
+        "token",
         "issuer",
         "audience",
     }
@@ -176,6 +177,11 @@ class Settings(_Section):
     def values_directory(self) -> Path:
         """Where large values are kept as files."""
         return self.values.directory or self.state_directory / "values"
+
+    @property
+    def ingest_url(self) -> str:
+        """Where tasks and scripts send records."""
+        return self.ingest.url.rstrip("/") if self.ingest.url is not None else self.server.url
 
     @property
     def store_path(self) -> Path:

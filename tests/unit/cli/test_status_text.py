@@ -251,6 +251,7 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "next_attempt": None,
         "is_kept": False,
         "decision": None,
+        "ingested": {},
     }
 
 

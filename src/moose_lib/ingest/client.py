@@ -1,0 +1,186 @@
+"""`moose_lib.ingest` and `moose_lib.ingest_sync`: from a task or a script into the store, through the server.
+
+Each request has a key made of the run's workflow id, the task, what it carries, and how often the same was sent before
+in this attempt. So an attempt that is repeated, or a run that is resumed, names what it sends as before, whatever order
+it sends in, and the server stores it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import BaseModel
+
+from moose_lib.dmv2._registry import registered_ingest_apis
+from moose_lib.dmv2.deliveries import IngestResult
+from moose_lib.dmv2.ingest import IngestApi, IngestPipeline
+from moose_lib.dmv2.olap import OlapTable
+from moose_lib.durations import parse_duration
+from moose_lib.errors import MooseError
+from moose_lib.ingest.errors import TableNotFound
+from moose_lib.ingest.packing import Packet, Record, pack
+from moose_lib.ingest.querying import best_version
+from moose_lib.ingest.sending import Sender
+from moose_lib.logs.attribution import current_run
+from moose_lib.plan.endpoints import Endpoint, try_compile_endpoints
+from moose_lib.project.loader import CONFIG_FILE
+from moose_lib.project.settings import Settings, load_settings
+
+#: What can be named as the place for records.
+Place = type[BaseModel] | str | IngestApi[Any] | IngestPipeline[Any] | OlapTable[Any]  # Any: each has its own model
+
+#: How long to try, and for a big load how long at most without an answer.
+_PATIENCE: Final = "1m"
+
+
+async def ingest(
+    place: Place,
+    records: Iterable[Record] | Record,
+    *,
+    idempotency_key: str | None = None,
+    timeout: str | timedelta = _PATIENCE,  # noqa: ASYNC109  # how long the server is given, in words as elsewhere
+    on_progress: Callable[[IngestResult], None] | None = None,
+) -> IngestResult:
+    """Check records, send them to the server, and return when they are committed; see the package's docstring."""
+    stop = threading.Event()
+    errand = _errand(place, records, idempotency_key, timeout)
+    try:
+        return await asyncio.to_thread(_run, errand, on_progress, stop)
+    finally:
+        stop.set()  # canceled: what is on its way arrives, the rest stays
+
+
+def ingest_sync(
+    place: Place,
+    records: Iterable[Record] | Record,
+    *,
+    idempotency_key: str | None = None,
+    timeout: str | timedelta = _PATIENCE,
+    on_progress: Callable[[IngestResult], None] | None = None,
+) -> IngestResult:
+    """The same as `moose_lib.ingest` for `def` handlers and scripts: blocks until the records are committed.
+
+    Raises:
+        MooseError: it is called in `async` code, which it would block; and all that `moose_lib.ingest` raises.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(_errand(place, records, idempotency_key, timeout), on_progress, threading.Event())
+    raise MooseError(
+        "ingest_sync() would block the event loop it is called on", hint="await moose_lib.ingest(…) in async code"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Errand:
+    """What to send where, and under which key each part."""
+
+    endpoint: Endpoint
+    packets: Sequence[Packet]
+    keys: Sequence[str]
+    settings: Settings
+    patience: timedelta
+
+
+def _errand(place: Place, records: Iterable[Record] | Record, key: str | None, timeout: str | timedelta) -> _Errand:
+    endpoint, file = _find(place)
+    packets = pack(endpoint, _several(records))
+    return _Errand(
+        endpoint=endpoint,
+        packets=packets,
+        keys=list(_keys(endpoint, packets, key)),
+        settings=_settings(file),
+        patience=parse_duration(timeout) or timedelta(days=365),
+    )
+
+
+def _several(records: Iterable[Record] | Record) -> Iterable[Record]:
+    """One record is several, too; a mapping is one, though it can be iterated."""
+    if isinstance(records, BaseModel | Mapping):
+        return [cast("Record", records)]  # what it holds is checked against the model
+    return records
+
+
+def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, stop: threading.Event) -> IngestResult:
+    endpoint, settings = errand.endpoint, errand.settings
+    url = f"{settings.ingest_url}/{endpoint.path}"
+    token = settings.ingest.token
+    run = current_run.get()
+    done = IngestResult()
+    with Sender(url, None if token is None else token.get_secret_value(), errand.patience, stop) as sender:
+        for packet, key in zip(errand.packets, errand.keys, strict=True):
+            answer = sender.send(packet.body, key)
+            done = IngestResult(
+                stored=done.stored + answer.stored,
+                rejected=done.rejected + answer.rejected,
+                repeated=done.repeated + (answer.stored if answer.is_repeat else 0),
+            )
+            if run is not None:
+                run.deliveries.add(endpoint.key, answer.stored)
+            if on_progress is not None:
+                on_progress(done)
+    return done
+
+
+def _keys(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Iterator[str]:
+    """A key for each request; where nobody can name it again, it only serves our own repetitions."""
+    run = current_run.get()
+    for number, packet in enumerate(packets):
+        if key is not None:
+            yield key if len(packets) == 1 else f"{key}/{number}"
+        elif run is None:
+            yield uuid.uuid4().hex
+        else:
+            content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
+            occurrence = run.deliveries.occurrence(content)
+            named = "\n".join([run.workflow_id, run.task, content.hex(), str(occurrence)])
+            yield f"task-{hashlib.sha256(named.encode()).hexdigest()}"
+
+
+def _find(place: Place) -> tuple[Endpoint, Path]:
+    """The endpoint, and the file that declares it.
+
+    Raises:
+        TableNotFound: nothing of that name or model is declared in this process.
+    """
+    apis = registered_ingest_apis()
+    keys = _fitting(place, apis)
+    found = None if keys is None else apis[keys]
+    if found is None:
+        what = place if isinstance(place, str) else getattr(place, "name", getattr(place, "__name__", str(place)))
+        raise TableNotFound(what, apis, "moose_lib.ingest", "declared endpoint")
+    (endpoint,), _ = try_compile_endpoints([found])
+    return endpoint, Path(found.location.file)
+
+
+def _fitting(place: Place, apis: dict[str, IngestApi[Any]]) -> str | None:  # Any: as above
+    if isinstance(place, str):
+        return best_version(place, apis)
+    if isinstance(place, IngestPipeline):
+        place = place.get_ingest_api()
+    if isinstance(place, IngestApi):
+        return next((key for key, api in apis.items() if api is place), None)
+    if isinstance(place, OlapTable):
+        return next((key for key, api in apis.items() if api.config.table is place), None)
+    keys = [key for key, api in apis.items() if api.model_type is place]
+    names = {apis[key].name for key in keys}
+    if len(names) > 1:
+        raise MooseError(
+            f"model {place.__name__} has several endpoints: {', '.join(sorted(names))}", hint="say which, by its name"
+        )
+    return best_version(names.pop(), keys) if names else None
+
+
+def _settings(file: Path) -> Settings:
+    """Those of the project in which the endpoint is declared."""
+    folders = [folder for folder in file.parents if (folder / CONFIG_FILE).is_file()]
+    return load_settings(folders[0] if folders else file.parent if file.parent.is_dir() else Path.cwd())

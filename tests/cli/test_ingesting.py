@@ -1,0 +1,73 @@
+"""Tasks that ingest: what they send is stored once through retries and resumes, and `status` tells of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Cli, start_worker
+from tests.integration.conftest import free_port
+
+CODE = Path(__file__).with_name("ingesting.py")
+
+
+@pytest.fixture
+def loading(server: int, tmp_path: Path) -> Iterator[Cli]:
+    """A project with a worker and a server."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "moose.config.toml").write_text("", encoding="utf-8")
+    (tmp_path / "app" / "main.py").write_text(CODE.read_text(encoding="utf-8"), encoding="utf-8")
+    cli = Cli(
+        folder=tmp_path,
+        environment={
+            "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
+            "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-ingesting",
+            "MOOSE_HTTP_SERVER_CONFIG__PORT": str(free_port()),
+            "MOOSE_HTTP_SERVER_CONFIG__MANAGEMENT_PORT": str(free_port()),
+            "MOOSE_WORKER__GRACE_PERIOD": "2s",
+        },
+    )
+    serving, worker = cli.start("serve"), start_worker(cli)
+    try:
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("serving ")
+        yield cli
+    finally:
+        for process in (worker, serving):
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+
+def rows(cli: Cli) -> list[dict[str, Any]]:  # Any: JSON
+    query = 'SELECT "by", count(*) AS n, count(DISTINCT number) AS numbers FROM Orders GROUP BY 1 ORDER BY 1'
+    found: list[dict[str, Any]] = cli("query", query, "--json").document  # Any: as above
+    return found
+
+
+def test_a_repeated_task_and_a_resumed_run_store_nothing_twice(loading: Cli) -> None:
+    broken = loading.folder / "app" / "broken"
+    broken.touch()
+    run = loading("workflow", "run", "Loading", "--wait", "--json")
+    assert run.code == 1
+    status = loading("workflow", "status", "Loading", "--json").document
+    text = loading("workflow", "status", "Loading").out
+
+    assert {it["name"]: it["ingested"] for it in status["tasks"]} == {
+        "load": {"Orders": 12_000},
+        "add": {"Orders": 2},
+        "report": {},
+    }
+    assert "ingested 12,000 into Orders" in text
+    assert rows(loading) == [{"by": "add", "n": 2, "numbers": 2}, {"by": "load", "n": 12_000, "numbers": 12_000}]
+
+    broken.unlink()
+    resumed = loading("workflow", "resume", "Loading", "--from", "load", "--wait", "--json")
+
+    assert resumed.code == 0, resumed.err
+    result = loading("workflow", "result", "Loading").document
+    assert result["report"] == {"stored": 12_000, "repeated": 12_000}
+    assert [it["n"] for it in rows(loading)] == [2, 12_000]
+    assert loading("peek", "Orders", "-n", "1").code == 0
