@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped]  # ships no types
 import pytest
+from tests.cli.conftest import Cli
+from tests.integration.conftest import free_port
 from tests.integration.engine.support import Engine, failure, result
 
 from moose_lib.dmv2.workflow import Workflow
 from moose_lib.project.loader import LoadedProject
-from moose_lib.testing import run_local_async
+from moose_lib.testing import run_local, run_local_async
 
 FOLDER = Path(__file__).parent
 ORIGINS = ["EWR", "JFK", "LGA"]
@@ -74,6 +76,44 @@ async def test_missing_flights_fail_the_run_at_once(workflow: Workflow, engine: 
         found = await failure(await engine.start(workflow, {"expected_flights": 336_777}))
     assert found.task == "loadFlights"
     assert found.message == "expected 336,777 flights, the package has 336,776"
+
+
+def test_all_departures_are_stored_and_a_report_is_queried(
+    load_example: Callable[[str], LoadedProject], flights: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a real server, with its progress told."""
+    project = load_example("flights")
+    folder = project.project.root
+    for name in ("PORT", "MANAGEMENT_PORT"):
+        monkeypatch.setenv(f"MOOSE_HTTP_SERVER_CONFIG__{name}", str(free_port()))
+    cli = Cli(folder=folder)
+    serving = cli.start("serve")
+    try:
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("serving ")
+        run = run_local(project.workflows["StoreFlights"])
+        run.raise_for_failure()
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=30)
+    told = [line.message for line in run.task("storeDepartures").attempts[0].logs]
+    query = (
+        "SELECT origin, count(*) AS flights, sum(dep_delay IS NULL) AS canceled, round(avg(dep_delay), 6) AS mean"
+        " FROM Departures GROUP BY origin ORDER BY origin"
+    )
+
+    assert json.loads(run.result_json or b"") == {"departures": 336_776}
+    assert told == [f"{count:,} departures stored" for count in range(50_000, 336_776, 50_000)]
+    assert cli("query", query, "--json").document == [
+        {
+            "origin": origin,
+            "flights": len(rows),
+            "canceled": int(rows.dep_delay.isna().sum()),
+            "mean": round(float(rows.dep_delay.mean()), 6),
+        }
+        for origin, rows in flights.groupby("origin")
+    ]
+    assert cli("query", "SELECT count(*) AS n FROM Departures", "--json").document == [{"n": 336_776}]
 
 
 def check_files(report: Path, chart: Path, flights: pd.DataFrame) -> None:

@@ -50,6 +50,13 @@ def split_by_origin(request: Request, directory: Path) -> Flights:
     )
 
 
+@contextmanager
+def rows_of_flights(columns: Iterable[str]) -> Iterator[Iterator[list[str]]]:
+    """All flights, of each these columns."""
+    with _rows(package_file("flights.csv.zip")) as rows:
+        yield _pick(rows, columns)
+
+
 def count_delays(flights: Flights, origin: str) -> OriginDelays:
     """Add up one origin's departures by month and carrier; a flight without a delay never departed."""
     path = next(file.path for file in flights.files if file.origin == origin)

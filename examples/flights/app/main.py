@@ -7,8 +7,11 @@ from pathlib import Path
 from app import data
 from app.models import AllOrigins, Flights, OriginDelays, Report, Request, Summary
 from app.report import write_report
+from app.store import store_workflow
 
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+
+__all__ = ["flights_workflow", "store_workflow"]
 
 OUT = Path(__file__).parent.parent / "out"
 
