@@ -12,6 +12,8 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import open_project
 from moose_lib.dev.readiness import LOADED, server_line
+from moose_lib.observing.endpoint import own_registry
+from moose_lib.observing.serving import ServerMetrics
 from moose_lib.project.loader import LoadedProject, load_project
 from moose_lib.server.serving import Serving, require_ready, run_server
 
@@ -43,7 +45,8 @@ async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None, li
             output.data(*_lines(loaded, serving))
         output.talk(*serving.store.migrated)
 
-    await run_server(loaded, stop=stop, on_ready=tell, listen_fd=listen_fd)
+    metrics = ServerMetrics(own_registry())
+    await run_server(loaded, stop=stop, on_ready=tell, listen_fd=listen_fd, metrics=metrics)
 
 
 def _lines(loaded: LoadedProject, serving: Serving) -> list[str]:

@@ -20,7 +20,6 @@ from moose_lib.ingest.errors import StoreNotFound
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.schema import pending_changes
 from moose_lib.ingest.sqlite import SqliteStore
-from moose_lib.observing.endpoint import own_registry
 from moose_lib.observing.serving import ServerMetrics
 from moose_lib.project.loader import LoadedProject
 from moose_lib.project.serving import ServerSettings
@@ -67,6 +66,7 @@ async def run_server(
     stop: asyncio.Event,
     on_ready: Callable[[Serving], None],
     listen_fd: int | None = None,
+    metrics: ServerMetrics | None = None,
 ) -> None:
     """Serve until `stop` is set; then answer what is under way, write what still waits, and return.
 
@@ -88,7 +88,7 @@ async def run_server(
         manager = _management(settings, stack)
         tables = project.tables.values()
         store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
-        apps = build_apps(project, store, ServerMetrics(own_registry()))
+        apps = build_apps(project, store, metrics)
         pairs = [(apps.main, listener)] + ([] if manager is None else [(apps.management, manager)])
         servers = [(_server(app, settings.server, most), it) for app, it in pairs]
         serving = [asyncio.create_task(server.serve(sockets=[it])) for server, it in servers]
