@@ -94,6 +94,9 @@ def _show_orders(orders: Example) -> None:
     _title("An order: the payment gateway times out once, payment and shipping run side by side")
     printed = orders.run("workflow", "run", "OrderProcessingWorkflow", "--input", "@order.json", "--wait")
     _check_link(printed)
+    _title("The finished order is in the store")
+    if "txn_ord_0003" not in orders.run("query", "SELECT order_id, payment_id, shipping_id FROM Orders"):
+        raise DemoFailed("the store does not have the order")
     _title("An order that is none is refused before anything starts")
     orders.run("workflow", "run", "OrderProcessingWorkflow", "--input", "@invalid_order.json", expected=REFUSED)
 
@@ -121,13 +124,13 @@ def _check_link(printed: str) -> None:
 def _dev(name: str) -> Iterator[Example]:
     """Run `moose-cli dev` in an example's folder until the block ends."""
     folder = HERE / name
-    temporal, ui = _free_ports(2)
+    temporal, ui, http = _free_ports(3)
     _title(f"moose-cli dev, in examples/{name}")
     # In a session of its own: Ctrl-C reaches only the demo, which then stops it in order.
     process = subprocess.Popen(
         [str(COMMAND), "dev", "--temporal-port", str(temporal), "--ui-port", str(ui)],
         cwd=folder,
-        env=_environment(),
+        env={**_environment(), "MOOSE_HTTP_SERVER_CONFIG__PORT": str(http)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

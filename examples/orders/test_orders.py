@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio.client import WorkflowHistory
+from tests.cli.conftest import Cli
+from tests.integration.conftest import free_port
 from tests.integration.engine.support import Engine, failure, result
 
+import moose_lib
+from moose_lib import IngestResult
 from moose_lib.dmv2.workflow import Workflow
 from moose_lib.errors import InvalidInput
 from moose_lib.project.loader import LoadedProject
@@ -42,12 +46,34 @@ def workflow(project: LoadedProject) -> Workflow:
     return project.workflows["OrderProcessingWorkflow"]
 
 
-def finished(project: LoadedProject) -> list[str]:
-    """The ids of the orders that were written down."""
-    file = project.project.root / "out" / "finished_orders.jsonl"
-    if not file.exists():
-        return []
-    return [json.loads(line)["order_id"] for line in file.read_text(encoding="utf-8").splitlines()]
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the orders that local runs have kept, with no server."""
+    orders = list[str]()
+
+    async def keep(place: str, order: BaseModel) -> IngestResult:
+        assert place == "Orders"
+        orders.append(order.model_dump()["order_id"])
+        return IngestResult(stored=1)
+
+    monkeypatch.setattr(moose_lib, "ingest", keep)
+    return orders
+
+
+@pytest.fixture
+def store(project: LoadedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """The command line of a project whose server is running."""
+    for name in ("PORT", "MANAGEMENT_PORT"):
+        monkeypatch.setenv(f"MOOSE_HTTP_SERVER_CONFIG__{name}", str(free_port()))
+    cli = Cli(folder=project.project.root)
+    serving = cli.start("serve")
+    try:
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("serving ")
+        yield cli
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=30)
 
 
 async def run(workflow: Workflow, line: str) -> LocalRun:
@@ -56,9 +82,9 @@ async def run(workflow: Workflow, line: str) -> LocalRun:
 
 @pytest.mark.parametrize("line", COMPLETED, ids=[json.loads(line)["order_id"] for line in COMPLETED])
 async def test_a_good_order_is_paid_shipped_and_written_down(
-    workflow: Workflow, project: LoadedProject, line: str
+    workflow: Workflow, finished: list[str], line: str
 ) -> None:
-    """The result names the payment and the parcel, and the file has the order once."""
+    """The result names the payment and the parcel, and the order is kept once."""
     order = json.loads(line)["order_id"]
     done = await run(workflow, line)
     done.raise_for_failure()
@@ -68,12 +94,12 @@ async def test_a_good_order_is_paid_shipped_and_written_down(
         "payment_id": f"txn_{order}",
         "shipping_id": f"ship_{order}",
     }
-    assert finished(project) == [order]
+    assert finished == [order]
 
 
 @pytest.mark.parametrize(("line", "why"), list(zip(FAILED, WHY_FAILED, strict=True)))
 async def test_an_order_that_cannot_be_fulfilled_fails_at_once(
-    workflow: Workflow, project: LoadedProject, line: str, why: tuple[str, str, str]
+    workflow: Workflow, finished: list[str], line: str, why: tuple[str, str, str]
 ) -> None:
     """No retry of the task or of the run: another try would find the same."""
     task, error, words = why
@@ -82,7 +108,7 @@ async def test_an_order_that_cannot_be_fulfilled_fails_at_once(
     assert (done.error.task, done.error.type) == (task, error)
     assert words in done.error.message
     assert (len(done.task(task).attempts), done.starts) == (1, 1)
-    assert finished(project) == []
+    assert finished == []
 
 
 @pytest.mark.parametrize("line", REFUSED)
@@ -92,12 +118,13 @@ async def test_an_order_that_is_no_order_never_starts(workflow: Workflow, line: 
         await run(workflow, line)
 
 
-async def test_a_slow_payment_gateway_is_asked_again(workflow: Workflow) -> None:
+async def test_a_slow_payment_gateway_is_asked_again(workflow: Workflow, finished: list[str]) -> None:
     """The first attempt times out, the second goes through; shipping is not asked twice for it."""
     done = await run(workflow, LINES[2])
     done.raise_for_failure()
     assert len(done.task("processPayment").attempts) == 2
     assert len(done.task("arrangeShipping").attempts) == 1
+    assert len(finished) == 1
 
 
 async def test_a_declined_card_does_not_stop_the_sibling(workflow: Workflow) -> None:
@@ -110,10 +137,8 @@ async def test_a_declined_card_does_not_stop_the_sibling(workflow: Workflow) -> 
     ]
 
 
-async def test_all_orders_at_once_on_the_real_engine(
-    workflow: Workflow, project: LoadedProject, engine: Engine
-) -> None:
-    """Every good order is finished exactly once, every other one fails for its own reason."""
+async def test_all_orders_at_once_on_the_real_engine(workflow: Workflow, store: Cli, engine: Engine) -> None:
+    """Every good order is finished and in the store exactly once, every other one fails for its own reason."""
     async with engine.worker(workflow):
         runs = [await engine.start(workflow, json.loads(line)) for line in (*COMPLETED, *FAILED)]
         results = await asyncio.gather(*(result(handle) for handle in runs[: len(COMPLETED)]))
@@ -121,7 +146,8 @@ async def test_all_orders_at_once_on_the_real_engine(
         histories = await asyncio.gather(*(handle.fetch_history() for handle in runs[: len(COMPLETED)]))
     orders = [json.loads(line)["order_id"] for line in COMPLETED]
     assert [done["order_id"] for done in results] == orders
-    assert sorted(finished(project)) == orders
+    rows = store("query", "SELECT order_id FROM Orders ORDER BY order_id", "--json").document
+    assert [row["order_id"] for row in rows] == orders
     for found, (task, error, words) in zip(failures, WHY_FAILED, strict=True):
         assert (found.task, found.class_name.rpartition(".")[2]) == (task, error)
         assert words in found.message

@@ -1,17 +1,24 @@
 """Order processing: check, reserve, then charge and ship side by side, and finish once both are done."""
 
 import asyncio
-import json
-import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+import moose_lib
+from moose_lib import (
+    IngestPipeline,
+    IngestPipelineConfig,
+    NonRetryableError,
+    OlapConfig,
+    Task,
+    TaskConfig,
+    TaskContext,
+    Workflow,
+    WorkflowConfig,
+)
 
-FINISHED_ORDERS = Path(__file__).parent.parent / "out" / "finished_orders.jsonl"
 STOCK = {"desk-lamp": 40, "notebook": 500, "fountain-pen": 25, "ink-blue": 120, "typewriter": 1, "globe": 0}
 
 
@@ -57,6 +64,9 @@ class OrderResult(BaseModel):
     status: str
     payment_id: str
     shipping_id: str
+
+
+IngestPipeline[OrderResult]("Orders", IngestPipelineConfig(table=OlapConfig(order_by_fields=["order_id"])))
 
 
 class InvalidOrder(NonRetryableError):
@@ -111,32 +121,16 @@ async def arrange_shipping(order: Order) -> ShippingResult:
     )
 
 
-def finalize_order(ready: ReadyOrder) -> OrderResult:
-    """Write the finished order down. Plain `def`: it runs in a thread, so writing to disk blocks nobody."""
+async def finalize_order(ready: ReadyOrder) -> OrderResult:
+    """Keep the finished order: it is in the store when `ingest` returns, once, though the task may run again."""
     result = OrderResult(
         order_id=ready.order.order_id,
         status="completed",
         payment_id=ready.payment.transaction_id,
         shipping_id=ready.shipping.shipping_id,
     )
-    append_line(FINISHED_ORDERS, result.model_dump(mode="json"))
+    await moose_lib.ingest("Orders", result)
     return result
-
-
-def append_line(path: Path, record: dict[str, object]) -> None:
-    """Add one JSON line in a single durable write, so that parallel orders never mix.
-
-    A task may run again after it did its work but before that was recorded, so a line may come twice; readers keep
-    one per `order_id`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(record).encode() + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 validate_task = Task[Order, Order](
