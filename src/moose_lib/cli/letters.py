@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
-from moose_lib.cli.session import open_project, open_session
+from moose_lib.cli.session import Session, open_project, open_session
 from moose_lib.cli.shown_rows import cell_text
 from moose_lib.cli.texts import json_time, local_text
 from moose_lib.durations import parse_duration
 from moose_lib.errors import ImportFailed, InvalidDefinition
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.letters import Letter, Replayed, count_letters, known_endpoints, read_letters, replay
-from moose_lib.ingest.querying import best_version, reading
+from moose_lib.ingest.querying import best_version, reading, stored_tables
 from moose_lib.plan.endpoints import Endpoint
 from moose_lib.project.loader import load_project
 
@@ -63,10 +64,10 @@ def list_letters(output: Output, target: Target, request: Request) -> None:
     oldest, session = request.oldest(), open_session(target)
     limit = request.limit or _LISTED
     with reading(session.settings.store_path) as connection:
-        key = best_version(request.name.removesuffix("DeadLetterQueue"), known_endpoints(connection))
+        known = known_endpoints(connection)
+        key = best_version(request.name.removesuffix("DeadLetterQueue"), known)
         if key is None:
-            _require_declared(target, request.name)
-            key = request.name
+            key = _key_without_letters(session, request.name, {*known, *stored_tables(connection)})
         letters = list(read_letters(connection, key, since=oldest, limit=limit, with_replayed=request.with_replayed))
         waiting, _ = count_letters(connection, key)
     if output.is_json:
@@ -104,24 +105,29 @@ def replay_letters(output: Output, target: Target, request: Request) -> None:
 
 def _endpoint(endpoints: tuple[Endpoint, ...], name: str) -> Endpoint:
     by_key = {endpoint.key: endpoint for endpoint in endpoints}
-    key = best_version(name.removesuffix("DeadLetterQueue"), by_key)
+    return by_key[_known_key(name, by_key)]
+
+
+def _known_key(name: str, keys: Iterable[str]) -> str:
+    keys = sorted(keys)
+    key = best_version(name.removesuffix("DeadLetterQueue"), keys)
     if key is None:
-        raise TableNotFound(name, by_key, _COMMAND, "endpoint")
-    return by_key[key]
+        raise TableNotFound(name, keys, _COMMAND, "endpoint")
+    return key
 
 
-def _require_declared(target: Target, name: str) -> None:
-    """Tell an endpoint without letters from one that does not exist.
+def _key_without_letters(session: Session, name: str, stored: Iterable[str]) -> str:
+    """Tell an endpoint without letters from one that does not exist; `stored` are the names that the store knows.
 
     Raises:
-        TableNotFound: it does not.
+        TableNotFound: neither the store nor the code, where there is some that loads, knows the name.
     """
-    session = open_session(target)
     try:
         loaded = session.load()
     except (ImportFailed, InvalidDefinition):
         loaded = None
-    _endpoint(() if loaded is None else loaded.endpoints, name)
+    declared = () if loaded is None else (endpoint.key for endpoint in loaded.endpoints)
+    return _known_key(name, {*declared, *stored})
 
 
 def _row(output: Output, letter: Letter) -> tuple[str, ...]:

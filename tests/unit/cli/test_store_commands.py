@@ -312,6 +312,21 @@ def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]
     assert "hint: did you mean: moose-cli dead-letters Orders\n" in told
 
 
+def test_dead_letters_are_asked_for_by_what_the_store_knows_where_there_is_no_code(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (filled / "app" / "main.py").write_text("raise RuntimeError", encoding="utf-8")
+
+    assert main(["dead-letters", "orders"]) == 0
+    assert main(["dead-letters", "Ordesr"]) == 4
+
+    assert capsys.readouterr().err.splitlines() == [
+        "no dead letters of Orders",
+        "error: no endpoint named 'Ordesr'",
+        "hint: did you mean: moose-cli dead-letters Orders",
+    ]
+
+
 async def test_a_replay_stores_what_the_repaired_model_takes_once(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
