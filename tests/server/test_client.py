@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,13 @@ class Click(BaseModel):
     number: int
     price: Decimal = Decimal(1)
     share: float = 0.5
+
+
+SHOP = (
+    "from pydantic import BaseModel\nfrom decimal import Decimal\nfrom moose_lib import IngestPipeline\n"
+    "class Click(BaseModel):\n    number: int\n    price: Decimal = Decimal(1)\n    share: float = 0.5\n"
+    'IngestPipeline[Click]("Clicks")\n'
+)
 
 
 @dataclass
@@ -110,11 +118,7 @@ def test_records_arrive_by_name_model_pipeline_and_table(
 ) -> None:
     port = free_port()
     monkeypatch.setenv("MOOSE_HTTP_SERVER_CONFIG__PORT", str(port))
-    (tmp_path / "shop.py").write_text(
-        "from pydantic import BaseModel\nfrom decimal import Decimal\nfrom moose_lib import IngestPipeline\n"
-        "class Click(BaseModel):\n    number: int\n    price: Decimal = Decimal(1)\n    share: float = 0.5\n"
-        'IngestPipeline[Click]("Clicks")\n'
-    )
+    (tmp_path / "shop.py").write_text(SHOP)
     with server(tmp_path, port):
         assert moose_lib.ingest_sync("clicks", Click(number=1)) == IngestResult(stored=1)
         assert moose_lib.ingest_sync(Click, [{"number": 2}, Click(number=3)]) == IngestResult(stored=2)
@@ -126,6 +130,42 @@ def test_records_arrive_by_name_model_pipeline_and_table(
 
     assert numbers(tmp_path) == [1, 2, 3, 4, 5, 6, *range(10, 12_010)]
     assert [it.stored for it in many] == [5000, 10_000, 12_000]
+
+
+def test_a_server_that_is_killed_on_the_way_gets_the_rest_when_it_is_back(
+    clicks: IngestPipeline[Click], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each record is there once: what had no answer is sent again under its key."""
+    port, count = free_port(), 40_000
+    monkeypatch.setenv("MOOSE_HTTP_SERVER_CONFIG__PORT", str(port))
+    (tmp_path / "shop.py").write_text(SHOP)
+    begun = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        with server(tmp_path, port):
+            sent = threads.submit(
+                moose_lib.ingest_sync,
+                "Clicks",
+                (Click(number=number) for number in range(count)),
+                on_progress=lambda done: begun.set(),
+            )
+            assert begun.wait(30)
+        for _ in range(3):  # killed as the block ends
+            with server(tmp_path, port):
+                begun.clear()
+                begun.wait(0.2)
+        with server(tmp_path, port):
+            assert sent.result(60).stored == count
+
+    assert numbers(tmp_path) == list(range(count))
+
+
+async def test_calls_at_the_same_time_are_told_apart(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    in_run(a_run())
+    await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number % 4)) for number in range(8)))
+
+    assert len({key for _, key, _ in web.asked}) == len(web.asked) == 8
 
 
 def test_all_faults_are_told_and_nothing_is_sent(clicks: IngestPipeline[Click], web: Web) -> None:
