@@ -91,6 +91,7 @@ class RowMaker:
         self.columns = columns_of(model)
         self._json = {column.name for column in self.columns if column.kind is Kind.JSON and column.name != EXTRA}
         self._cells = [(column.name, _CELLS[column.kind]) for column in self.columns if column.kind is not Kind.JSON]
+        self._is_plain = len(self._cells) == len(self.columns)
         self._serializer = model.__pydantic_serializer__
 
     def row(self, record: BaseModel) -> tuple[Cell, ...]:
@@ -100,6 +101,11 @@ class RowMaker:
             UnstorableRecord: a value that no column can keep: an integer over 64 bits, a float that is not a number.
         """
         values = record.__dict__
+        if self._is_plain:
+            try:
+                return tuple([None if (it := values[name]) is None else cell(it) for name, cell in self._cells])
+            except _Unstorable:
+                pass  # below, the field is known
         cells: dict[str, Cell] = {}
         for name, cell in self._cells:
             value = values[name]
@@ -152,6 +158,8 @@ def _plain(value: Any) -> Any:  # Any: an Enum's value can be anything
 
 
 def _text(value: Any) -> Cell:  # Any: pydantic has checked it
+    if value.__class__ is str and value.isascii():
+        return value  # the common case, at once
     text = str(_plain(value))
     if not text.isascii():
         try:
@@ -162,6 +170,8 @@ def _text(value: Any) -> Cell:  # Any: pydantic has checked it
 
 
 def _integer(value: Any) -> Cell:  # Any: as above
+    if value.__class__ is int and -(2**63) <= value < 2**63:
+        return value  # as above
     number = int(_plain(value))
     if number not in _INT_RANGE:
         raise _Unstorable(f"{number} does not fit 64 bits")
@@ -177,11 +187,12 @@ def _real(value: Any) -> Cell:  # Any: as above
 
 def _datetime(value: Any) -> Cell:  # Any: as above
     moment: datetime = _plain(value)
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    try:
-        return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    except OverflowError:
-        raise _Unstorable(f"{moment.isoformat()} is outside of the years 1 to 9999 in UTC") from None
+    if moment.tzinfo is not None:
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            raise _Unstorable(f"{moment.isoformat()} is outside of the years 1 to 9999 in UTC") from None
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _iso(value: Any) -> Cell:  # Any: as above

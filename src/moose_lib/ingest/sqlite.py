@@ -18,13 +18,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import KeyReused, StoreBusy, StoreFailed
-from moose_lib.ingest.schema import insert_statement, migrate
+from moose_lib.ingest.inserting import Inserter
+from moose_lib.ingest.schema import migrate
 from moose_lib.ingest.store import Batch, Receipt
 from moose_lib.plan.endpoints import TablePlan
 
@@ -64,7 +66,7 @@ class SqliteStore:
         self._since: dict[int, float] = {}
         self._lock = threading.Lock()
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._inserts = {table.name: insert_statement(table) for table in self._tables}
+        self._inserters = {table.name: Inserter(table) for table in self._tables}
         self._purged = datetime.min.replace(tzinfo=UTC)
         self._thread = threading.Thread(target=self._work, name="moose-store", daemon=True)
         self._connection = _open(path)
@@ -158,21 +160,38 @@ class SqliteStore:
             self._waiting -= sum(order.batch.size for order in orders)
             for order in orders:
                 del self._since[id(order)]
-        for order, outcome in zip(orders, outcomes, strict=True):
+        pairs = zip(orders, outcomes, strict=True)
+        for loop, members in groupby(pairs, key=lambda pair: pair[0].loop):
             with contextlib.suppress(RuntimeError):  # whoever waited has gone, with its loop
-                order.loop.call_soon_threadsafe(_settle, order.receipt, outcome)
+                loop.call_soon_threadsafe(_settle, [(order.receipt, outcome) for order, outcome in members])
 
     def _commit(self, batches: Sequence[Batch]) -> list[Receipt | MooseError]:
         now = datetime.now(UTC)
         at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes = [self._keep_or_undo(batch, at) for batch in batches]
+        outcomes = list[Receipt | MooseError]()
+        for table, members in groupby(batches, key=_only_rows_of):
+            outcomes += self._keep_together(table, list(members), at)
         if now - self._purged > _PURGE_EVERY:
             self._purged = now
             before = (now - _KEYS_KEPT).isoformat(timespec="microseconds").replace("+00:00", "Z")
             self._connection.execute("DELETE FROM _moose_idempotency WHERE at < ?", (before,))
         self._connection.execute("COMMIT")
         return outcomes
+
+    def _keep_together(self, table: str | None, batches: list[Batch], at: str) -> list[Receipt | MooseError]:
+        """Batches that only bring rows of one table are one; should one of them fail, each is kept by itself."""
+        if table is not None and len(batches) > 1:
+            self._connection.execute("SAVEPOINT together")
+            try:
+                self._inserters[table].insert(self._connection, [row for it in batches for row in it.rows], at)
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError):
+                self._connection.execute("ROLLBACK TO together")
+            else:
+                return [Receipt(stored=len(it.rows), rejected=0) for it in batches]
+            finally:
+                self._connection.execute("RELEASE together")
+        return [self._keep_or_undo(batch, at) for batch in batches]
 
     def _keep_or_undo(self, batch: Batch, at: str) -> Receipt | MooseError:
         self._connection.execute("SAVEPOINT batch")
@@ -193,7 +212,7 @@ class SqliteStore:
         earlier = self._earlier(batch)
         if earlier is not None:
             return earlier
-        self._connection.executemany(self._inserts[batch.table], [(*row, at) for row in batch.rows])
+        self._inserters[batch.table].insert(self._connection, batch.rows, at)
         self._connection.executemany(
             "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -228,13 +247,19 @@ class SqliteStore:
         return Receipt(stored=stored, rejected=rejected, is_repeat=True)
 
 
-def _settle(receipt: asyncio.Future[Receipt], outcome: Receipt | MooseError) -> None:
-    if receipt.cancelled():
-        return
-    if isinstance(outcome, MooseError):
-        receipt.set_exception(outcome)
-    else:
-        receipt.set_result(outcome)
+def _only_rows_of(batch: Batch) -> str | None:
+    """The table of a batch that is nothing but rows."""
+    return None if batch.rejected or batch.idempotency is not None or not batch.table else batch.table
+
+
+def _settle(receipts: Sequence[tuple[asyncio.Future[Receipt], Receipt | MooseError]]) -> None:
+    for receipt, outcome in receipts:
+        if receipt.cancelled():
+            continue
+        if isinstance(outcome, MooseError):
+            receipt.set_exception(outcome)
+        else:
+            receipt.set_result(outcome)
 
 
 def _open(path: Path) -> sqlite3.Connection:

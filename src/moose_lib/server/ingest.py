@@ -39,7 +39,7 @@ _NDJSON: Final = frozenset(
 _ERROR_TYPE: Final = "ValidationError"
 #: Bodies above this are read in a thread, one at a time: the others are answered meanwhile, and what records take in
 #: memory beside their text is taken once.
-_LARGE: Final = 64 * 1024
+_LARGE: Final = 256 * 1024
 #: About what a cell takes in memory while it waits to be written.
 _CELL_BYTES: Final = 64
 
