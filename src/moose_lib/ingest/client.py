@@ -142,7 +142,7 @@ def _keys(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Ite
         else:
             content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
             occurrence = run.deliveries.occurrence(content)
-            named = "\n".join([run.workflow_id, run.task, content.hex(), str(occurrence)])
+            named = "\n".join([run.workflow, run.workflow_id, run.task, content.hex(), str(occurrence)])
             yield f"task-{hashlib.sha256(named.encode()).hexdigest()}"
 
 

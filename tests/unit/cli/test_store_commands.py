@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -382,3 +383,37 @@ def test_check_refuses_what_would_lose_rows_of_the_store(filled: Path, capsys: p
     assert told[0] == "error: 4 tables hold rows of another shape:"
     assert told[1] == "  table 'Orders' holds rows of another shape: total is integer, was decimal"
     assert told[-1] == 'hint: give the new shape a version of its own: version="2"'
+
+
+def test_check_tells_of_a_store_that_cannot_be_read(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (filled / ".moose").iterdir():
+        file.write_bytes(b"no database" * 1000)
+
+    assert main(["check"]) == 0
+
+    assert "cannot be read: file is not a database" in capsys.readouterr().out
+
+
+def test_a_query_is_read_from_stdin(
+    filled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT count(*) AS n\nFROM Orders"))
+
+    assert main(["query", "-", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == [{"n": 2}]
+
+
+async def test_letters_are_shown_and_replayed_by_age(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await put(shop, "Orders", [], ['{"order_id": "x", "total": 1}', *["{}"] * 7])
+
+    assert main(["dead-letters", "Orders", "--replay", "--since", "1h", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "Orders", "--all", "--since", "1h"]) == 0
+    shown = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+
+    assert (document["stored"], document["still_refused"], len(document["examples"])) == (1, 7, 5)
+    assert "total: is bad (replayed)" in shown.out
+    assert "8 shown, 7 waiting\n" in shown.err
+    assert "  and 2 more\n" in capsys.readouterr().err
