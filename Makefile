@@ -49,8 +49,9 @@ format: $(INSTALLED_DEV) ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) ## measure against the same graphs written by hand with the Temporal SDK
+bench: $(INSTALLED) ## measure against the same graphs written by hand with the Temporal SDK, and ingest against bare peers
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.ingest
 
 docs: $(INSTALLED) ## write the command reference from the code
 	$(BIN)/python docs/generate_cli.py
