@@ -1,4 +1,4 @@
-"""Commands about the store: query, peek, ls, dead-letters, and what check says of it."""
+"""Commands about the store: query, peek, ls, and what check says of it."""
 
 from __future__ import annotations
 
@@ -10,72 +10,15 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.cli.shop import filled, put, shop, write_shop
 
 from moose_lib.cli.main import main
-from moose_lib.ingest.columns import RowMaker
-from moose_lib.ingest.reading import RecordReader
-from moose_lib.ingest.sqlite import SqliteStore
-from moose_lib.ingest.store import Batch, RejectedRecord
-from moose_lib.project.loader import find_project, load_project
 
-SHOP = """\
-from decimal import Decimal
-from pydantic import BaseModel
-from moose_lib import IngestPipeline, IngestPipelineConfig, OlapConfig, OlapTable
-
-class Order(BaseModel):
-    order_id: str
-    total: {total}
-    paid: bool = False
-    items: list[str] = []
-    note: str | None = None
-    {more}
-
-IngestPipeline[Order]("Orders", IngestPipelineConfig(table=OlapConfig(order_by_fields=["order_id"])))
-IngestPipeline[Order]("Orders", IngestPipelineConfig(version="1.2"))
-IngestPipeline[Order]("Orders", IngestPipelineConfig(version="1.10"))
-OlapTable[Order]("Loose")
-"""
-
-
-def write_shop(folder: Path, *, total: str = "Decimal", more: str = "") -> None:
-    (folder / "app" / "main.py").write_text(SHOP.format(total=total, more=more), encoding="utf-8")
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "moose.config.toml").write_text("", encoding="utf-8")
-    (tmp_path / "app").mkdir()
-    write_shop(tmp_path)
-    return tmp_path
-
-
-async def put(folder: Path, key: str, records: Iterable[Mapping[str, Any]], refused: Iterable[str] = ()) -> None:
-    """What the server does with a request."""
-    loaded = load_project(find_project(folder))
-    endpoint = next(it for it in loaded.endpoints if it.key == key)
-    found = RecordReader(endpoint.model).read(json.dumps(list(records)).encode())
-    batch = Batch(
-        endpoint=key,
-        table=endpoint.table.name,
-        rows=[RowMaker(endpoint.model).row(it) for it in found.accepted],
-        rejected=[RejectedRecord(text=it, error_type="ValidationError", message="total: is bad") for it in refused],
-        queue="OrdersDeadLetterQueue",
-    )
-    with SqliteStore(loaded.project.settings.store_path, loaded.tables.values()) as store:
-        await store.put(batch)
-
-
-@pytest.fixture
-async def filled(shop: Path) -> Path:
-    await put(shop, "Orders", [{"order_id": "1", "total": "1.10", "items": ["a", "b"]}, {"order_id": "2", "total": 7}])
-    return shop
+__all__ = ["filled", "shop"]
 
 
 def test_a_query_without_a_store_says_what_makes_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,81 +224,6 @@ def test_ls_is_narrowed_by_type_and_name(shop: Path, capsys: pytest.CaptureFixtu
     assert told.err == "nothing is declared\n"
 
 
-async def test_dead_letters_are_listed_with_their_reason(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    await put(shop, "Orders", [], ['{"order_id": "x", "total": "much"}', "{nonsense"])
-
-    assert main(["dead-letters", "Orders"]) == 0
-    told = capsys.readouterr()
-    assert main(["dead-letters", "OrdersDeadLetterQueue", "--json", "--limit", "1"]) == 0
-    (document,) = json.loads(capsys.readouterr().out)
-    assert main(["dead-letters", "--json"]) == 0
-
-    assert json.loads(capsys.readouterr().out) == [{"name": "Orders", "waiting": 2, "replayed": 0}]
-    assert [line.split("  ")[-1].strip() for line in told.out.splitlines()] == [
-        "RECORD", "{nonsense", '{"order_id": "x", "total": "much"}',
-    ]  # fmt: skip
-    assert told.err.splitlines() == [
-        "2 shown, 2 waiting",
-        "hint: after fixing the model: moose-cli dead-letters Orders --replay --dry-run",
-    ]
-    assert (document["originalRecord"], document["errorType"]) == ("{nonsense", "ValidationError")
-
-
-def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dead-letters", "Orders"]) == 0
-    assert main(["dead-letters", "Ordres"]) == 4
-    assert main(["dead-letters"]) == 0
-    assert main(["dead-letters", "--replay"]) == 2
-    assert main(["dead-letters", "Orders", "--dry-run"]) == 2
-
-    told = capsys.readouterr().err
-    assert "no dead letters of Orders\n" in told
-    assert "hint: did you mean: moose-cli dead-letters Orders\n" in told
-
-
-def test_dead_letters_are_asked_for_by_what_the_store_knows_where_there_is_no_code(
-    filled: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (filled / "app" / "main.py").write_text("raise RuntimeError", encoding="utf-8")
-
-    assert main(["dead-letters", "orders"]) == 0
-    assert main(["dead-letters", "Ordesr"]) == 4
-
-    assert capsys.readouterr().err.splitlines() == [
-        "no dead letters of Orders",
-        "error: no endpoint named 'Ordesr'",
-        "hint: did you mean: moose-cli dead-letters Orders",
-    ]
-
-
-async def test_a_replay_stores_what_the_repaired_model_takes_once(
-    shop: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its new column included; what is still bad stays, with the reason."""
-    bad = ['{"order_id": "x", "total": "much"}', '{"total": 1}', "[1]", "{nonsense"]
-    await put(shop, "Orders", [{"order_id": "1", "total": 1}], bad)
-    write_shop(shop, total="str", more="tax: int = 0")
-
-    assert main(["dead-letters", "Orders", "--replay", "--dry-run"]) == 0
-    dry = capsys.readouterr()
-    assert main(["dead-letters", "Orders", "--replay", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert main(["dead-letters", "Orders", "--replay"]) == 0
-    again = capsys.readouterr()
-    assert main(["query", "SELECT order_id, total, tax FROM Orders ORDER BY 1", "--json"]) == 0
-
-    stored = json.loads(capsys.readouterr().out)
-    assert stored == [
-        {"order_id": "1", "total": "1", "tax": None},
-        {"order_id": "x", "total": "much", "tax": 0},
-    ]
-    assert dry.out == "Orders: 1 would be stored, 3 still refused\n"
-    assert "hint: moose-cli dead-letters Orders --replay\n" in dry.err
-    assert (document["stored"], document["still_refused"]) == (1, 3)
-    assert again.out == "Orders: 0 stored, 3 still refused\n"
-    assert again.err.splitlines()[0] == "  2: order_id: is missing; total: input should be a valid string, got 1"
-
-
 def test_check_lists_endpoints_tables_and_what_the_store_would_get(
     filled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -402,18 +270,3 @@ def test_a_query_is_read_from_stdin(
     assert main(["query", "-", "--json"]) == 0
 
     assert json.loads(capsys.readouterr().out) == [{"n": 2}]
-
-
-async def test_letters_are_shown_and_replayed_by_age(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    await put(shop, "Orders", [], ['{"order_id": "x", "total": 1}', *["{}"] * 7])
-
-    assert main(["dead-letters", "Orders", "--replay", "--since", "1h", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert main(["dead-letters", "Orders", "--all", "--since", "1h"]) == 0
-    shown = capsys.readouterr()
-    assert main(["dead-letters", "Orders", "--replay"]) == 0
-
-    assert (document["stored"], document["still_refused"], len(document["examples"])) == (1, 7, 5)
-    assert "total: is bad (replayed)" in shown.out
-    assert "8 shown, 7 waiting\n" in shown.err
-    assert "  and 2 more\n" in capsys.readouterr().err

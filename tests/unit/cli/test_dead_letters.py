@@ -1,0 +1,103 @@
+"""`moose-cli dead-letters`: what was refused is shown, and stored once it fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.shop import filled, put, shop, write_shop
+
+from moose_lib.cli.main import main
+
+__all__ = ["filled", "shop"]
+
+
+async def test_dead_letters_are_listed_with_their_reason(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await put(shop, "Orders", [], ['{"order_id": "x", "total": "much"}', "{nonsense"])
+
+    assert main(["dead-letters", "Orders"]) == 0
+    told = capsys.readouterr()
+    assert main(["dead-letters", "OrdersDeadLetterQueue", "--json", "--limit", "1"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == [{"name": "Orders", "waiting": 2, "replayed": 0}]
+    assert [line.split("  ")[-1].strip() for line in told.out.splitlines()] == [
+        "RECORD", "{nonsense", '{"order_id": "x", "total": "much"}',
+    ]  # fmt: skip
+    assert told.err.splitlines() == [
+        "2 shown, 2 waiting",
+        "hint: after fixing the model: moose-cli dead-letters Orders --replay --dry-run",
+    ]
+    assert (document["originalRecord"], document["errorType"]) == ("{nonsense", "ValidationError")
+
+
+def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", "Orders"]) == 0
+    assert main(["dead-letters", "Ordres"]) == 4
+    assert main(["dead-letters"]) == 0
+    assert main(["dead-letters", "--replay"]) == 2
+    assert main(["dead-letters", "Orders", "--dry-run"]) == 2
+
+    told = capsys.readouterr().err
+    assert "no dead letters of Orders\n" in told
+    assert "hint: did you mean: moose-cli dead-letters Orders\n" in told
+
+
+def test_dead_letters_are_asked_for_by_what_the_store_knows_where_there_is_no_code(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (filled / "app" / "main.py").write_text("raise RuntimeError", encoding="utf-8")
+
+    assert main(["dead-letters", "orders"]) == 0
+    assert main(["dead-letters", "Ordesr"]) == 4
+
+    assert capsys.readouterr().err.splitlines() == [
+        "no dead letters of Orders",
+        "error: no endpoint named 'Ordesr'",
+        "hint: did you mean: moose-cli dead-letters Orders",
+    ]
+
+
+async def test_a_replay_stores_what_the_repaired_model_takes_once(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its new column included; what is still bad stays, with the reason."""
+    bad = ['{"order_id": "x", "total": "much"}', '{"total": 1}', "[1]", "{nonsense"]
+    await put(shop, "Orders", [{"order_id": "1", "total": 1}], bad)
+    write_shop(shop, total="str", more="tax: int = 0")
+
+    assert main(["dead-letters", "Orders", "--replay", "--dry-run"]) == 0
+    dry = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+    again = capsys.readouterr()
+    assert main(["query", "SELECT order_id, total, tax FROM Orders ORDER BY 1", "--json"]) == 0
+
+    stored = json.loads(capsys.readouterr().out)
+    assert stored == [
+        {"order_id": "1", "total": "1", "tax": None},
+        {"order_id": "x", "total": "much", "tax": 0},
+    ]
+    assert dry.out == "Orders: 1 would be stored, 3 still refused\n"
+    assert "hint: moose-cli dead-letters Orders --replay\n" in dry.err
+    assert (document["stored"], document["still_refused"]) == (1, 3)
+    assert again.out == "Orders: 0 stored, 3 still refused\n"
+    assert again.err.splitlines()[0] == "  2: order_id: is missing; total: input should be a valid string, got 1"
+
+
+async def test_letters_are_shown_and_replayed_by_age(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await put(shop, "Orders", [], ['{"order_id": "x", "total": 1}', *["{}"] * 7])
+
+    assert main(["dead-letters", "Orders", "--replay", "--since", "1h", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["dead-letters", "Orders", "--all", "--since", "1h"]) == 0
+    shown = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+
+    assert (document["stored"], document["still_refused"], len(document["examples"])) == (1, 7, 5)
+    assert "total: is bad (replayed)" in shown.out
+    assert "8 shown, 7 waiting\n" in shown.err
+    assert "  and 2 more\n" in capsys.readouterr().err
