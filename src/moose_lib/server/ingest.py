@@ -117,19 +117,20 @@ class Ingest:
         with self._bodies.share() as share:
             body = await self._bodies.read(request, share)
             try:
-                read = await self._read(target, body, _format(request))
+                form = _format(request)
+                read = await self._read(target, body, form)
             except UnreadableBody as error:
                 return unreadable(error, is_detailed=wants_detail(request))
             except TooManyRecords as error:
                 raise BodyTooLarge(error.message) from error
-            return await self._keep(request, target, body, read)
+            return await self._keep(request, target, body, read, form)
 
     async def _read(self, target: _Target, body: bytes, form: Format) -> _Read:
         if len(body) <= _LARGE:
             return _read(target, body, form)
         return await asyncio.get_running_loop().run_in_executor(self._thread, _read, target, body, form)
 
-    async def _keep(self, request: Request, target: _Target, body: bytes, read: _Read) -> Response:
+    async def _keep(self, request: Request, target: _Target, body: bytes, read: _Read, form: Format) -> Response:
         refused = read.refused
         queue = f"{target.endpoint.name}DeadLetterQueue" if target.endpoint.has_dead_letters else None
         keeps_good = not refused or (queue is not None and self._is_partial)
@@ -148,7 +149,7 @@ class Ingest:
         if not receipt.is_repeat:
             stored, rejected = receipt.stored, receipt.rejected
             self._metrics.ingested(target.endpoint.key, stored=stored, rejected=rejected, size=len(body))
-        outcome = Outcome(receipt=receipt, refused=refused, records=read.records, body=body, form=_format(request))
+        outcome = Outcome(receipt=receipt, refused=refused, records=read.records, body=body, form=form)
         return answer(outcome, is_detailed=wants_detail(request))
 
     async def _put(self, batch: Batch) -> Receipt:

@@ -34,7 +34,9 @@ class Outcome:
 
 def wants_detail(request: Request) -> bool:
     """Whether the client asked for every fault."""
-    return PROBLEMS in request.headers.get("accept", "") or request.query_params.get("errors") == "detail"
+    if request.scope["query_string"] and request.query_params.get("errors") == "detail":
+        return True
+    return PROBLEMS in request.headers.get("accept", "")
 
 
 def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
