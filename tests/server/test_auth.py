@@ -56,7 +56,7 @@ def connect(tmp_path: Path) -> Connect:
         loaded = LoadedProject(project=project, workflows={}, plans={}, tables=tables, endpoints=endpoints)
         with SqliteStore(tmp_path / "store.db", tables.values()) as store:
             transport = httpx2.ASGITransport(build_apps(loaded, store).main, client=(client, 1))
-            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as http:
+            async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:4000") as http:
                 yield http
 
     return connected
@@ -115,6 +115,21 @@ async def test_without_a_key_only_this_machine_administrates(connect: Connect) -
         "message": "Unauthorized: Admin API key not configured",
         "hint": None,
     }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}, {"Host": "evil.example:4000"}],
+)
+async def test_pages_in_a_browser_on_this_machine_do_not_administrate(
+    connect: Connect, headers: dict[str, str]
+) -> None:
+    """They can send requests to this machine, but not hide where they are from."""
+    async with connect() as http:
+        theirs = await http.get("/admin/workflows", headers=headers)
+        ours = await http.get("/admin/workflows", headers={"Origin": "http://localhost:3000"})
+
+    assert (theirs.status_code, ours.status_code) == (401, 200)
 
 
 async def test_with_a_key_administrators_show_it_wherever_they_are(connect: Connect) -> None:

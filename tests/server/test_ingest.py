@@ -251,3 +251,26 @@ async def test_a_prefix_goes_before_all_paths(connect: Connect) -> None:
     async with connect(http_server_config={"path_prefix": "/api/"}) as http:
         assert (await http.post("/api/ingest/Clicks", json=ONE)).status_code == 200
         assert (await http.post("/ingest/Clicks", json=ONE)).status_code == 404
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.compress)])
+async def test_packed_parts_that_follow_each_other_are_all_read(
+    connect: Connect, tmp_path: Path, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Log shippers write a member for each flush; wherever the pieces of the body are cut."""
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/x-ndjson"}
+    body = pack(b'{"user": "a"}\n') + pack(b'{"user": "b"}\n') + pack(b'{"user": "c"}\n')
+
+    async def cut(size: int) -> AsyncIterator[bytes]:
+        for begin in range(0, len(body), size):
+            yield body[begin : begin + size]
+
+    async with connect(http_server_config={"max_request_body_size": 1000}) as http:
+        whole = await http.post("/ingest/Clicks", content=body, headers=headers)
+        pieces = [await http.post("/ingest/Clicks", content=cut(size), headers=headers) for size in (1, 7, 40)]
+        garbage = await http.post("/ingest/Clicks", content=body + b"garbage", headers=headers)
+        bomb = await http.post("/ingest/Clicks", content=body + pack(b" " * 10_000_000), headers=headers)
+
+    assert [it.headers["moose-stored"] for it in (whole, *pieces)] == ["3"] * 4
+    assert (garbage.status_code, bomb.status_code) == (400, 413)
+    assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(12,)]

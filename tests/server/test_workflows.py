@@ -86,7 +86,10 @@ async def http(engine: Engine, shop: Shop, store: SqliteStore) -> AsyncIterator[
     workflow = shop.workflow()
     app = build_apps(loaded(engine.settings, workflow), store).main
     transport = httpx2.ASGITransport(app, client=("127.0.0.1", 1))
-    async with engine.worker(workflow), httpx2.AsyncClient(transport=transport, base_url="http://server/admin") as http:
+    async with (
+        engine.worker(workflow),
+        httpx2.AsyncClient(transport=transport, base_url="http://localhost:4000/admin") as http,
+    ):
         yield http
 
 

@@ -46,7 +46,7 @@ class OlapConfig:
         settings: ClickHouse settings of the table.
         metadata: anything; shown by `moose-cli ls --json`.
         life_cycle: "FULLY_MANAGED": made and migrated; "DELETION_PROTECTED": the same, as nothing is ever dropped;
-            "EXTERNALLY_MANAGED": it is there already and never touched. Unset: "FULLY_MANAGED".
+            "EXTERNALLY_MANAGED": the same in SQLite, whose tables are always the store's own. Unset: "FULLY_MANAGED".
         indexes, projections, seed_filter: not supported, and refused rather than ignored.
     """
 

@@ -115,14 +115,14 @@ class RowMaker:
                 raise UnstorableRecord(FieldFault(path=name, reason=str(error))) from None
         if self._json:
             dumped = self._serializer.to_python(record, mode="json", include=self._json, by_alias=False)
-            cells |= {name: _json_text(value) for name, value in dumped.items()}
+            cells |= {name: _json_cell(name, value) for name, value in dumped.items()}
         return tuple(self._extra(record) if column.name == EXTRA else cells.get(column.name) for column in self.columns)
 
     def _extra(self, record: BaseModel) -> Cell:
         names = set(record.model_extra or ())
         if not names:
             return None
-        return _json_text(self._serializer.to_python(record, mode="json", include=names))
+        return _json_cell(EXTRA, self._serializer.to_python(record, mode="json", include=names))
 
 
 class _Unstorable(Exception):
@@ -209,8 +209,11 @@ def _bytes(value: Any) -> Cell:  # Any: as above
     return bytes(_plain(value))
 
 
-def _json_text(value: Any) -> Cell:  # Any: JSON
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _json_cell(name: str, value: Any) -> Cell:  # Any: JSON
+    try:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise UnstorableRecord(FieldFault(path=name, reason="nan and infinity are no JSON")) from None
 
 
 _CELLS: Mapping[Kind, Callable[[Any], Cell]] = {  # Any: as above

@@ -12,6 +12,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.requests import Request
@@ -90,8 +91,20 @@ class Doorkeeper:
         if self._admin is not None:
             if not self._admin.fits(_bearer(request)):
                 raise Unauthorized
-        elif not (self._is_local and request.client is not None and is_loopback(request.client.host)):
+        elif not (self._is_local and _is_from_here(request)):
             raise Unauthorized(_NOT_CONFIGURED)
+
+
+def _is_from_here(request: Request) -> bool:
+    """The caller is on this machine, and no page of somebody else's in a browser here.
+
+    A page's requests tell where it is from; one that reaches us under a name of its own (DNS rebinding) has that name
+    as its host.
+    """
+    origin = request.headers.get("origin")
+    hosts = [request.url.hostname, None if request.client is None else request.client.host]
+    hosts += [] if origin is None else [urlsplit(origin).hostname]
+    return all(host is not None and is_loopback(host) for host in hosts)
 
 
 class _Lock:

@@ -137,11 +137,20 @@ def _unpacker(encoding: str) -> _Unpacker | None:
 
 
 class _Gzip:
+    """Members may follow each other, as log shippers write them; what follows the last one has to be one too."""
+
     def __init__(self) -> None:
         self._object = zlib.decompressobj(_GZIP_WINDOW)
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        return self._object.decompress(data, max(limit, 1))
+        chunks, size = list[bytes](), 0
+        while data and size < limit:
+            if self._object.eof:
+                self._object = zlib.decompressobj(_GZIP_WINDOW)
+            chunks.append(self._object.decompress(data, limit - size))
+            size += len(chunks[-1])
+            data = self._object.unused_data
+        return b"".join(chunks)
 
     @property
     def is_complete(self) -> bool:
@@ -149,18 +158,31 @@ class _Gzip:
 
 
 class _Zstd:
-    """The library unpacks all that it is given, so it is given little: 256 bytes make at most 64 blocks of 128 KiB."""
+    """Likewise with frames.
+
+    The library unpacks all that it is given, so it is given little: 256 bytes make at most 64 blocks of 128 KiB.
+    """
 
     def __init__(self) -> None:
-        self._object = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).decompressobj()
+        self._library = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
+        self._object = self._library.decompressobj()
 
     def feed(self, data: bytes, limit: int) -> bytes:
         chunks, size = list[bytes](), 0
         for begin in range(0, len(data), 256):
-            chunks.append(self._object.decompress(data[begin : begin + 256]))
+            chunks.append(self._unpack(data[begin : begin + 256]))
             size += len(chunks[-1])
             if size > limit:
                 break
+        return b"".join(chunks)
+
+    def _unpack(self, data: bytes) -> bytes:
+        chunks = list[bytes]()
+        while data:
+            if self._object.eof:
+                self._object = self._library.decompressobj()
+            chunks.append(self._object.decompress(data))
+            data = self._object.unused_data if self._object.eof else b""
         return b"".join(chunks)
 
     @property

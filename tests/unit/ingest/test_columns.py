@@ -159,6 +159,7 @@ def test_extra_fields_that_a_model_allows_are_kept_together() -> None:
 class Number(BaseModel):
     value: int | None = None
     size: float = 0.0
+    sizes: list[float] = []
     text: str = ""
     at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -168,6 +169,7 @@ class Number(BaseModel):
     [
         (Number(value=2**63), "value: 9223372036854775808 does not fit 64 bits"),
         (Number(size=float("nan")), "size: nan cannot be kept"),
+        (Number(sizes=[float("nan")]), "sizes: nan and infinity are no JSON"),
         (Number(text="\ud800"), "text: half of a surrogate pair is no text"),
         (Number(at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))), "at: .* is outside of the years 1 to 9999"),
     ],
