@@ -21,10 +21,23 @@ _GOING_ON = {TaskPhase.QUEUED, TaskPhase.RUNNING, TaskPhase.RETRYING, TaskPhase.
 async def decide(client: Client, workflow: Workflow, started: StartedRun, decisions: Decisions) -> None:
     """Decide until the run has ended, or is parked with nothing left to decide."""
     left = Desk(workflow, compile_workflow(workflow), decisions).answers()
+    sent = 0
     while True:
         status = await run_status(client, started.workflow_id, started.run_id)
         decided = [await _decide(client, status, task.name, left.get(task.name)) for task in status.parked]
         if not status.is_open or (is_stuck(status) and not any(decided)):
+            return
+        sent += sum(decided)
+        await _until_told(client, started, sent)
+        await asyncio.sleep(0.05)
+
+
+async def _until_told(client: Client, started: StartedRun, sent: int) -> None:
+    """Wait until the history has the decisions: while a worker is at the run, the server keeps them back."""
+    handle = client.get_workflow_handle(started.workflow_id, run_id=started.run_id)
+    while True:
+        events = (await handle.fetch_history()).events
+        if sum(event.HasField("workflow_execution_signaled_event_attributes") for event in events) >= sent:
             return
         await asyncio.sleep(0.05)
 

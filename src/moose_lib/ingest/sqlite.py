@@ -271,8 +271,16 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, error) from error
+    try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-    except (OSError, sqlite3.Error) as error:
-        raise StoreFailed(f"{path} cannot be opened: {error}", hint="see [store] path in moose.config.toml") from error
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
     return connection
+
+
+def _unusable(path: Path, error: Exception) -> StoreFailed:
+    return StoreFailed(f"{path} cannot be opened: {error}", hint="see [store] path in moose.config.toml")
