@@ -36,6 +36,9 @@ class TaskStream(io.TextIOBase):
         self._is_tee = is_tee
         self._is_passing = False
 
+    def __del__(self) -> None:
+        """Leave the stream behind alone: the base would flush it, and it may be closed by then."""
+
     def pass_on(self) -> None:
         """Capture nothing from now on: whoever has kept this stream writes to the one behind."""
         self._is_passing = True
