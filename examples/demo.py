@@ -51,13 +51,11 @@ class Example:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        watch = threading.Timer(RUN_SECONDS, process.kill)
-        watch.start()
         try:
-            printed = "".join(_passed_on(process))
-            code = process.wait()
+            with _killed_after(RUN_SECONDS, process):
+                printed = "".join(_passed_on(process))
+                code = process.wait()
         finally:
-            watch.cancel()
             process.kill()
             process.wait()
         if code != expected:
@@ -150,16 +148,24 @@ def _environment() -> dict[str, str]:
 
 def _wait_ready(process: subprocess.Popen[str]) -> None:
     """Show what `dev` says until it is ready; what it says afterwards is not needed here."""
-    watch = threading.Timer(READY_SECONDS, process.kill)
-    watch.start()
-    try:
+    with _killed_after(READY_SECONDS, process):
         said = any("Ctrl-C" in line for line in _passed_on(process))
-    finally:
-        watch.cancel()
     if not said:
         raise DemoFailed("moose-cli dev did not get ready")
     print(flush=True)
     threading.Thread(target=_drain, args=(process,), daemon=True).start()
+
+
+@contextmanager
+def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process that is still there when the time is over; Ctrl-C may come at any moment, also in here."""
+    watch = threading.Timer(seconds, process.kill)
+    watch.daemon = True
+    try:
+        watch.start()
+        yield
+    finally:
+        watch.cancel()
 
 
 def _passed_on(process: subprocess.Popen[str]) -> Iterator[str]:

@@ -285,14 +285,14 @@ def workflow_timeouts() -> list[Scenario]:
         notes=["running"],
     )
     failed_now = Expected(
-        status="failed", tasks={"x": ("failed", 4), "after": "skipped"}, failed_task="x", error="Boom"
+        status="failed", tasks={"x": ("failed", 5), "after": "skipped"}, failed_task="x", error="Boom"
     )
-    # What would come after the end is not waited for: the fifth attempt, the fifth start.
-    four_starts = failed("x", "Boom", 1, notes=["x 1"] * 4)
+    # At 0, 1, 3, 7 and 15 s. What would come after the end is not waited for: the sixth attempt, the sixth start.
+    five_starts = failed("x", "Boom", 1, notes=["x 1"] * 5)
     return [
-        Scenario(workflow=workflow("RunTimedOut", late, timeout="4s"), expected=timed_out),
-        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="14s"), expected=failed_now),
-        one("NoTimeForStart", none_task("x", failing(99), retries=0), four_starts, retries=9, timeout="14s"),
+        Scenario(workflow=workflow("RunTimedOut", late, timeout="15s"), expected=timed_out),
+        Scenario(workflow=workflow("NoTimeForRetry", hopeless, timeout="30s"), expected=failed_now),
+        one("NoTimeForStart", none_task("x", failing(99), retries=0), five_starts, retries=9, timeout="30s"),
     ]
 
 

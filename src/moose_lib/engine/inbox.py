@@ -2,12 +2,15 @@
 
 Signals need no worker to be accepted, are part of the history, and can be sent by any client. One that makes no sense
 (another name, bad JSON, a task that is not parked) is ignored: it must not stop the run.
+
+Temporal hands the interpreter all that is new in one step, and the SDK delivers signals before the ends of tasks,
+whatever came first. So a decision counts for the whole step in which it came: the failure that it is about may be the
+next thing that the interpreter hears.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,21 +42,30 @@ class GiveUp:
 Decision = RetryTask | SkipTask | GiveUp
 
 
+@dataclass
+class _Letter:
+    """A decision, and the step of the run in which it came."""
+
+    decision: Decision
+    step: int
+    is_read: bool = False
+
+
 class Inbox:
     """The signals of a run. `news` is set when one came, or when anything else happened that the run waits for."""
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
         self._told_to_pause: bool | None = None
-        self._decisions = deque[Decision]()
+        self._letters = list[_Letter]()
 
-    def deliver(self, signal: str, args: Sequence[RawValue]) -> None:
-        """Take a signal."""
+    def deliver(self, signal: str, args: Sequence[RawValue], step: int) -> None:
+        """Take a signal; `step` tells the steps of a run apart, as the length of its history does."""
         if signal in {wire.SIGNAL_PAUSE, wire.SIGNAL_UNPAUSE}:
             self._told_to_pause = signal == wire.SIGNAL_PAUSE
         decision = read_decision(signal, args)
         if decision is not None:
-            self._decisions.append(decision)
+            self._letters.append(_Letter(decision, step))
         self.news.set()
 
     @property
@@ -66,11 +78,13 @@ class Inbox:
         if self._told_to_pause is None:
             self._told_to_pause = is_paused
 
-    def take(self) -> list[Decision]:
-        """What was decided since the last time."""
-        taken = list(self._decisions)
-        self._decisions.clear()
-        return taken
+    def take(self, step: int) -> list[Decision]:
+        """What was decided since the last time, and once more what was decided in this very step."""
+        current = [letter for letter in self._letters if letter.step == step or not letter.is_read]
+        for letter in current:
+            letter.is_read = True
+        self._letters = [letter for letter in current if letter.step == step]
+        return [letter.decision for letter in current]
 
 
 def read_decision(signal: str, args: Sequence[RawValue]) -> Decision | None:

@@ -50,7 +50,7 @@ class Interpreter:
     @workflow.signal(dynamic=True)
     def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """Take what somebody decides about the run."""
-        self._inbox.deliver(name, args)
+        self._inbox.deliver(name, args, _step())
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> RawValue:
@@ -137,8 +137,8 @@ class _Life:
         return bool(self._startable or self._progress.parked)
 
     def _decide(self) -> None:
-        """Do what people decided about parked tasks; a decision about any other task has come too late."""
-        for decision in self._inbox.take():
+        """Do what people decided about parked tasks; a decision about any other task came at another time."""
+        for decision in self._inbox.take(_step()):
             if isinstance(decision, GiveUp):
                 self._is_given_up = self._is_given_up or bool(self._progress.parked)
                 for name in self._progress.parked:
@@ -260,6 +260,11 @@ class _Life:
         allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
         left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
         workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
+
+
+def _step() -> int:
+    """Which of the run's steps this is: all that is new arrives together, with the length of the history then."""
+    return workflow.info().get_current_history_length()
 
 
 def _ignore(handle: workflow.ActivityHandle[RawValue]) -> None:

@@ -47,18 +47,28 @@ def test_what_a_signal_decides(signal: str, args: list[RawValue], decision: Deci
 def test_decisions_are_taken_once_and_in_their_order() -> None:
     inbox = Inbox()
     for signal in ("moose-retry", "nonsense", "moose-fail"):
-        inbox.deliver(signal, [ORDER])
+        inbox.deliver(signal, [ORDER], 7)
     assert inbox.news.is_set()
-    assert inbox.take() == [RetryTask("charge"), GiveUp()]
-    assert inbox.take() == []
+    assert inbox.take(8) == [RetryTask("charge"), GiveUp()]
+    assert inbox.take(8) == []
+
+
+def test_a_decision_counts_for_the_step_in_which_it_came() -> None:
+    """The end of the task that it is about is told after it, in the same step."""
+    inbox = Inbox()
+    inbox.deliver("moose-retry", [ORDER], 7)
+    assert inbox.take(7) == [RetryTask("charge")]
+    inbox.deliver("moose-fail", [], 7)
+    assert inbox.take(7) == [RetryTask("charge"), GiveUp()]
+    assert inbox.take(9) == []
 
 
 def test_what_was_said_counts_more_than_what_is_inherited() -> None:
     """A run goes on in a next history while somebody unpauses it."""
     silent, told = Inbox(), Inbox()
-    told.deliver("moose-unpause", [])
+    told.deliver("moose-unpause", [], 1)
     for inbox in (silent, told):
         inbox.inherit(is_paused=True)
     assert (silent.is_paused, told.is_paused) == (True, False)
-    silent.deliver("moose-unpause", [])
+    silent.deliver("moose-unpause", [], 1)
     assert not silent.is_paused
