@@ -65,31 +65,30 @@ def _local_states(tasks: Iterable[TaskRun]) -> dict[str, tuple[str, int]]:
 class TemporalRunner:
     """On a real server, with a worker in this process.
 
-    Most of a run's real time is back-off, so all runs that will be asked for are started together.
+    Most of a run's real time is back-off, so with the first one all runs that will be asked for are started. Tests
+    that ask for none (in another process of pytest-xdist, say) start none.
     """
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings
         self._runs: dict[str, asyncio.Task[Observed]] = {}
+        self._known = list[Scenario]()
 
     @asynccontextmanager
     async def working(self, scenarios: Iterable[Scenario]) -> AsyncGenerator[TemporalRunner]:
-        """With a worker that knows the scenarios, and their runs on the way."""
-        known = list(scenarios)
+        """With a worker that knows the scenarios."""
+        self._known = list(scenarios)
         stop, ready = asyncio.Event(), asyncio.Event()
         worker = asyncio.create_task(
             run_worker(
                 client=self._client,
-                project=_project(self._settings, known),
+                project=_project(self._settings, self._known),
                 settings=self._settings,
                 stop=stop,
                 on_ready=ready.set,
             )
         )
-        for scenario in known:
-            if not scenario.is_heavy:
-                self._start(scenario)
         try:
             yield self
         finally:
@@ -110,6 +109,10 @@ class TemporalRunner:
         return answer
 
     async def run(self, scenario: Scenario) -> Observed:
+        if not self._runs:
+            for known in self._known:
+                if not known.is_heavy:
+                    self._start(known)
         if scenario.name not in self._runs:
             self._start(scenario)
         return await self._runs[scenario.name]
