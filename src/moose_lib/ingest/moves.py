@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from moose_lib.ingest.schema import ID, INGESTED_AT, quoted
@@ -63,9 +63,9 @@ class Waiting:
     oldest: datetime | None
 
     @property
-    def age(self) -> float:
-        """Seconds for which the oldest waits."""
-        return 0.0 if self.oldest is None else max(0.0, (datetime.now(UTC) - self.oldest).total_seconds())
+    def age(self) -> timedelta:
+        """For how long the oldest waits."""
+        return timedelta() if self.oldest is None else max(timedelta(), datetime.now(UTC) - self.oldest)
 
 
 @dataclass(frozen=True, kw_only=True)

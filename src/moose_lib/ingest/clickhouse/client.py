@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
+import socket
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
@@ -161,10 +164,25 @@ def arguments(settings: ClickHouseSettings) -> dict[str, Any]:  # Any: the drive
 def failed(error: Exception, settings: ClickHouseSettings) -> ClickHouseFailed:
     """An error of the driver as ours."""
     code, name = (error.code, error.name) if isinstance(error, Error) else (None, None)
-    text = sentence(str(error)) or type(error).__name__
     if code is None:
-        text = f"{settings.url} cannot be reached: {text.removeprefix('Network Error: ')}"
+        return ClickHouseFailed(f"{settings.url} cannot be reached: {_network_reason(error)}", code=None, name=None)
+    text = sentence(str(error))
     return ClickHouseFailed(text, code=code, name=name, hint=hint_for(code, text))
+
+
+def _network_reason(error: BaseException) -> str:
+    """What the system said about a connection, which drivers wrap in words of their own."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, socket.gaierror):
+            return "no such host"
+        if isinstance(found, TimeoutError):
+            return "no answer in time"
+        if isinstance(found, OSError) and found.errno is not None and found.errno > 0:
+            return os.strerror(found.errno).lower()
+        found = found.__cause__ or found.__context__
+    number = re.search(r"\[Errno (\d+)\]", str(error))
+    return sentence(str(error)) if number is None else os.strerror(int(number[1])).lower()
 
 
 @contextmanager

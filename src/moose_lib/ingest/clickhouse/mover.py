@@ -95,7 +95,7 @@ class Mover:
                 found = waiting(connection, table, 0 if move is None else move.position)
         except MooseError:
             return 0, 0.0
-        return found.count, found.age
+        return found.count, found.age.total_seconds()
 
 
 def _letters_of(endpoints: Iterable[Endpoint]) -> dict[str, tuple[str, str]]:

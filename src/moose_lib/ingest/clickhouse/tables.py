@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -51,6 +52,15 @@ class TableRefused(MooseError):
         if not wanted.is_ours:
             hint = "add what is missing in ClickHouse: life_cycle is EXTERNALLY_MANAGED"
         super().__init__(f"ClickHouse has {where} in another shape: {'; '.join(changes)}", hint=hint)
+
+    @classmethod
+    def together(cls, refusals: Sequence[TableRefused]) -> TableRefused:
+        """Those of several tables as one."""
+        first = refusals[0]
+        if len(refusals) > 1:
+            lines = [f"{len(refusals)} tables of ClickHouse:", *(f"  {it.message}" for it in refusals)]
+            first.message = "\n".join(lines)
+        return first
 
 
 async def ensure(server: Server, wanted: WantedTable, empty_columns: frozenset[str]) -> FoundTable:
