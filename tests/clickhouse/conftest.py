@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import subprocess
 import sys
 from collections.abc import Generator
@@ -11,6 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.integration.conftest import free_port
+
+from moose_lib.project.clickhouse import ClickHouseSettings
 
 ENGINE = Path(__file__).with_name("engine.py")
 PASSWORD = "s3cret-word"
@@ -23,8 +26,12 @@ class ClickHouseProcess:
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
+        self._databases = itertools.count(1)
 
     def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is not None:
+            return
         command = [sys.executable, str(ENGINE), str(self.folder), str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -53,20 +60,24 @@ class ClickHouseProcess:
     def lost_an_answer(self) -> bool:
         return not (self.folder / "lose_answer").exists()
 
-    @property
-    def settings(self) -> str:
-        """The section of `moose.config.toml`, quick to try again."""
-        return (
-            f'[clickhouse_config]\nhost = "127.0.0.1"\nhost_port = {self.port}\npassword = "{PASSWORD}"\n'
-            'batch_age = "50ms"\nlongest_pause = "200ms"\n'
-        )
+    def settings(self, **more: object) -> ClickHouseSettings:
+        """Settings with a database of their own, quick to look for rows and to try again."""
+        given: dict[str, object] = {"db_name": f"shop{next(self._databases)}", "batch_age": "30ms", "longest_pause": "100ms"}
+        place = {"host": "127.0.0.1", "host_port": self.port, "password": PASSWORD}
+        return ClickHouseSettings.model_validate(given | place | more)
 
 
-@pytest.fixture
-def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Generator[ClickHouseProcess]:
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Generator[ClickHouseProcess]:
     if importlib.util.find_spec("chdb") is None:
         pytest.skip("there is no chdb for this Python")
     process = ClickHouseProcess(tmp_path_factory.mktemp("clickhouse"))
-    process.start()
     yield process
     process.kill()
+
+
+@pytest.fixture
+def clickhouse(engine: ClickHouseProcess) -> ClickHouseProcess:
+    """It runs, whatever the test before did to it."""
+    engine.start()
+    return engine

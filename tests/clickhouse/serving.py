@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,19 @@ PATIENCE = 60.0
 class Shop:
     """A project in a folder, and its server."""
 
-    def __init__(self, folder: Path, clickhouse: ClickHouseProcess, code: str = CODE) -> None:
+    def __init__(self, folder: Path, clickhouse: ClickHouseProcess, code: str = CODE, **settings: object) -> None:
         self.folder = folder
         self.port = free_port()
-        self.clickhouse = clickhouse
+        self.settings = clickhouse.settings(**settings)
+        self.database = self.settings.db_name
         (folder / "app").mkdir()
-        (folder / "app" / "main.py").write_text(code)
-        (folder / "moose.config.toml").write_text(clickhouse.settings)
+        self.write(code)
+        config = self.settings.model_dump() | {"password": self.settings.password.get_secret_value()}
+        lines = [f"{name} = {_toml(value)}" for name, value in config.items()]
+        (folder / "moose.config.toml").write_text("\n".join(["[clickhouse_config]", *lines]))
+
+    def write(self, code: str) -> None:
+        (self.folder / "app" / "main.py").write_text(code)
 
     @contextmanager
     def serve(self) -> Generator[subprocess.Popen[str]]:
@@ -81,3 +88,9 @@ def eventually(claim: Callable[[], bool], what: str = "") -> None:
     while not claim():
         assert time.monotonic() < end, f"it never came: {what}"
         time.sleep(0.02)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, timedelta):
+        return f'"{value // timedelta(milliseconds=1)}ms"'
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)

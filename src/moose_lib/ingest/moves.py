@@ -22,7 +22,7 @@ from moose_lib.ingest.store import RejectedRecord
 MoveState = Literal["moving", "retrying", "blocked"]
 
 #: Rows that are deleted in one commit, so that nobody waits long for it.
-_DELETED: Final = 5_000
+AT_ONCE: Final = 5_000
 _SYSTEM: Final = """
 CREATE TABLE IF NOT EXISTS _moose_moves (
     name TEXT PRIMARY KEY, place TEXT NOT NULL, position INTEGER NOT NULL, last INTEGER, token TEXT,
@@ -164,11 +164,11 @@ def settle(table: str, last: int, *, moved: int, letters: Letters) -> Work:
 
 
 def forget(table: str, position: int, deleted: list[int]) -> Work:
-    """Delete some of the rows that have gone; adds their number to `deleted`, which is 0 when none is left."""
+    """Delete some of the rows that have gone, and add to `deleted` how many; there are more while it is `AT_ONCE`."""
     rows = quoted(table)
     statement = (
         f"DELETE FROM {rows} WHERE {ID} IN (SELECT {ID} FROM {rows} WHERE {ID} <= ?"  # noqa: S608  # names are quoted
-        f" AND {ID} < (SELECT max({ID}) FROM {rows}) ORDER BY {ID} LIMIT {_DELETED})"
+        f" AND {ID} < (SELECT max({ID}) FROM {rows}) ORDER BY {ID} LIMIT {AT_ONCE})"
     )
 
     def work(connection: sqlite3.Connection) -> None:

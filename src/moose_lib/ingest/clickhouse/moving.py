@@ -177,11 +177,17 @@ class TableMover:
 
     async def _settle(self, last: int, moved: int, refused: Sequence[RejectedRecord]) -> None:
         letters = Letters(endpoint=self._letters[0], queue=self._letters[1], records=refused)
-        await self._store.run(moves.settle(self._plan.name, last, moved=moved, letters=letters))
+        settle, deleted = moves.settle(self._plan.name, last, moved=moved, letters=letters), list[int]()
+        forget = moves.forget(self._plan.name, last, deleted)
+
+        def leave(connection: sqlite3.Connection) -> None:
+            settle(connection)
+            forget(connection)
+
+        await self._store.run(leave)
         self._metrics.moved(self._plan.name, moved=moved, refused=len(refused))
-        deleted = [1]
-        while deleted[-1]:
-            await self._store.run(moves.forget(self._plan.name, last, deleted))
+        while deleted[-1] == moves.AT_ONCE:
+            await self._store.run(forget)
 
     async def _tell(self, state: MoveState, error: str | None, hint: str | None) -> None:
         """Write down how it goes, and say it once in the log."""
