@@ -62,7 +62,11 @@ class ClickHouseProcess:
 
     def settings(self, **more: object) -> ClickHouseSettings:
         """Settings with a database of their own, quick to look for rows and to try again."""
-        given: dict[str, object] = {"db_name": f"shop{next(self._databases)}", "batch_age": "30ms", "longest_pause": "100ms"}
+        given: dict[str, object] = {
+            "db_name": f"shop{next(self._databases)}",
+            "batch_age": "30ms",
+            "longest_pause": "100ms",
+        }
         place = {"host": "127.0.0.1", "host_port": self.port, "password": PASSWORD}
         return ClickHouseSettings.model_validate(given | place | more)
 

@@ -16,6 +16,7 @@ from moose_lib.ingest.clickhouse.ddl import (
     differences,
     repair_statements,
 )
+from moose_lib.ingest.clickhouse.failures import ClickHouseFailed
 from moose_lib.ingest.clickhouse.types import as_nullable
 
 
@@ -75,6 +76,8 @@ async def ensure(server: Server, wanted: WantedTable, empty_columns: frozenset[s
         await server.make_database(wanted.place)
         await server.execute(create_statement(_with_room(wanted, empty_columns)))
         found = await server.find(wanted.place)
+    if found is None and wanted.is_ours:
+        raise ClickHouseFailed(f"{wanted.place} was made, and is not there", code=None, name=None)
     if found is None:
         raise TableRefused(wanted, ["the table is not there"], [])
     await _refuse(server, wanted, found)
