@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         settings["database"] = given.get("database", "")
         try:
             found = self.engine.run(statement, settings)
-        except Exception as error:  # whatever the engine says is the answer
+        except Exception as error:  # noqa: BLE001  # whatever the engine says is the answer
             code = CODE.search(str(error))
             self.answer(500, f"{error}\n".encode(), {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
             return

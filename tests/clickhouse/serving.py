@@ -16,6 +16,8 @@ import httpx2
 from tests.clickhouse.conftest import ClickHouseProcess
 from tests.integration.conftest import free_port
 
+from moose_lib.project.clickhouse import ClickHouseSettings
+
 CODE = """
 from pydantic import BaseModel
 from moose_lib import IngestPipeline, IngestPipelineConfig, OlapConfig
@@ -38,9 +40,7 @@ class Shop:
         self.database = self.settings.db_name
         (folder / "app").mkdir()
         self.write(code)
-        config = self.settings.model_dump() | {"password": self.settings.password.get_secret_value()}
-        lines = [f"{name} = {_toml(value)}" for name, value in config.items()]
-        (folder / "moose.config.toml").write_text("\n".join(["[clickhouse_config]", *lines]))
+        (folder / "moose.config.toml").write_text(config_text(self.settings))
 
     def write(self, code: str) -> None:
         (self.folder / "app" / "main.py").write_text(code)
@@ -88,6 +88,12 @@ def eventually(claim: Callable[[], bool], what: str = "") -> None:
     while not claim():
         assert time.monotonic() < end, f"it never came: {what}"
         time.sleep(0.02)
+
+
+def config_text(settings: ClickHouseSettings) -> str:
+    """The section of `moose.config.toml`."""
+    config = settings.model_dump() | {"password": settings.password.get_secret_value()}
+    return "\n".join(["[clickhouse_config]", *(f"{name} = {_toml(value)}" for name, value in config.items())])
 
 
 def _toml(value: object) -> str:

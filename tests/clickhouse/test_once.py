@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -13,7 +13,7 @@ import httpx2
 from tests.clickhouse.conftest import ClickHouseProcess
 from tests.clickhouse.serving import Shop, eventually
 
-SMALL = {"batch_rows": 150}
+SMALL = 150
 
 
 def numbers(clickhouse: ClickHouseProcess, shop: Shop) -> list[int]:
@@ -26,7 +26,7 @@ def records(first: int, count: int) -> list[dict[str, int]]:
 
 
 @contextmanager
-def client(shop: Shop) -> Iterator[list[int]]:
+def client(shop: Shop) -> Generator[list[int]]:
     """Somebody who sends all the time, and repeats what was not answered; yields what was acknowledged."""
     acknowledged, stop = list[int](), Event()
 
@@ -80,7 +80,7 @@ def test_rows_move_and_the_file_is_a_queue_that_gets_empty(tmp_path: Path, click
 
 def test_the_server_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
     """Also between an insert and the note that it was done."""
-    shop = Shop(tmp_path, clickhouse, **SMALL)
+    shop = Shop(tmp_path, clickhouse, batch_rows=SMALL)
     with client(shop) as acknowledged:
         for kill in range(4):
             before = moved(shop) if kill else 0
@@ -98,7 +98,7 @@ def test_the_server_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickH
 
 
 def test_clickhouse_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
-    shop = Shop(tmp_path, clickhouse, **SMALL)
+    shop = Shop(tmp_path, clickhouse, batch_rows=SMALL)
     with shop.serve():
         with client(shop) as acknowledged:
             for _ in range(3):
@@ -132,7 +132,7 @@ def test_a_long_time_without_clickhouse_loses_nothing(tmp_path: Path, clickhouse
 
 
 def test_an_insert_whose_answer_is_lost_is_not_done_twice(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
-    shop = Shop(tmp_path, clickhouse, **SMALL)
+    shop = Shop(tmp_path, clickhouse, batch_rows=SMALL)
     with shop.serve():
         for part in range(3):
             clickhouse.lose_the_next_answer()
@@ -150,7 +150,7 @@ def test_a_server_that_is_stopped_leaves_the_rest_for_the_next_one(
         shop.post("Clicks", records(0, 400))
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert 0 < shop.waiting()
+    assert shop.waiting() > 0
     with shop.serve():
         eventually(lambda: shop.waiting() == 0)
 

@@ -106,8 +106,10 @@ async def test_what_clickhouse_would_change_without_a_word_is_refused(
         assert [(letter.error_type, letter.error_message) for letter in it.letters("Clicks")] == [
             (
                 "UnfitValue",
-                "at: 9999-12-31T00:00:00.000000Z is outside of 1900-01-01 to 2299-12-31, which"
-                " DateTime64(6, 'UTC') keeps",
+                (
+                    "at: 9999-12-31T00:00:00.000000Z is outside of 1900-01-01 to 2299-12-31, which"
+                    " DateTime64(6, 'UTC') keeps"
+                ),
             ),
             ("UnfitValue", "day: 1899-12-31 is outside of 1900-01-01 to 2299-12-31, which Date32 keeps"),
         ]
@@ -159,3 +161,26 @@ async def test_a_table_that_somebody_dropped_is_made_again(tmp_path: Path, click
         await it.all_moved("Clicks")
 
         assert it.rows("SELECT number FROM {db}.Clicks") == [[2]]
+
+
+async def test_texts_that_are_not_what_a_column_wants_are_refused_by_the_server(
+    tmp_path: Path, clickhouse: ClickHouseProcess
+) -> None:
+    """Here of a table that somebody else has made."""
+    _registry.clear()
+    config = OlapConfig(life_cycle="EXTERNALLY_MANAGED")
+    IngestPipeline[Click]("Clicks", IngestPipelineConfig(table=config))
+    settings = clickhouse.settings()
+    clickhouse.run(f"CREATE DATABASE {settings.db_name}")
+    columns = "number Int64, user UUID, at DateTime64(3, 'UTC'), day Nullable(Date32)"
+    clickhouse.run(f"CREATE TABLE {settings.db_name}.Clicks ({columns}) ENGINE = MergeTree ORDER BY number")
+    good = "61f0c404-5cb3-11e7-907b-a6006ad3dba0"
+    async with yard(tmp_path, clickhouse, settings=settings) as it:
+        await it.put("Clicks", [click(number, userName="me" if number in (3, 70) else good) for number in range(100)])
+        await it.all_moved()
+
+        letters = it.letters("Clicks")
+        assert [letter.error_type for letter in letters] == ["CANNOT_PARSE_UUID"] * 2
+        assert letters[0].error_message.endswith(": (while reading the value of key user) (CANNOT_PARSE_UUID)")
+        assert [json.loads(letter.record)["number"] for letter in letters] == [3, 70]
+        assert it.rows("SELECT count() FROM {db}.Clicks") == [[98]]

@@ -14,7 +14,7 @@ from moose_lib.cli.output import Output
 @project_option
 @pass_output
 def store_status(output: Output, target: Target) -> None:
-    """Show how the store is: its tables, what waits to move to ClickHouse and why, and dead letters.
+    """Show the store: its tables, what waits to move to ClickHouse and why, dead letters.
 
     It reads the store's file, so it needs neither a server nor ClickHouse. `moose-cli workflow status` is about runs.
     """

@@ -22,9 +22,10 @@ from moose_lib.ingest.schema import ID, INGESTED_AT
 from moose_lib.project.clickhouse import ClickHouseSettings
 
 _FORMAT: Final = "JSONCompactEachRowWithNamesAndTypes"
-#: Values as they are kept: all digits, times in UTC; and an answer that is whole or an error.
+#: Values as they are kept: all digits, times in UTC; and an answer that is whole or an error. With `readonly` 2, a
+#: statement could still write files.
 _READING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
-    "readonly": 2,
+    "readonly": 1,
     "wait_end_of_query": 1,
     "date_time_output_format": "iso",
     "output_format_json_quote_decimals": 1,
@@ -71,6 +72,8 @@ class Questions:
             lines = iter(self._client.raw_stream(text, settings=_READING, fmt=_FORMAT))
             head = next(lines, None), next(lines, None)
         names, types = (_texts(line) for line in head)
+        if not names:
+            raise InvalidQuery("the statement has no rows as an answer", hint='moose-cli query "SELECT …"')
         columns = unique_names(names)
         kinds = {name: kind for name, it in zip(columns, types, strict=True) if (kind := _kind(it)) is not None}
         return TypedAnswer(columns=columns, rows=self._rows(lines), kinds=kinds)

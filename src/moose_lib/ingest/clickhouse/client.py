@@ -15,7 +15,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from moose_lib.ingest.clickhouse.ddl import FoundTable, Place, quoted
-from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, hint_for, sentence
+from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, hint_for, row_of, sentence
 from moose_lib.project.clickhouse import ClickHouseSettings
 
 # It tells of each connection that fails what the error tells as well.
@@ -167,7 +167,7 @@ def failed(error: Exception, settings: ClickHouseSettings) -> ClickHouseFailed:
     if code is None:
         return ClickHouseFailed(f"{settings.url} cannot be reached: {_network_reason(error)}", code=None, name=None)
     text = sentence(str(error))
-    return ClickHouseFailed(text, code=code, name=name, hint=hint_for(code, text))
+    return ClickHouseFailed(text, code=code, name=name, row=row_of(str(error)), hint=hint_for(code, text))
 
 
 def _network_reason(error: BaseException) -> str:

@@ -21,13 +21,19 @@ class Trouble(StrEnum):
 
 
 class ClickHouseFailed(MooseError):
-    """ClickHouse did not do what it was asked to; `code` and `name` are its own, where it answered."""
+    """ClickHouse did not do what it was asked to; `code` and `name` are its own, where it answered.
+
+    `row` is the one of an insert that it is about, counted from 1, if it says so.
+    """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, code: int | None, name: str | None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: int | None, name: str | None, row: int | None = None, hint: str | None = None
+    ) -> None:
         self.code = code
         self.name = name
+        self.row = row
         super().__init__(message, hint=hint)
 
     @property
@@ -91,7 +97,9 @@ _TABLE: Final = {
 #: A view that takes its rows from the table has failed, when the table may have them already.
 _VIEW: Final = "while pushing to view"
 _ROW: Final = re.compile(r"\bat row (\d+)\b")
-_NOISE: Final = re.compile(r"\s*\((?:version [^()]*(?:\([^()]*\))?|at row \d+)\)|:? ?While executing \w+")
+#: What follows on the place of a fault: where the server was in its own code.
+_TRAIL: Final = re.compile(r":? \(at row \d+\).*?(?=\([A-Z_]+\)|$)")
+_VERSION: Final = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)")
 _CODE: Final = re.compile(r"^(?:.*?Code: \d+\. )?(?:DB::Exception: )?(?:Code: \d+\. )?(?:DB::Exception: )?", re.DOTALL)
 
 
@@ -117,6 +125,6 @@ def row_of(message: str) -> int | None:
 
 def sentence(text: str) -> str:
     """What an error says, on one line, without codes and versions around it."""
-    line = " ".join(_CODE.sub("", text, count=1).split())
-    line = _NOISE.sub("", line.partition(" (for url ")[0])
+    line = " ".join(_CODE.sub("", text, count=1).split()).partition(" (for url ")[0]
+    line = _TRAIL.sub(" ", _VERSION.sub("", line))
     return re.sub(r"( \([A-Z_]+\))( ?\.? ?\([A-Z_]+\))+", r"\1", line).strip(" .:,")

@@ -17,7 +17,7 @@ from typing import Final, Literal, Protocol, TypeVar
 from moose_lib.errors import MooseError
 from moose_lib.ingest import moves
 from moose_lib.ingest.clickhouse.ddl import FoundTable, Place, wanted_table
-from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, Trouble, row_of
+from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, Trouble
 from moose_lib.ingest.clickhouse.packing import Packed, Packer
 from moose_lib.ingest.clickhouse.tables import Server, TableRefused, ensure
 from moose_lib.ingest.columns import Kind
@@ -166,8 +166,7 @@ class TableMover:
             refused = await self._read(lambda it: packer.refused_row(it, packed.ids[0], kind, reason))
             await self._settle(packed.last, 0, [*packed.unfit, refused])
             return
-        row = row_of(error.message)
-        self._rows = max(1, min(row - 1, count - 1)) if row is not None else count // 2
+        self._rows = max(1, min(error.row - 1, count - 1)) if error.row is not None else count // 2
         await self._begin(packed.ids[self._rows - 1])
 
     async def _begin(self, last: int) -> str:
