@@ -33,7 +33,7 @@ class ClickHouseProcess:
         if self._process is not None:
             return
         command = [sys.executable, str(ENGINE), str(self.folder), str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == f"ready on {self.port}\n"
 
