@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,12 @@ from tests.clickhouse.moving import yard
 
 from moose_lib import IngestPipeline, IngestPipelineConfig, OlapConfig
 from moose_lib.dmv2 import _registry
+from moose_lib.ingest.columns import RowMaker
 from moose_lib.ingest.moves import note
 from moose_lib.ingest.querying import reading
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.ingest.store import Batch
+from moose_lib.plan.endpoints import compile_tables
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +117,8 @@ async def test_a_server_that_starts_again_changes_nothing(tmp_path: Path, clickh
 async def test_a_new_field_is_a_new_column_with_nothing_in_the_rows_of_before(
     tmp_path: Path, clickhouse: ClickHouseProcess
 ) -> None:
-    """Also in rows that were stored before and move later; a field that is gone keeps what it has."""
+    """Also in rows that were stored before and move later; a field that is gone keeps what it has, and is empty in new
+    rows: NULL, or its type's default."""
     settings = clickhouse.settings()
     declare(View)
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,7 +131,6 @@ async def test_a_new_field_is_a_new_column_with_nothing_in_the_rows_of_before(
     class Longer(BaseModel):
         user: str
         at: datetime
-        count: int = 1
         length: int
         tags: list[str] = []
 
@@ -136,10 +141,10 @@ async def test_a_new_field_is_a_new_column_with_nothing_in_the_rows_of_before(
         await it.put("Views", [Longer(user="c", at=at, length=3, tags=["x"])])
         await it.all_moved()
 
-        assert it.rows("SELECT user, kind, length, tags FROM {db}.Views ORDER BY user") == [
-            ["a", "page", None, []],
-            ["b", "image", None, []],
-            ["c", None, 3, ["x"]],
+        assert it.rows("SELECT user, kind, count, length, tags FROM {db}.Views ORDER BY user") == [
+            ["a", "page", 1, None, []],
+            ["b", "image", 1, None, []],
+            ["c", None, 0, 3, ["x"]],
         ]
         assert it.letters("Views") == []
 
@@ -237,3 +242,46 @@ async def test_a_state_of_before_is_told_until_there_is_another(tmp_path: Path, 
         await it.store.run(note("Views", "blocked", "it was so", None))
         with reading(it.path) as connection:
             assert connection.execute("SELECT state, error FROM _moose_moves").fetchone() == ("blocked", "it was so")
+
+
+async def test_rows_from_before_a_field_have_nothing_there_in_a_table_that_is_made_later(
+    tmp_path: Path, clickhouse: ClickHouseProcess
+) -> None:
+    declare(View)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    with SqliteStore(tmp_path / "store.db", compile_tables(_registry.registered_tables().values()).values()) as store:
+        row = RowMaker(View).row(View(user="a", at=at))
+        await store.put(Batch(endpoint="Views", table="Views", rows=[row]))
+
+    class Longer(View):
+        length: int
+
+    _registry.clear()
+    declare(Longer)
+    async with yard(tmp_path, clickhouse) as it:
+        await it.put("Views", [Longer(user="b", at=at, length=0)])
+        await it.all_moved()
+
+        assert it.rows("SELECT user, length FROM {db}.Views ORDER BY user") == [["a", None], ["b", 0]]
+        assert it.letters("Views") == []
+
+
+async def test_a_file_that_was_restored_from_a_copy_gives_its_numbers_to_rows_that_arrive(
+    tmp_path: Path, clickhouse: ClickHouseProcess
+) -> None:
+    """Though ClickHouse has had batches with these numbers before."""
+    settings = clickhouse.settings()
+    declare(View)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for user in ("a", "b"):
+        async with yard(tmp_path, clickhouse, settings=settings) as it:
+            await it.put("Views", [View(user=user, at=at)])
+            await it.all_moved()
+        if user == "a":
+            shutil.copy(it.path, tmp_path / "copy.db")
+    shutil.copy(tmp_path / "copy.db", it.path)
+    async with yard(tmp_path, clickhouse, settings=settings) as it:
+        await it.put("Views", [View(user="c", at=at)])
+        await it.all_moved()
+
+        assert it.rows("SELECT user, _id FROM {db}.Views ORDER BY user") == [["a", 1], ["b", 2], ["c", 2]]

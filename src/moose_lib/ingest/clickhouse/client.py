@@ -28,6 +28,7 @@ _INSERTING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
     "async_insert": 0,
     "insert_deduplicate": 1,
     "date_time_input_format": "best_effort",
+    "input_format_null_as_default": 1,
     "input_format_parallel_parsing": 0,
     "input_format_skip_unknown_fields": 0,
     "max_insert_block_size": 10_000_000,

@@ -55,6 +55,7 @@ _ROWS: Final = frozenset(
         70,  # CANNOT_CONVERT_TYPE
         72,  # CANNOT_PARSE_NUMBER
         117,  # INCORRECT_DATA
+        128,  # TOO_LARGE_ARRAY_SIZE
         130,  # CANNOT_READ_ARRAY_FROM_TEXT
         131,  # TOO_LARGE_STRING_SIZE
         153,  # ILLEGAL_DIVISION

@@ -114,7 +114,8 @@ class TableMover:
         self._metrics.failed(self._plan.name, state)
         with suppress(StoreBusy, StoreFailed):  # it is told the next time
             await self._tell(state, text, hint)
-        return self._pause()
+        self._failures += 1
+        return pause_after(self._failures, self._limits.longest_pause, random.random())  # noqa: S311  # no secret
 
     async def _move_all(self, stop: asyncio.Event) -> None:
         """Move what waits, batch by batch."""
@@ -215,12 +216,11 @@ class TableMover:
 
         return await asyncio.to_thread(ask)
 
-    def _pause(self) -> timedelta:
-        """Longer and longer, and never that of all tables at once."""
-        self._failures += 1
-        doubled: timedelta = _FIRST_PAUSE * 2 ** min(self._failures - 1, 20)
-        longest = min(self._limits.longest_pause, doubled)
-        return longest * random.uniform(0.5, 1)  # noqa: S311  # no secret
+
+def pause_after(failures: int, longest: timedelta, chance: float) -> timedelta:
+    """The pause after so many failures in a row: longer and longer, and by `chance` not that of all tables at once."""
+    doubled: timedelta = _FIRST_PAUSE * 2 ** min(failures - 1, 20)
+    return min(longest, doubled) * (0.5 + chance / 2)
 
 
 def _state_of(error: Exception) -> tuple[Literal["retrying", "blocked"], str, str | None]:

@@ -47,11 +47,9 @@ class Packer:
             for name in self.columns
             if (encode := encoder(self._kinds[name], found.columns[name])) is not None
         ]
-        self._required = [
-            name
-            for name in self.columns
-            if wanted.is_ours and not is_nullable(found.columns[name]) and not found.columns[name].startswith("Array(")
-        ]
+        # What the model has no more may be missing; of a table of somebody else's, defaults may fill what is missing.
+        required = [name for name in self.columns if name in wanted.columns] if wanted.is_ours else []
+        self._required = [name for name in required if not _has_nothing(found.columns[name])]
         fields = ", ".join(map(quoted, self._kinds))
         rows = f"FROM {quoted(plan.name)} WHERE {ID} > ? AND {ID} <= ? ORDER BY {ID} LIMIT ?"
         self._statement = f"SELECT {ID}, {fields} {rows}"  # names are quoted
@@ -99,6 +97,11 @@ class Packer:
             if cell is not None:
                 found[name] = _encoded(name, encode, cell)
         return found
+
+
+def _has_nothing(type_name: str) -> bool:
+    """NULL, or an empty array, which is what ClickHouse makes of NULL there."""
+    return is_nullable(type_name) or type_name.startswith("Array(")
 
 
 def _encoded(name: str, encode: Encoder, cell: Cell) -> Any:  # Any: JSON

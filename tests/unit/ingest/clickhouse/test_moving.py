@@ -17,6 +17,7 @@ from moose_lib import OlapConfig
 from moose_lib.ingest.clickhouse.ddl import FoundTable, Place, wanted_table
 from moose_lib.ingest.clickhouse.failures import ClickHouseFailed
 from moose_lib.ingest.clickhouse.mover import Mover
+from moose_lib.ingest.clickhouse.moving import pause_after
 from moose_lib.ingest.moves import Move, read_moves, waiting
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.sqlite import SqliteStore
@@ -224,3 +225,13 @@ async def test_an_insert_that_does_not_end_is_left_at_the_end(path: Path, monkey
 
     assert run.move.token is not None
     assert not run.is_empty()
+
+
+def test_pauses_grow_up_to_the_longest() -> None:
+    """Through hours of it, and different ones for different tables."""
+    longest = timedelta(seconds=30)
+    full = [pause_after(failures, longest, 1).total_seconds() for failures in range(1, 10)]
+
+    assert full == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert pause_after(100_000, longest, 1) == longest
+    assert pause_after(100_000, longest, 0) == longest / 2
