@@ -53,12 +53,13 @@ class ClickHouseProcess:
     def run(self, statement: str) -> None:
         self.ask(statement, "")
 
-    def lose_the_next_answer(self) -> None:
-        (self.folder / "lose_answer").touch()
+    def lose_answers(self, count: int) -> None:
+        """Do so many inserts and answer none of them."""
+        (self.folder / "lose_answers").write_text(str(count))
 
     @property
-    def lost_an_answer(self) -> bool:
-        return not (self.folder / "lose_answer").exists()
+    def has_lost_them(self) -> bool:
+        return (self.folder / "lose_answers").read_text() == "0"
 
     def settings(self, **more: object) -> ClickHouseSettings:
         """Settings with a database of their own, quick to look for rows and to try again."""

@@ -3,7 +3,7 @@
 What the driver and our code use of the protocol: queries and inserts with settings and parameters, formats, error
 codes. Everything else is the real engine (chdb). It is never loaded in the process of the tests, as a fork would hang.
 
-With the setting `lose_answer` (a file of that name in the folder), the next insert is done and its answer is lost.
+A file `lose_answers` in the folder holds a number: so many of the next inserts are done, and their answers are lost.
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ class Engine:
             return self._statement(connection, statement)
         finally:
             connection.close()
+
+    def loses_answer(self) -> bool:
+        """The answer to an insert is to be lost."""
+        file = self.folder / "lose_answers"
+        with self._lock:
+            left = int(file.read_text()) if file.exists() else 0
+            if left:
+                file.write_text(str(left - 1))
+        return left > 0
 
     def _statement(self, connection: Any, statement: bytes) -> bytes:
         insert = INSERT.match(statement)
@@ -121,9 +130,7 @@ class Handler(BaseHTTPRequestHandler):
             code = CODE.search(str(error))
             self.answer(500, f"{error}\n".encode(), {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
             return
-        lost = self.engine.folder / "lose_answer"
-        if INSERT.match(statement) is not None and lost.exists():
-            lost.unlink()
+        if INSERT.match(statement) is not None and self.engine.loses_answer():
             self.close_connection = True
             return
         self.answer(200, found)
@@ -143,9 +150,16 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that were killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # handed on
+
+
 def main(folder: Path, port: int) -> None:
     Handler.engine = Engine(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     print(f"ready on {server.server_port}", flush=True)
     server.serve_forever()
 

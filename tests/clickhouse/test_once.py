@@ -123,7 +123,13 @@ def test_a_long_time_without_clickhouse_loses_nothing(tmp_path: Path, clickhouse
                 shop.post("Clicks", records(part * 20_000 + number * 1000, 1000))
             eventually(lambda: shop.in_file("SELECT state FROM _moose_moves") == [("retrying",)])
             assert shop.waiting() == (part + 1) * 20_000
-            assert shop.get("/ready").status_code == 200
+            ready = shop.get("/ready")
+            assert (ready.status_code, ready.json()["unhealthy"]) == (200, [])
+            assert ready.json()["delayed"] == {
+                "clickhouse Clicks": f"{shop.settings.url} cannot be reached: connection refused"
+            }
+            line = f'moose_clickhouse_waiting_rows{{table="Clicks"}} {(part + 1) * 20_000}.0'
+            assert line in shop.get("/metrics").text.splitlines()
     with shop.serve():
         clickhouse.start()
         eventually(lambda: shop.waiting() == 0)
@@ -132,12 +138,13 @@ def test_a_long_time_without_clickhouse_loses_nothing(tmp_path: Path, clickhouse
 
 
 def test_an_insert_whose_answer_is_lost_is_not_done_twice(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
+    """Neither by the driver, which asks again by itself once, nor by us."""
     shop = Shop(tmp_path, clickhouse, batch_rows=SMALL)
     with shop.serve():
         for part in range(3):
-            clickhouse.lose_the_next_answer()
+            clickhouse.lose_answers(5)
             shop.post("Clicks", records(part * 100, 100))
-            eventually(lambda: clickhouse.lost_an_answer and shop.waiting() == 0)
+            eventually(lambda: clickhouse.has_lost_them and shop.waiting() == 0)
 
     assert numbers(clickhouse, shop) == list(range(300))
 

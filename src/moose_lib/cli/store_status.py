@@ -88,8 +88,9 @@ def _show_troubles(output: Output, clickhouse: ClickHouseSettings | None, status
         move = table.move
         if move is not None and move.error is not None:
             output.data(f"  {table.name}: {move.error}")
-            if move.hint is not None:
-                output.hint(move.hint)
+    hints = [it.move.hint for it in status.tables if it.move is not None and it.move.hint is not None]
+    for hint in dict.fromkeys(hints):
+        output.hint(hint)
     if not status.is_served and any(it.waiting.count for it in status.tables):
         output.hint("moose-cli serve moves what waits")
 

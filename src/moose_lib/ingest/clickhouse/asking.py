@@ -138,7 +138,7 @@ _LOAD: Final = frozenset({159, 202, 209, 210, 241, 242, 999})
 
 
 def _away(found: ClickHouseFailed) -> ClickHouseFailed:
-    hint = found.hint or "--store sqlite asks for the rows that have not moved yet"
+    hint = "--store sqlite asks for the rows that have not moved yet" if found.code is None else found.hint
     return ClickHouseFailed(found.message, code=found.code, name=found.name, hint=hint)
 
 

@@ -22,6 +22,7 @@ from moose_lib.project.clickhouse import ClickHouseSettings
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 _CONNECT_SECONDS: Final = 10
+_AWAY: Final = "is ClickHouse running? [clickhouse_config] enabled = false leaves records in the store"
 _ANSWER_SECONDS: Final = 120
 #: A batch is one block: kept whole or not at all, under one token, by the server's own rules for values.
 _INSERTING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
@@ -166,7 +167,8 @@ def failed(error: Exception, settings: ClickHouseSettings) -> ClickHouseFailed:
     """An error of the driver as ours."""
     code, name = (error.code, error.name) if isinstance(error, Error) else (None, None)
     if code is None:
-        return ClickHouseFailed(f"{settings.url} cannot be reached: {_network_reason(error)}", code=None, name=None)
+        text = f"{settings.url} cannot be reached: {_network_reason(error)}"
+        return ClickHouseFailed(text, code=None, name=None, hint=_AWAY)
     text = sentence(str(error))
     return ClickHouseFailed(text, code=code, name=name, row=row_of(str(error)), hint=hint_for(code, text))
 

@@ -132,8 +132,11 @@ class TableMover:
         await self._now()
         kinds = await self._read(lambda it: stored_tables(it)[self._plan.name].kinds)
         wanted = wanted_table(self._plan, self._database, kinds)
-        empty = await self._read(lambda it: _empty_columns(it, self._plan.name, kinds))
-        found: FoundTable = await ensure(self._server, wanted, empty)
+
+        async def empty_columns() -> frozenset[str]:
+            return await self._read(lambda it: _empty_columns(it, self._plan.name, kinds))
+
+        found: FoundTable = await ensure(self._server, wanted, empty_columns)
         return Packer(self._plan, kinds, wanted, found)
 
     async def _move_batch(self, packer: Packer, move: Move) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -64,8 +64,12 @@ class TableRefused(MooseError):
         return first
 
 
-async def ensure(server: Server, wanted: WantedTable, empty_columns: frozenset[str]) -> FoundTable:
-    """Make or change a table; returns what it is now. `empty_columns` have rows without a value.
+async def ensure(
+    server: Server, wanted: WantedTable, empty_columns: Callable[[], Awaitable[frozenset[str]]]
+) -> FoundTable:
+    """Make or change a table; returns what it is now.
+
+    `empty_columns` looks, at every row of the store, for columns without a value; only to make a table.
 
     Raises:
         TableRefused: it is there in another shape.
@@ -74,7 +78,7 @@ async def ensure(server: Server, wanted: WantedTable, empty_columns: frozenset[s
     found = await server.find(wanted.place)
     if found is None and wanted.is_ours:
         await server.make_database(wanted.place)
-        await server.execute(create_statement(_with_room(wanted, empty_columns)))
+        await server.execute(create_statement(_with_room(wanted, await empty_columns())))
         found = await server.find(wanted.place)
     if found is None and wanted.is_ours:
         raise ClickHouseFailed(f"{wanted.place} was made, and is not there", code=None, name=None)
