@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -22,7 +22,7 @@ from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.bodies import BodyReader, Budget
 from moose_lib.server.edge import ROUTE, Edge, failed
 from moose_lib.server.engine import Engine
-from moose_lib.server.health import Checked, Health, Troubles
+from moose_lib.server.health import Checked, Health
 from moose_lib.server.ingest import Ingest, Targets
 from moose_lib.server.logs import Logs
 from moose_lib.server.openapi import document
@@ -58,7 +58,7 @@ def build_apps(
     project: LoadedProject,
     store: OpenStore,
     metrics: ServerMetrics | None = None,
-    troubles: Troubles | None = None,
+    troubles: Callable[[], Mapping[str, str]] | None = None,
 ) -> Apps:
     """The apps for a loaded project; `troubles` tells which rows wait for ClickHouse, if they move there."""
     settings = project.project.settings
