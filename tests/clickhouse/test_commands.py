@@ -232,6 +232,17 @@ def test_without_an_answer_a_query_ends_and_says_whom_to_ask(
         ]
 
 
+def test_before_anything_has_moved_there_is_no_database(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.put("Orders", {"order_id": "1", "total": 1}, is_moving=False)
+
+    for command in (["query", "SELECT 1"], ["peek", "Orders"]):
+        assert main(command) == 4
+        assert capsys.readouterr().err.splitlines() == [
+            f"error: no database '{folder.settings.db_name}' at {folder.settings.url}",
+            "hint: moose-cli serve makes it, and moves what waits; --store sqlite asks the file",
+        ]
+
+
 def test_without_a_clickhouse_none_can_be_asked(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     (folder.root / "moose.config.toml").write_text("")
 

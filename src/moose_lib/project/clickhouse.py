@@ -38,7 +38,7 @@ class ClickHouseSettings(BaseModel):
     host_port: Port = 18123
     native_port: Port = 9000  # of the existing Moose; here everything goes by HTTP
     batch_rows: Count = 100_000
-    batch_size: Size = 32_000_000
+    batch_size: Size = 16_000_000
     batch_age: Duration = timedelta(seconds=1)
     longest_pause: Duration = timedelta(seconds=30)
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from moose_lib.errors import NotFound
 from moose_lib.ingest.clickhouse.client import arguments, failed
 from moose_lib.ingest.clickhouse.ddl import Place, quoted
 from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, Trouble
@@ -36,6 +37,15 @@ _READING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
 #: Types whose values are JSON themselves.
 _NESTED: Final = ("Array", "Map", "Tuple", "JSON", "Object", "Nested", "Variant", "Dynamic")
 _READONLY: Final = 164
+_NO_DATABASE: Final = 81
+
+
+class DatabaseNotFound(NotFound):
+    """Nothing has moved to ClickHouse yet: there is no database."""
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        text = f"no database {settings.db_name!r} at {settings.url}"
+        super().__init__(text, hint="moose-cli serve makes it, and moves what waits; --store sqlite asks the file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +135,8 @@ def _told(settings: ClickHouseSettings) -> Generator[None]:
         if found.code == _READONLY:
             hint = "records come in by POST /ingest/<name>, and go as the ttl of their OlapConfig says"
             raise InvalidQuery("the statement is refused: a query only reads", hint=hint) from error
+        if found.code == _NO_DATABASE:
+            raise DatabaseNotFound(settings) from error
         if found.code is None or found.code in _ACCESS or (found.trouble is Trouble.PASSING and found.code in _LOAD):
             raise _away(found) from error
         text = f"ClickHouse does not understand the query: {found.message}"
@@ -132,7 +144,7 @@ def _told(settings: ClickHouseSettings) -> Generator[None]:
 
 
 #: Codes that are about the connection's user or database.
-_ACCESS: Final = frozenset({81, 192, 193, 194, 291, 497, 516})
+_ACCESS: Final = frozenset({192, 193, 194, 291, 497, 516})
 #: Codes that are about the server's state.
 _LOAD: Final = frozenset({159, 202, 209, 210, 241, 242, 999})
 

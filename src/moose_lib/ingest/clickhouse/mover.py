@@ -19,6 +19,8 @@ from moose_lib.project.clickhouse import ClickHouseSettings
 
 #: What an insert under way has to end before it is given up; it is sent again under its token.
 _GRACE_SECONDS: Final = 5.0
+#: Batches in memory at a time, each about four times as large as its text.
+_BATCHES: Final = 8
 
 
 class Mover:
@@ -47,6 +49,7 @@ class Mover:
             size=settings.batch_size,
             age=settings.batch_age,
             longest_pause=settings.longest_pause,
+            slots=asyncio.Semaphore(_BATCHES),
         )
         by_table = _letters_of(endpoints)
         self._tables = {

@@ -56,12 +56,16 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much moves at a time, how often somebody looks for rows, and the longest pause after a failure."""
+    """How much moves at a time, how often somebody looks for rows, and the longest pause after a failure.
+
+    `slots` bounds the batches that are in memory, of all tables together.
+    """
 
     rows: int
     size: int
     age: timedelta
     longest_pause: timedelta
+    slots: asyncio.Semaphore
 
 
 class TableMover:
@@ -123,8 +127,9 @@ class TableMover:
             self._packer = await self._prepared()
         while not stop.is_set():
             move = await self._now()
-            if not await self._move_batch(self._packer, move):
-                return
+            async with self._limits.slots:
+                if not await self._move_batch(self._packer, move):
+                    return
 
     async def _prepared(self) -> Packer:
         """What packs rows for the table as it is; it is made or changed before."""

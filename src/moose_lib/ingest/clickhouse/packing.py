@@ -17,8 +17,6 @@ from moose_lib.ingest.schema import ID, INGESTED_AT, quoted
 from moose_lib.ingest.store import RejectedRecord
 from moose_lib.plan.endpoints import TablePlan
 
-#: Rows that are read at once.
-_CHUNK: Final = 500
 _LAST: Final = 2**63 - 1
 _OWN: Final = {ID: Kind.INTEGER, INGESTED_AT: Kind.DATETIME}
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -58,21 +56,20 @@ class Packer:
         self, connection: sqlite3.Connection, after: int, *, last: int | None, rows: int, size: int
     ) -> Packed | None:
         """The rows behind `after`, up to `last`, or else at most `rows` of about `size` bytes; or `None`."""
-        cursor = connection.execute(self._statement, (after, last or _LAST, -1 if last else rows))
         lines, ids, unfit = list[bytes](), list[int](), list[RejectedRecord]()
         taken, reached = 0, None
-        while (last is not None or taken < size) and (chunk := cursor.fetchmany(_CHUNK)):
-            for number, *cells in chunk:
-                reached = number
-                values = dict[str, Any](zip(self._kinds, cells, strict=True))  # Any: JSON, in place of each cell
-                try:
-                    line = _json(self._record(values)).encode(errors="surrogateescape")
-                except Unfit as error:
-                    unfit.append(self.refused(values, "UnfitValue", str(error)))
-                    continue
+        for number, *cells in connection.execute(self._statement, (after, last or _LAST, -1 if last else rows)):
+            reached = number
+            values = dict[str, Any](zip(self._kinds, cells, strict=True))  # Any: JSON, in place of each cell
+            try:
+                lines.append(_json(self._record(values)).encode(errors="surrogateescape"))
                 ids.append(number)
-                lines.append(line)
-                taken += len(line)
+                taken += len(lines[-1])
+            except Unfit as error:
+                unfit.append(self.refused(values, "UnfitValue", str(error)))
+                taken += len(unfit[-1].text)
+            if taken >= size and last is None:
+                break
         if reached is None:
             return None
         return Packed(last=reached, ids=ids, body=b"\n".join(lines), unfit=unfit)
