@@ -56,6 +56,12 @@ def client(shop: Shop) -> Generator[list[int]]:
         thread.join()
 
 
+def assert_once(found: list[int], acknowledged: list[int]) -> None:
+    """All that was acknowledged is there, all once; the last request may have been stored and its answer lost."""
+    assert found == list(range(len(found)))
+    assert len(found) - len(acknowledged) in (0, 25)
+
+
 def moved(shop: Shop) -> int:
     """Rows that have gone; 0 before the first has."""
     if not shop.in_file("SELECT 1 FROM sqlite_master WHERE name = '_moose_moves'"):
@@ -93,8 +99,7 @@ def test_the_server_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickH
     with shop.serve():
         eventually(lambda: shop.waiting() == 0)
 
-    assert numbers(clickhouse, shop) == acknowledged
-    assert acknowledged == list(range(len(acknowledged)))
+    assert_once(numbers(clickhouse, shop), acknowledged)
 
 
 def test_clickhouse_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
@@ -110,7 +115,7 @@ def test_clickhouse_is_killed_again_and_again(tmp_path: Path, clickhouse: ClickH
                 clickhouse.start()
         eventually(lambda: shop.waiting() == 0)
 
-    assert numbers(clickhouse, shop) == acknowledged
+    assert_once(numbers(clickhouse, shop), acknowledged)
 
 
 def test_a_long_time_without_clickhouse_loses_nothing(tmp_path: Path, clickhouse: ClickHouseProcess) -> None:
