@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,10 @@ class Yard:
     async def is_state(self, table: str, state: str) -> Move:
         await self.until(lambda: self.move(table).state == state, f"{table} is {state}")
         return self.move(table)
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        return {} if self.mover is None else self.mover.troubles()
 
     def metric(self, line: str) -> float:
         text = generate_latest(self.registry).decode()

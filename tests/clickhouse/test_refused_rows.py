@@ -60,7 +60,7 @@ async def test_refused_rows_are_found_in_the_midst_and_all_others_arrive(
         assert "number = 7" in letters[0].error_message
         assert it.rows("SELECT count(), uniqExact(number) FROM {db}.Clicks") == [[1496, 1496]]
         assert (it.move("Clicks").moved, it.move("Clicks").refused) == (1496, 4)
-        assert it.metric('moose_clickhouse_moved_rows_total{table="Clicks"}') == 1496
+        await it.until(lambda: it.metric('moose_clickhouse_moved_rows_total{table="Clicks"}') == 1496, "counted")
         assert it.metric('moose_clickhouse_refused_rows_total{table="Clicks"}') == 4
 
 
@@ -134,8 +134,7 @@ async def test_a_table_in_trouble_is_no_trouble_of_another_one(
         move = await it.is_state("Clicks", "blocked")
         assert it.waiting("Clicks") == 1
         assert move.hint == "a view that reads from the table fails: repair or drop it"
-        assert it.mover is not None
-        assert it.mover.troubles() == {"Clicks": move.error}
+        await it.until(lambda: it.troubles == {"Clicks": move.error}, "told by the server")
         assert it.metric('moose_clickhouse_waiting_rows{table="Clicks"}') == 1
         assert it.metric('moose_clickhouse_lag_seconds{table="Clicks"}') > 0
         assert it.metric('moose_clickhouse_failures_total{kind="blocked",table="Clicks"}') > 0
