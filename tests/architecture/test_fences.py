@@ -120,6 +120,7 @@ def test_a_reason_is_told_from_a_bare_exception(comment: str, is_accepted: bool)
         ("moose_lib", {"temporalio", "click", "rich", "starlette", "uvicorn", "watchfiles"}),
         ("moose_lib.testing", {"temporalio", "click", "rich", "moose_lib.engine"}),
         ("moose_lib.operations", {"click", "rich"}),
+        ("moose_lib.server.serving", {"clickhouse_connect", "aiohttp"}),
         ("moose_lib.cli.main", {"temporalio", "rich", "watchfiles"}),
     ],
 )

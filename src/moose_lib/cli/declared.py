@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from moose_lib.errors import MooseError
 from moose_lib.ingest.columns import columns_of
 from moose_lib.ingest.errors import LossyMigration, StoreNotFound
-from moose_lib.ingest.querying import reading
+from moose_lib.ingest.querying import reading, stored_tables
 from moose_lib.ingest.schema import pending_changes
 from moose_lib.plan.endpoints import Endpoint, TablePlan
 from moose_lib.project.loader import LoadedProject
 
-__all__ = ["endpoint_document", "store_changes", "table_document"]
+__all__ = ["clickhouse_changes", "endpoint_document", "store_changes", "table_document"]
 
 
 def table_document(table: TablePlan) -> dict[str, Any]:  # Any: JSON
@@ -61,3 +62,27 @@ def store_changes(loaded: LoadedProject) -> tuple[list[str], list[LossyMigration
     except MooseError as error:
         return [error.message], []
     return changes, losses
+
+
+def clickhouse_changes(loaded: LoadedProject) -> list[str]:
+    """What the server would change in ClickHouse, in a sentence each, or that it could not be asked.
+
+    Raises:
+        TableRefused: a table there is another one than declared.
+        MissingDriver: what speaks to ClickHouse is not installed.
+    """
+    settings = loaded.project.settings
+    if settings.clickhouse is None:
+        return []
+    from moose_lib.ingest.clickhouse import require_driver
+
+    require_driver(settings)
+    from moose_lib.ingest.clickhouse.checking import changes_of  # half a second that only this has to pay
+
+    try:
+        with reading(settings.store_path) as connection:
+            stored = stored_tables(connection)
+    except StoreNotFound:
+        stored = {}
+    kinds = {name: table.kinds for name, table in stored.items()}
+    return asyncio.run(changes_of(settings.clickhouse, list(loaded.tables.values()), kinds))

@@ -79,7 +79,8 @@ def list_letters(output: Output, target: Target, request: Request) -> None:
     else:
         output.talk("no such dead letters" if waiting else f"no dead letters of {key}")
     if waiting:
-        output.hint(f"after fixing the model: {_COMMAND} {key} --replay --dry-run")
+        what = "the table in ClickHouse" if any(it.source == "table" for it in letters) else "the model"
+        output.hint(f"after fixing {what}: {_COMMAND} {key} --replay --dry-run")
 
 
 def replay_letters(output: Output, target: Target, request: Request) -> None:

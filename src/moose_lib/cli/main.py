@@ -24,6 +24,7 @@ _COMMANDS = {
     "query": CommandPlace(place="moose_lib.cli.commands.query:query"),
     "peek": CommandPlace(place="moose_lib.cli.commands.peek:peek"),
     "ls": CommandPlace(place="moose_lib.cli.commands.ls:ls"),
+    "status": CommandPlace(place="moose_lib.cli.commands.store_status:store_status"),
     "dead-letters": CommandPlace(place="moose_lib.cli.commands.dead_letters:dead_letters"),
     "generate": CommandPlace(place="moose_lib.cli.commands.generate:generate", aliases=("g",)),
     "worker": CommandPlace(place="moose_lib.cli.commands.worker:worker"),

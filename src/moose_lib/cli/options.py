@@ -6,19 +6,33 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import click
 
 from moose_lib.cli.output import Output
 
-__all__ = ["Target", "json_option", "long_target_options", "pass_output", "project_option", "target_options"]
+__all__ = [
+    "StoreName",
+    "Target",
+    "json_option",
+    "long_target_options",
+    "pass_output",
+    "project_option",
+    "store_option",
+    "target_options",
+]
 
 _Command = Callable[..., Any]  # Any: a command's parameters are its options
 
 pass_output = click.make_pass_decorator(Output)
 #: Read by `main` before anything else, so that errors of the call itself are JSON too.
 json_option = click.option("--json", is_flag=True, expose_value=False, help="Print one JSON document, errors too.")
+
+StoreName: TypeAlias = Literal["sqlite", "clickhouse"]
+store_option = click.option(
+    "--store", type=click.Choice(["sqlite", "clickhouse"]), help="Whom to ask (default: ClickHouse, if it is set)."
+)
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 #: Parameter of the command line → key of the settings.

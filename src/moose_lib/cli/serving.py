@@ -56,6 +56,9 @@ def _lines(loaded: LoadedProject, serving: Serving) -> list[str]:
     endpoints = [f"  POST {base}/{endpoint.path}" for endpoint in loaded.endpoints]
     if serving.management_port is None:
         endpoints.append(f"note: management port {server.management_port} is taken; /metrics is here as well")
+    clickhouse = loaded.project.settings.clickhouse
+    if clickhouse is not None:
+        endpoints.append(f"  and from there to ClickHouse: {clickhouse.url}, database {clickhouse.db_name}")
     return [f"serving {base}, records in {loaded.project.settings.store_path}", *(endpoints or ["  no endpoints"])]
 
 

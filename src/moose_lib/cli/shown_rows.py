@@ -56,7 +56,9 @@ def show_rows(
     return count
 
 
-def write_rows(file: Path, answer: Answer, form: RowFormat, *, limit: int | None) -> None:
+def write_rows(
+    file: Path, answer: Answer, form: RowFormat, *, limit: int | None, kinds: Mapping[str, Kind] | None = None
+) -> None:
     """Write rows to a file, whole or not at all.
 
     Raises:
@@ -69,7 +71,7 @@ def write_rows(file: Path, answer: Answer, form: RowFormat, *, limit: int | None
             part.write_bytes(_parquet(answer.columns, rows))
         else:
             with part.open("w", encoding="utf-8", newline="") as to:
-                to.writelines(f"{text}\n" for text in _lines(answer.columns, rows, form, {}))
+                to.writelines(f"{text}\n" for text in _lines(answer.columns, rows, form, kinds or {}))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

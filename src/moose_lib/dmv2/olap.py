@@ -30,7 +30,7 @@ M = TypeVar("M", bound=BaseModel, default=Any)
 class OlapConfig:
     """How a table keeps its rows.
 
-    The default store, SQLite, uses `order_by_fields` (an index), `version` and `life_cycle`; ClickHouse uses all of it.
+    The default store, SQLite, uses `order_by_fields` (an index) and `version`; ClickHouse uses all of it.
 
     Attributes:
         order_by_fields: fields by which rows are sorted, the most selective last; ClickHouse's primary key.
@@ -46,7 +46,7 @@ class OlapConfig:
         settings: ClickHouse settings of the table.
         metadata: anything; shown by `moose-cli ls --json`.
         life_cycle: "FULLY_MANAGED": made and migrated; "DELETION_PROTECTED": the same, as nothing is ever dropped;
-            "EXTERNALLY_MANAGED": the same in SQLite, whose tables are always the store's own. Unset: "FULLY_MANAGED".
+            "EXTERNALLY_MANAGED": ClickHouse's table is neither made nor changed. Unset: "FULLY_MANAGED".
         indexes, projections, seed_filter: not supported, and refused rather than ignored.
     """
 

@@ -90,7 +90,7 @@ def query(connection: sqlite3.Connection, statement: str) -> Answer:
         raise _error(error, refused) from error
     if cursor.description is None:
         raise InvalidQuery("the query is empty", hint='moose-cli query "SELECT …"')
-    return Answer(columns=_unique(it[0] for it in cursor.description), rows=_rows(cursor))
+    return Answer(columns=unique_names(it[0] for it in cursor.description), rows=_rows(cursor))
 
 
 def stored_tables(connection: sqlite3.Connection) -> dict[str, StoredTable]:
@@ -184,7 +184,7 @@ def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Cell, ...]]:
         raise _error(error, ()) from error
 
 
-def _unique(names: Iterable[str]) -> list[str]:
+def unique_names(names: Iterable[str]) -> list[str]:
     """Names of columns, those that are taken with a number."""
     found = list[str]()
     for name in names:

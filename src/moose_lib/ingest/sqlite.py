@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -47,6 +47,13 @@ class _Order:
     batch: Batch
     loop: asyncio.AbstractEventLoop
     receipt: asyncio.Future[Receipt]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Errand(Batch):
+    """Work for the connection that writes, in place of rows."""
+
+    work: Callable[[sqlite3.Connection], None]
 
 
 class SqliteStore:
@@ -111,6 +118,14 @@ class SqliteStore:
             StoreFailed, StoreBusy: it is not possible now.
         """
         await self.put(Batch(endpoint="", table="", rows=()))
+
+    async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do something with the connection that writes, as part of a commit; returns when it is committed.
+
+        Raises:
+            StoreBusy, StoreFailed: it was not.
+        """
+        await self.put(_Errand(endpoint="", table="", rows=(), work=work))
 
     async def put(self, batch: Batch) -> Receipt:
         """Keep a batch, see `Store.put`."""
@@ -205,6 +220,9 @@ class SqliteStore:
         return receipt
 
     def _keep(self, batch: Batch, at: str) -> Receipt:
+        if isinstance(batch, _Errand):
+            batch.work(self._connection)
+            return Receipt(stored=0, rejected=0)
         if not batch.table:
             key = (batch.endpoint, "check", b"", 0, 0, at)
             self._connection.execute("INSERT OR REPLACE INTO _moose_idempotency VALUES (?, ?, ?, ?, ?, ?)", key)

@@ -8,6 +8,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from moose_lib.observing.moving import MoveMetrics
+
 __all__ = ["ServerMetrics"]
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
@@ -42,6 +44,10 @@ class ServerMetrics:
         #: Looking up labels takes longer than counting.
         self._by_endpoint = dict[str, tuple[Counter, Counter, Counter]]()
         self._by_answer = dict[tuple[str, str, int], tuple[Counter, Histogram]]()
+
+    def for_moves(self) -> MoveMetrics:
+        """Those of rows on their way to ClickHouse, beside these."""
+        return MoveMetrics(self._registry)
 
     def prepare(self, endpoint: str) -> None:
         """Begin at 0."""

@@ -24,7 +24,6 @@ PREFIX = "MOOSE_"
 FOREIGN = frozenset(
     {
         "authentication",
-        "clickhouse_config",
         "cron_jobs",
         "docker_config",
         "features",
@@ -45,6 +44,7 @@ FOREIGN = frozenset(
 )
 #: The same inside of sections that are ours too.
 FOREIGN_KEYS: Mapping[str, frozenset[str]] = {
+    "clickhouse_config": frozenset({"additional_databases", "clusters", "host_data_path"}),
     "temporal_config": frozenset(
         {
             "admin_tools_version",

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from moose_lib.errors import SettingsError
 from moose_lib.project import layers
+from moose_lib.project.clickhouse import ClickHouseSettings
 from moose_lib.project.env_files import read_env_files
 from moose_lib.project.layers import Found, Layer, Names
 from moose_lib.project.observing import MetricsSettings, TracingSettings, traces_endpoint
@@ -26,7 +27,7 @@ from moose_lib.project.serving import AuthSettings, IngestSettings, JwtSettings,
 from moose_lib.project.stores import ValuesSettings
 from moose_lib.project.values import Count, Duration, LogFormat, LogLevel, Port, ProjectFile, Secret, Size, Text
 
-_SECRETS = frozenset({"api_key", "admin_api_key", "ingest_api_key", "secret", "token"})
+_SECRETS = frozenset({"api_key", "admin_api_key", "ingest_api_key", "password", "secret", "token"})
 _OPTIONAL_TEXTS = frozenset(
     {
         "namespace",
@@ -160,6 +161,7 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     authentication: AuthSettings = AuthSettings()
     jwt: JwtSettings = JwtSettings()
+    clickhouse_config: ClickHouseSettings | None = None
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: `TEMPORAL_*` of the process and of the project's `.env` files, for `temporalio.envconfig`.
     temporal_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
@@ -189,6 +191,12 @@ class Settings(_Section):
         return self.store.path or self.state_directory / "store.db"
 
     @property
+    def clickhouse(self) -> ClickHouseSettings | None:
+        """Where records move on to; `None` if they stay in the store."""
+        config = self.clickhouse_config
+        return config if config is not None and config.enabled else None
+
+    @property
     def traces_endpoint(self) -> str | None:
         """Where traces of runs go; `None` for nowhere."""
         return traces_endpoint(self.tracing, self.otel_environment)
@@ -207,6 +215,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "ingest": IngestSettings,
     "authentication": AuthSettings,
     "jwt": JwtSettings,
+    "clickhouse_config": ClickHouseSettings,
 }
 _NAMES = Names(
     top=frozenset({"language", "source_dir"}),
@@ -274,6 +283,7 @@ def _build(root: Path, merged: Layer, theirs: Layer, flag_environment: Mapping[s
     data: dict[str, object] = {key: found.value for key, found in given.items() if "." not in key}
     for name in _SECTIONS:
         data[name] = {key.partition(".")[2]: found.value for key, found in given.items() if key.startswith(f"{name}.")}
+    data["clickhouse_config"] = data["clickhouse_config"] or None  # the section itself means that there is one
     data["root"] = root
     for key, prefix in (("temporal_environment", "TEMPORAL_"), ("otel_environment", "OTEL_")):
         data[key] = {name: found.value for name, found in theirs.items() if name.startswith(prefix)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -54,8 +54,13 @@ class Apps:
     management: ASGIApp
 
 
-def build_apps(project: LoadedProject, store: OpenStore, metrics: ServerMetrics | None = None) -> Apps:
-    """The apps for a loaded project."""
+def build_apps(
+    project: LoadedProject,
+    store: OpenStore,
+    metrics: ServerMetrics | None = None,
+    troubles: Callable[[], Mapping[str, str]] | None = None,
+) -> Apps:
+    """The apps for a loaded project; `troubles` tells which rows wait for ClickHouse, if they move there."""
     settings = project.project.settings
     server = settings.server
     metrics = ServerMetrics() if metrics is None else metrics
@@ -70,7 +75,7 @@ def build_apps(project: LoadedProject, store: OpenStore, metrics: ServerMetrics 
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
     parts = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
     admin = [route for part in parts for route in part.routes(prefix)]
-    health = Health(store, engine, needs_engine=bool(project.workflows))
+    health = Health(store, engine, needs_engine=bool(project.workflows), troubles=troubles)
     title = project.project.name
     told = document(title, project.endpoints, admin, prefix=prefix, has_ingest_key=doorkeeper.has_ingest_key)
     shown = [*health.routes(prefix), *Pages(title, told, metrics).routes(prefix)]

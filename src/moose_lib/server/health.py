@@ -1,6 +1,7 @@
 """`/health`, `/liveness`, `/ready`: whether the server lives, can keep records, and reaches what it needs.
 
-The shape is that of the existing Moose, `{"healthy": [...], "unhealthy": [...]}`, with the reasons beside it.
+The shape is that of the existing Moose, `{"healthy": [...], "unhealthy": [...]}`, with the reasons beside it. A
+ClickHouse that does not answer is told as `delayed`, and is no reason for 503: records are kept in the store meanwhile.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _FRESH_SECONDS: Final = 1.0
 _MOST_LAG_SECONDS: Final = 30.0
 
 
+#: Tells which tables' rows wait for ClickHouse, and why.
+Troubles = Callable[[], Mapping[str, str]]
+
+
 class Checked(Protocol):
     """A store that can tell how it is."""
 
@@ -38,9 +43,10 @@ class Checked(Protocol):
 
 
 class Health:
-    """The routes on health; Temporal counts where the project has workflows."""
+    """The routes on health; Temporal counts where the project has workflows, ClickHouse is only told."""
 
-    def __init__(self, store: Checked, engine: Engine, *, needs_engine: bool) -> None:
+    def __init__(self, store: Checked, engine: Engine, *, needs_engine: bool, troubles: Troubles | None = None) -> None:
+        self._troubles = troubles
         self._checks: Mapping[str, _Check] = {"store": _Check(store.check), "queue": _Check(_queue_check(store))}
         if needs_engine:
             self._checks = {**self._checks, "temporal": _Check(_engine_check(engine))}
@@ -69,7 +75,9 @@ class Health:
         found = dict(zip(names, await asyncio.gather(*(self._checks[name].ask() for name in names)), strict=True))
         reasons = {name: reason for name, reason in found.items() if reason is not None}
         healthy = [name for name in names if name not in reasons]
-        document = {"healthy": healthy, "unhealthy": list(reasons), "reasons": reasons}
+        document: dict[str, object] = {"healthy": healthy, "unhealthy": list(reasons), "reasons": reasons}
+        if self._troubles is not None:
+            document["delayed"] = {f"clickhouse {table}": reason for table, reason in self._troubles().items()}
         return JSONResponse(document, 503 if reasons else 200)
 
 

@@ -74,6 +74,7 @@ _SCHEMAS: Final[_Json] = {
             "healthy": {"type": "array", "items": {"type": "string"}},
             "unhealthy": {"type": "array", "items": {"type": "string"}},
             "reasons": {"type": "object", "additionalProperties": {"type": "string"}},
+            "delayed": {"type": "object", "additionalProperties": {"type": "string"}},
         },
         "required": ["healthy", "unhealthy", "reasons"],
     },

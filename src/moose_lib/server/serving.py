@@ -10,12 +10,13 @@ import ssl
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from moose_lib.errors import PortBusy, SettingsError
+from moose_lib.ingest.clickhouse import require_driver
 from moose_lib.ingest.errors import StoreNotFound
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.schema import pending_changes
@@ -28,6 +29,9 @@ from moose_lib.server.app import build_apps
 from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.connections import Connection, raise_file_limit
 from moose_lib.server.sole import sole_writer
+
+if TYPE_CHECKING:
+    from moose_lib.ingest.clickhouse.mover import Mover
 
 #: How long requests under way may take to end.
 _GRACE_SECONDS: Final = 10
@@ -50,11 +54,13 @@ def require_ready(project: LoadedProject) -> None:
     Raises:
         LossyMigration: a declared model does not go with what its table holds.
         SettingsError: the settings of keys, tokens or TLS are wrong.
+        MissingDriver: records are to move on to ClickHouse, and its driver is not installed.
         StoreFailed: the store cannot be read.
     """
     settings = project.project.settings
     Doorkeeper(settings)
     _tls(settings.server)
+    require_driver(settings)
     with contextlib.suppress(StoreNotFound), reading(settings.store_path) as connection:
         for table in project.tables.values():
             pending_changes(connection, table)
@@ -76,8 +82,10 @@ async def run_server(
         PortBusy: somebody listens there.
         StoreFailed, LossyMigration: the store cannot be used for the declared models.
         SettingsError: the TLS files cannot be read, or the settings of keys and tokens are wrong.
+        MissingDriver: records are to move on to ClickHouse, and its driver is not installed.
     """
     settings = project.project.settings
+    require_driver(settings)
     most = raise_file_limit()
     async with AsyncExitStack() as stack:
         if listen_fd is None:
@@ -88,7 +96,9 @@ async def run_server(
         manager = _management(settings, stack)
         tables = project.tables.values()
         store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
-        apps = build_apps(project, store, metrics)
+        metrics = ServerMetrics() if metrics is None else metrics
+        mover = await _mover(project, store, metrics, stack)
+        apps = build_apps(project, store, metrics, troubles=None if mover is None else mover.troubles)
         pairs = [(apps.main, listener)] + ([] if manager is None else [(apps.management, manager)])
         servers = [(_server(app, settings.server, most), it) for app, it in pairs]
         serving = [asyncio.create_task(server.serve(sockets=[it])) for server, it in servers]
@@ -100,6 +110,20 @@ async def run_server(
         for server, _ in servers:
             server.should_exit = True
         await asyncio.gather(*serving)
+
+
+async def _mover(
+    project: LoadedProject, store: SqliteStore, metrics: ServerMetrics, stack: AsyncExitStack
+) -> Mover | None:
+    """What moves rows on to ClickHouse, if there is one; it ends before the store does."""
+    settings = project.project.settings
+    if settings.clickhouse is None:
+        return None
+    from moose_lib.ingest.clickhouse.mover import Mover  # half a second that only this has to pay
+
+    tables, endpoints = project.tables.values(), project.endpoints
+    mover = Mover(settings.clickhouse, store, settings.store_path, tables, endpoints, metrics.for_moves())
+    return await stack.enter_async_context(mover)
 
 
 def _server(app: ASGIApp, settings: ServerSettings, most: int) -> _Server:

@@ -36,6 +36,19 @@ async def sole_writer(path: Path, patience: float) -> AsyncGenerator[None]:
         yield
 
 
+def is_written(path: Path) -> bool:
+    """Tell whether a server writes the store at `path` now."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _is_taken(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -287,6 +287,9 @@ class TestExistingProjects:
             workflows = true
             [clickhouse_config]
             db_name = "local"
+            host_data_path = "/data"
+            additional_databases = ["other"]
+            clusters = []
             [redpanda_config]
             broker = "localhost:19092"
             [http_server_config]
@@ -298,7 +301,8 @@ class TestExistingProjects:
             temporal_version = "1.22.3"
             """
         )
-        monkeypatch.setenv("MOOSE_CLICKHOUSE_CONFIG__PORT", "1")
+        monkeypatch.setenv("MOOSE_CLICKHOUSE_CONFIG__HOST_DATA_PATH", "1")
+        monkeypatch.setenv("MOOSE_REDIS_CONFIG__URL", "1")
         monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__DB_PASSWORD", "1")
         monkeypatch.setenv("MOOSE_ADMIN_TOKEN", "1")
 

@@ -26,10 +26,10 @@ def check(output: Output, file: Path | None) -> None:
     """Check every workflow, endpoint and table of the project without running anything.
 
     Prints each workflow as a tree with the value that feeds each task; all mistakes together, with file and line (exit
-    2). Tables are compared with the store, if there is one: what starting the server would change, and what it would
-    refuse (exit 2).
+    2). Tables are compared with the store, if there is one, and with ClickHouse, if it is set and answers: what the
+    server would change, and what it would refuse (exit 2).
     """
-    from moose_lib.cli.declared import store_changes
+    from moose_lib.cli.declared import clickhouse_changes, store_changes
     from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_project, open_session
     from moose_lib.ingest.errors import LossyMigration
@@ -43,17 +43,19 @@ def check(output: Output, file: Path | None) -> None:
     changes, losses = store_changes(loaded)
     if losses:
         raise LossyMigration.together(losses)
+    moving = clickhouse_changes(loaded)
     fires = next_fires(session, plans.values())
     if output.is_json:
+        told = {"store_changes": changes, "clickhouse_changes": moving}
         documents = [_document(plans[name], fires.get(name)) for name in sorted(plans)]
-        output.document({"workflows": documents, **_ingest_documents(loaded), "store_changes": changes, "faults": []})
+        output.document({"workflows": documents, **_ingest_documents(loaded), **told, "faults": []})
         return
     for name in sorted(plans):
         plan = plans[name]
         output.data(
             f"{output.paint(name, 'strong')}  {_summary(plan, fires.get(name))}", *_indented(tree(plan, _label)), ""
         )
-    output.data(*_ingest_lines(output, loaded, changes))
+    output.data(*_ingest_lines(output, loaded, changes, moving))
     output.data(_verdict(loaded))
     if not plans and not loaded.endpoints and not loaded.tables:
         output.note("importing it makes no workflow; declare one with Workflow(name=…, config=…)")
@@ -93,8 +95,8 @@ def _verdict(loaded: LoadedProject) -> str:
     return f"{', '.join(said)}, no mistakes"
 
 
-def _ingest_lines(output: Output, loaded: LoadedProject, changes: list[str]) -> list[str]:
-    """Endpoints, then tables that have none, then what the server would change in the store."""
+def _ingest_lines(output: Output, loaded: LoadedProject, changes: list[str], moving: list[str]) -> list[str]:
+    """Endpoints, then tables that have none, then what the server would change in the store and in ClickHouse."""
     fed = {endpoint.table.name for endpoint in loaded.endpoints}
     lines = [
         f"{output.paint(f'POST /{it.path}', 'strong')}  {it.model.__name__} → table {it.table.name}{_order(it.table)}"
@@ -106,6 +108,7 @@ def _ingest_lines(output: Output, loaded: LoadedProject, changes: list[str]) -> 
         if it.name not in fed
     ]
     lines += [f"  store: {change}" for change in changes]
+    lines += [f"  clickhouse: {change}" for change in moving]
     return [*lines, ""] if lines else []
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from moose_lib.cli.groups import examples
-from moose_lib.cli.options import Target, pass_output, project_option
+from moose_lib.cli.options import StoreName, Target, pass_output, project_option, store_option
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
     from moose_lib.cli.shown_rows import RowFormat
+    from moose_lib.ingest.columns import Kind
+    from moose_lib.ingest.querying import Answer
 
 _EPILOG = examples(
     'moose-cli query "SELECT status, count(*) FROM Orders GROUP BY status"',
@@ -38,18 +41,26 @@ _SHOWN = 1000
     "-o", "--output", "into", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file, not to stdout."
 )
 @click.option("--json", is_flag=True, expose_value=False, help="The same as --format json; errors are JSON too.")
+@store_option
 @project_option
 @pass_output
 def query(
-    output: Output, target: Target, statement: str, form: RowFormat | None, limit: int | None, into: Path | None
+    output: Output,
+    target: Target,
+    statement: str,
+    form: RowFormat | None,
+    limit: int | None,
+    into: Path | None,
+    store: StoreName | None,
 ) -> None:
     """Ask the store with SQL; "-" reads the statement from stdin.
 
-    It only reads, and may be used while the server writes. The dialect is SQLite's. `moose-cli ls` shows the tables;
-    each has the columns of its model beside _id and _ingested_at. Nothing is ever cut in a pipe.
+    It only reads, and may be used while the server writes. The dialect is SQLite's, or ClickHouse's where the settings
+    name one: then ClickHouse is asked, and rows that have not moved there yet are counted on stderr. `moose-cli ls`
+    shows the tables; each has the columns of its model beside _id and _ingested_at. Nothing is ever cut in a pipe.
     """
+    from moose_lib.cli.asked_store import asked_clickhouse, note_waiting
     from moose_lib.cli.session import open_session
-    from moose_lib.cli.shown_rows import show_rows, write_rows
     from moose_lib.ingest.querying import query as ask
     from moose_lib.ingest.querying import reading
 
@@ -62,9 +73,31 @@ def query(
         raise click.UsageError("a file takes --format json, csv or parquet")
     most = (_SHOWN if chosen == "table" else None) if limit is None else limit or None
     text = sys.stdin.read() if statement == "-" else statement
-    with reading(open_session(target).settings.store_path) as connection:
-        answer = ask(connection, text)
-        if into is not None:
-            write_rows(into, answer, chosen, limit=most)
-        else:
-            show_rows(output, answer, chosen, limit=most)
+    settings = open_session(target).settings
+    clickhouse = asked_clickhouse(settings, store)
+    if clickhouse is None:
+        with reading(settings.store_path) as connection:
+            _show(output, ask(connection, text), chosen, into, most)
+        return
+    from moose_lib.ingest.clickhouse.asking import asking  # half a second that only this has to pay
+
+    with asking(clickhouse) as questions:
+        answer = questions.query(text)
+        _show(output, answer, chosen, into, most, answer.kinds)
+    note_waiting(output, settings)
+
+
+def _show(
+    output: Output,
+    answer: Answer,
+    form: RowFormat,
+    into: Path | None,
+    limit: int | None,
+    kinds: Mapping[str, Kind] | None = None,
+) -> None:
+    from moose_lib.cli.shown_rows import show_rows, write_rows
+
+    if into is not None:
+        write_rows(into, answer, form, limit=limit, kinds=kinds)
+    else:
+        show_rows(output, answer, form, limit=limit, kinds=kinds)
