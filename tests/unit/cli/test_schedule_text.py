@@ -102,3 +102,22 @@ def test_changes_of_the_clocks() -> None:
     assert clock_text_of(change, Effect(twice=("02:30",), left_out=many), "Europe/Berlin") == (
         f"{begin}; 02:30 comes twice and runs twice; 02:00, 02:01, 02:02, 02:03 and 2 more are left out by Temporal"
     )
+
+
+def test_several_times_at_a_change_of_the_clocks_are_said_in_the_plural() -> None:
+    """What happens to more than one time is one sentence, whichever way it goes."""
+    change = ClockChange(
+        moment=datetime(2027, 3, 28, 1, tzinfo=UTC), before=timedelta(hours=1), after=timedelta(hours=2)
+    )
+    two = ("02:15", "02:45")
+    begin = "2027-03-28: clocks in Europe/Berlin go forward from 02:00 to 03:00 (+01:00 to +02:00); 02:15, 02:45 "
+    said = {
+        "do not exist and are skipped": Effect(skipped=two),
+        "come twice and run twice": Effect(twice=two),
+        "come twice and run once": Effect(once=two),
+    }
+    for text, effect in said.items():
+        assert clock_text_of(change, effect, "Europe/Berlin") == begin + text
+    assert clock_text_of(change, Effect(left_out=("02:15",)), "Europe/Berlin").endswith(
+        "; 02:15 is left out by Temporal"
+    )
