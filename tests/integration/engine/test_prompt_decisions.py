@@ -48,12 +48,17 @@ async def fail_task(engine: Engine, token: bytes) -> None:
     await engine.client.workflow_service.respond_activity_task_failed(request)
 
 
+async def retry_first(client: Client, run: RunSummary) -> None:
+    await retry_task(client, run, "first")
+
+
+async def skip_first(client: Client, run: RunSummary) -> None:
+    await skip_task(client, run, "first", b'{"value": 10}')
+
+
 @pytest.mark.parametrize(
     ("name", "decide", "outcome"),
-    [
-        ("PromptRetry", lambda client, run: retry_task(client, run, "first"), {"value": 3}),
-        ("PromptSkip", lambda client, run: skip_task(client, run, "first", b'{"value": 10}'), {"value": 11}),
-    ],
+    [("PromptRetry", retry_first, {"value": 3}), ("PromptSkip", skip_first, {"value": 11})],
 )
 async def test_a_decision_that_meets_its_failure_counts(
     engine: Engine, name: str, decide: Decide, outcome: object
