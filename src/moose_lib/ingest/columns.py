@@ -90,8 +90,9 @@ class RowMaker:
     def __init__(self, model: type[BaseModel]) -> None:
         self.columns = columns_of(model)
         self._json = {column.name for column in self.columns if column.kind is Kind.JSON and column.name != EXTRA}
-        self._cells = [(column.name, _CELLS[column.kind]) for column in self.columns if column.kind is not Kind.JSON]
-        self._is_plain = len(self._cells) == len(self.columns)
+        self._cells = [(column.name, CELLS[column.kind]) for column in self.columns if column.kind is not Kind.JSON]
+        #: No column is JSON: each cell is made of one value.
+        self.is_plain = len(self._cells) == len(self.columns)
         self._serializer = model.__pydantic_serializer__
 
     def row(self, record: BaseModel) -> tuple[Cell, ...]:
@@ -101,17 +102,17 @@ class RowMaker:
             UnstorableRecord: a value that no column can keep: an integer over 64 bits, a float that is not a number.
         """
         values = record.__dict__
-        if self._is_plain:
+        if self.is_plain:
             try:
                 return tuple([None if (it := values[name]) is None else cell(it) for name, cell in self._cells])
-            except _Unstorable:
+            except Unstorable:
                 pass  # below, the field is known
         cells: dict[str, Cell] = {}
         for name, cell in self._cells:
             value = values[name]
             try:
                 cells[name] = None if value is None else cell(value)
-            except _Unstorable as error:
+            except Unstorable as error:
                 raise UnstorableRecord(FieldFault(path=name, reason=str(error))) from None
         if self._json:
             dumped = self._serializer.to_python(record, mode="json", include=self._json, by_alias=False)
@@ -125,7 +126,7 @@ class RowMaker:
         return _json_cell(EXTRA, self._serializer.to_python(record, mode="json", include=names))
 
 
-class _Unstorable(Exception):
+class Unstorable(Exception):
     """A value that SQLite or a column of this kind cannot keep."""
 
 
@@ -165,7 +166,7 @@ def _text(value: Any) -> Cell:  # Any: pydantic has checked it
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _Unstorable("half of a surrogate pair is no text") from None
+            raise Unstorable("half of a surrogate pair is no text") from None
     return text
 
 
@@ -174,24 +175,27 @@ def _integer(value: Any) -> Cell:  # Any: as above
         return value  # as above
     number = int(_plain(value))
     if number not in _INT_RANGE:
-        raise _Unstorable(f"{number} does not fit 64 bits")
+        raise Unstorable(f"{number} does not fit 64 bits")
     return number
 
 
 def _real(value: Any) -> Cell:  # Any: as above
     number = float(_plain(value))
     if math.isnan(number):
-        raise _Unstorable("nan cannot be kept: it would become null")
+        raise Unstorable("nan cannot be kept: it would become null")
     return number
 
 
 def _datetime(value: Any) -> Cell:  # Any: as above
     moment: datetime = _plain(value)
+    text = moment.isoformat(timespec="microseconds")
+    if text.endswith("+00:00"):
+        return text[:-6] + "Z"  # the common case, at once
     if moment.tzinfo is not None:
         try:
             moment = moment.astimezone(UTC)
         except OverflowError:
-            raise _Unstorable(f"{moment.isoformat()} is outside of the years 1 to 9999 in UTC") from None
+            raise Unstorable(f"{moment.isoformat()} is outside of the years 1 to 9999 in UTC") from None
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -216,7 +220,7 @@ def _json_cell(name: str, value: Any) -> Cell:  # Any: JSON
         raise UnstorableRecord(FieldFault(path=name, reason="nan and infinity are no JSON")) from None
 
 
-_CELLS: Mapping[Kind, Callable[[Any], Cell]] = {  # Any: as above
+CELLS: Mapping[Kind, Callable[[Any], Cell]] = {  # Any: as above
     Kind.TEXT: _text,
     Kind.INTEGER: _integer,
     Kind.REAL: _real,

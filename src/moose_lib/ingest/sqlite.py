@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -38,9 +39,13 @@ _KEYS_KEPT: Final = timedelta(days=7)
 _PURGE_EVERY: Final = timedelta(hours=1)
 _RETRY_AFTER: Final = timedelta(seconds=1)
 _BUSY_SECONDS: Final = 10.0
+#: What SQLite and its module raise for rows that they do not take.
+_BAD_ROWS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError)
+#: Statements that stay prepared; one table may have a few dozen.
+_STATEMENTS: Final = 256
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Order:
     """A batch on its way, and who waits for its receipt; with no table it only asks whether commits work."""
 
@@ -180,9 +185,12 @@ class SqliteStore:
             with contextlib.suppress(RuntimeError):  # whoever waited has gone, with its loop
                 loop.call_soon_threadsafe(_settle, [(order.receipt, outcome) for order, outcome in members])
 
-    def _commit(self, batches: Sequence[Batch]) -> list[Receipt | MooseError]:
+    def _commit(self, batches: Sequence[Batch]) -> Sequence[Receipt | MooseError]:
         now = datetime.now(UTC)
         at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        receipts = self._commit_alone(batches, at)
+        if receipts is not None:
+            return receipts
         self._connection.execute("BEGIN IMMEDIATE")
         outcomes = list[Receipt | MooseError]()
         for table, members in groupby(batches, key=_only_rows_of):
@@ -194,16 +202,30 @@ class SqliteStore:
         self._connection.execute("COMMIT")
         return outcomes
 
+    def _commit_alone(self, batches: Sequence[Batch], at: str) -> Sequence[Receipt] | None:
+        """The common case: a few rows of one table are one statement, which is a transaction by itself."""
+        table = _only_rows_of(batches[0])
+        if table is None or any(_only_rows_of(it) != table for it in batches):
+            return None
+        rows = batches[0].rows if len(batches) == 1 else [row for it in batches for row in it.rows]
+        if not self._inserters[table].is_one_statement(len(rows)):
+            return None
+        try:
+            self._inserters[table].insert(self._connection, rows, at)
+        except _BAD_ROWS:
+            return None  # nothing of it is kept
+        return [_stored(len(it.rows)) for it in batches]
+
     def _keep_together(self, table: str | None, batches: list[Batch], at: str) -> list[Receipt | MooseError]:
         """Batches that only bring rows of one table are one; should one of them fail, each is kept by itself."""
         if table is not None and len(batches) > 1:
             self._connection.execute("SAVEPOINT together")
             try:
                 self._inserters[table].insert(self._connection, [row for it in batches for row in it.rows], at)
-            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError):
+            except _BAD_ROWS:
                 self._connection.execute("ROLLBACK TO together")
             else:
-                return [Receipt(stored=len(it.rows), rejected=0) for it in batches]
+                return [_stored(len(it.rows)) for it in batches]
             finally:
                 self._connection.execute("RELEASE together")
         return [self._keep_or_undo(batch, at) for batch in batches]
@@ -212,7 +234,7 @@ class SqliteStore:
         self._connection.execute("SAVEPOINT batch")
         try:
             receipt = self._keep(batch, at)
-        except (KeyReused, sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError) as error:
+        except (KeyReused, *_BAD_ROWS) as error:
             self._connection.execute("ROLLBACK TO batch")
             self._connection.execute("RELEASE batch")
             return error if isinstance(error, KeyReused) else StoreFailed(f"the store refused the batch: {error}")
@@ -270,6 +292,11 @@ def _only_rows_of(batch: Batch) -> str | None:
     return None if batch.rejected or batch.idempotency is not None or not batch.table else batch.table
 
 
+@lru_cache(maxsize=1024)
+def _stored(rows: int) -> Receipt:
+    return Receipt(stored=rows, rejected=0)
+
+
 def _settle(receipts: Sequence[tuple[asyncio.Future[Receipt], Receipt | MooseError]]) -> None:
     for receipt, outcome in receipts:
         if receipt.cancelled():
@@ -288,7 +315,13 @@ def _open(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
+        )
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
     try:

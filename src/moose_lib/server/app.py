@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope
 
 from moose_lib.errors import MooseError
 from moose_lib.ingest.store import Store
@@ -20,10 +20,11 @@ from moose_lib.project.loader import LoadedProject
 from moose_lib.server.answers import answer_to
 from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.bodies import BodyReader, Budget
-from moose_lib.server.edge import ROUTE, Edge, failed
+from moose_lib.server.edge import ROUTE, Edge, Shortcut, failed
 from moose_lib.server.engine import Engine
 from moose_lib.server.health import Checked, Health
-from moose_lib.server.ingest import Ingest, Targets
+from moose_lib.server.incoming import Incoming
+from moose_lib.server.ingest import Ingest, Target, Targets
 from moose_lib.server.logs import Logs
 from moose_lib.server.openapi import document
 from moose_lib.server.pages import Pages
@@ -79,11 +80,11 @@ def build_apps(
     title = project.project.name
     told = document(title, project.endpoints, admin, prefix=prefix, has_ingest_key=doorkeeper.has_ingest_key)
     shown = [*health.routes(prefix), *Pages(title, told, metrics).routes(prefix)]
-    taken = _ingest_route(project, store, bodies, doorkeeper, metrics, prefix)
+    taken, shortcuts = _ingest_ways(project, store, bodies, doorkeeper, metrics, prefix)
     routes = [taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
     outside = [*health.routes(""), *Pages(title, told, metrics).routes("")]
     return Apps(
-        main=Edge(_starlette(routes), server.cors_origins, metrics),
+        main=Edge(_starlette(routes), server.cors_origins, metrics, shortcuts),
         management=Edge(_starlette(outside), server.cors_origins, metrics),
     )
 
@@ -95,25 +96,42 @@ def _starlette(routes: Iterable[Route]) -> Starlette:
     )
 
 
-def _ingest_route(
+def _ingest_ways(
     project: LoadedProject,
     store: Store,
     bodies: BodyReader,
     doorkeeper: Doorkeeper,
     metrics: ServerMetrics,
     prefix: str,
-) -> Route:
+) -> tuple[Route, dict[str, Shortcut]]:
+    """The route of all requests with records, and the ways of those for a path as it is declared."""
     targets = Targets(project.endpoints)
-    is_partial = project.project.settings.ingest.partial
-    ingest = Ingest(targets, store, bodies, metrics, is_partial=is_partial)
+    ingest = Ingest(targets, store, bodies, metrics, is_partial=project.project.settings.ingest.partial)
 
     async def take_records(request: Request) -> Response:
         path = f"ingest/{request.path_params['path']}"
-        if not targets.is_open(path):
+        target = targets.find(path)
+        if target is None or not target.endpoint.is_open:
             doorkeeper.let_ingest(request)
-        return await ingest(request, path)
+        if target is None:
+            raise targets.unknown(path)
+        return await ingest(target, Incoming(request.scope, request.receive))
 
-    return Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"])
+    def shortcut(target: Target) -> Shortcut:
+        is_open = target.endpoint.is_open or not doorkeeper.has_ingest_key
+
+        async def take(scope: Scope, receive: Receive) -> Response:
+            try:
+                if not is_open:
+                    doorkeeper.let_ingest(Request(scope))
+                return await ingest(target, Incoming(scope, receive))
+            except MooseError as error:
+                return await _refused(Request(scope), error)
+
+        return take
+
+    route = Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"])
+    return route, {f"{prefix}{target.route}": shortcut(target) for target in targets}
 
 
 def _guarded(route: Route, doorkeeper: Doorkeeper) -> Route:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
-from typing import Final, Protocol
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 import zstandard
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
+from moose_lib.server.incoming import Incoming
 from moose_lib.server.refusals import BodyIncomplete, BodyTooLarge, ServerBusy, UnknownEncoding
 
 _CHUNK: Final = 64 * 1024
@@ -27,15 +27,6 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self._left = limit
 
-    @contextmanager
-    def share(self) -> Generator[Share]:
-        """A share that starts empty, and is given back in the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self._left += share.taken
-
     def take(self, size: int) -> None:
         """Take bytes.
 
@@ -46,13 +37,27 @@ class Budget:
             raise ServerBusy
         self._left -= size
 
+    def give_back(self, size: int) -> None:
+        """They are free again."""
+        self._left += size
+
 
 class Share:
-    """What one request has taken of the budget."""
+    """What one request has taken of the budget: nothing at first, and given back when its `with` block ends."""
+
+    __slots__ = ("_budget", "_taken")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self.taken = 0
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.give_back(self._taken)
 
     def add(self, size: int) -> None:
         """Take more.
@@ -61,7 +66,7 @@ class Share:
             ServerBusy: there is not so much left.
         """
         self._budget.take(size)
-        self.taken += size
+        self._taken += size
 
 
 class _Unpacker(Protocol):
@@ -81,13 +86,11 @@ class BodyReader:
         self._seconds = seconds
         self._budget = budget
 
-    @contextmanager
-    def share(self) -> Generator[Share]:
-        """Memory for one request: hold it for as long as its body is in use."""
-        with self._budget.share() as share:
-            yield share
+    def share(self) -> Share:
+        """Memory for one request: hold it, in a `with` block, for as long as its body is in use."""
+        return Share(self._budget)
 
-    async def read(self, request: Request, share: Share) -> bytes:
+    async def read(self, incoming: Incoming, share: Share) -> bytes:
         """The body, unpacked.
 
         Raises:
@@ -96,23 +99,27 @@ class BodyReader:
             UnknownEncoding: it is packed in a way that is not read here.
             ServerBusy: the bodies on their way take all the memory there is for them.
         """
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._limit:
+        length = incoming.header(b"content-length")
+        if length is not None and length.isdecimal() and int(length) > self._limit:
             raise BodyTooLarge(self._limit)
-        unpacker = _unpacker(request.headers.get("content-encoding", ""))
+        unpacker = _unpacker(incoming.header(b"content-encoding"))
         try:
+            if incoming.has_body:
+                return await self._collect(incoming.receive, unpacker, share)
             async with asyncio.timeout(self._seconds):
-                return await self._collect(request.stream(), unpacker, share)
+                return await self._collect(incoming.receive, unpacker, share)
         except TimeoutError:
             raise BodyIncomplete(f"it did not arrive within {self._seconds:g} s") from None
-        except ClientDisconnect:
-            raise BodyIncomplete("the connection was closed") from None
         except (zlib.error, zstandard.ZstdError) as error:
             raise BodyIncomplete(f"it is not what its Content-Encoding says: {error}") from None
 
-    async def _collect(self, stream: AsyncIterator[bytes], unpacker: _Unpacker | None, share: Share) -> bytes:
-        chunks, size = list[bytes](), 0
-        async for arrived in stream:
+    async def _collect(self, receive: Receive, unpacker: _Unpacker | None, share: Share) -> bytes:
+        chunks, size, has_more = list[bytes](), 0, True
+        while has_more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BodyIncomplete("the connection was closed")
+            arrived, has_more = message.get("body", b""), message.get("more_body", False)
             chunk = arrived if unpacker is None else unpacker.feed(arrived, self._limit + 1 - size)
             size += len(chunk)
             if size > self._limit:
@@ -124,7 +131,9 @@ class BodyReader:
         return b"".join(chunks)
 
 
-def _unpacker(encoding: str) -> _Unpacker | None:
+def _unpacker(encoding: str | None) -> _Unpacker | None:
+    if encoding is None:
+        return None
     match encoding.strip().lower():
         case "" | "identity":
             return None

@@ -11,6 +11,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from moose_lib.server.incoming import HAS_BODY
+
 _HEADERS_WITHIN_SECONDS: Final = 20.0
 _MOST_HEADER_BYTES: Final = 64 * 1024
 #: Files that a process needs beside its connections.
@@ -34,6 +36,7 @@ class Connection(HttpToolsProtocol):
     most: int = _MOST_FILES
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _is_in_headers = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's does too
         """Take it, if there is room, and begin to wait for headers."""
@@ -49,9 +52,10 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; headers that do not end are cut off."""
+        """Take what came; headers that do not end are waited for, and cut off."""
         super().data_received(data)
-        if self._deadline is not None:
+        if self._is_in_headers:  # most requests come whole, and need no timer of their own
+            self._await_headers()
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self.transport.abort()
@@ -59,12 +63,18 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first line of a request begins."""
         super().on_message_begin()
-        self._await_headers()
+        self._is_in_headers = True
 
     def on_headers_complete(self) -> None:
         """The rest is the body's, which has limits of its own."""
+        self._is_in_headers = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is here, to its end."""
+        super().on_message_complete()
+        self.scope[HAS_BODY] = True  # type: ignore[typeddict-unknown-key]  # ours, and ASGI lets us
 
     def _await_headers(self) -> None:
         if self._deadline is None:

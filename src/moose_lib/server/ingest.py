@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from moose_lib.faults import FieldFault
+from moose_lib.ingest.bulk import rows_of
 from moose_lib.ingest.columns import Cell, RowMaker
 from moose_lib.ingest.errors import (
     KeyReused,
@@ -30,7 +30,8 @@ from moose_lib.observing.serving import ServerMetrics
 from moose_lib.plan.endpoints import Endpoint
 from moose_lib.server.bodies import BodyReader
 from moose_lib.server.edge import ROUTE
-from moose_lib.server.receipts import Outcome, answer, unreadable, wants_detail
+from moose_lib.server.incoming import Incoming
+from moose_lib.server.receipts import Outcome, answer, success, unreadable, wants_detail
 from moose_lib.server.refusals import BodyTooLarge, IdempotencyConflict, ServerBusy, StoreUnavailable, UnknownModel
 
 _NDJSON: Final = frozenset(
@@ -44,13 +45,16 @@ _LARGE: Final = 256 * 1024
 _CELL_BYTES: Final = 64
 
 
-@dataclass(frozen=True)
-class _Target:
-    """An endpoint, ready to read its requests."""
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An endpoint, ready to read its requests: `route` is its name in the metrics, `queue` that of its dead letters."""
 
     endpoint: Endpoint
     reader: RecordReader
     rows: RowMaker
+    key: str
+    route: str
+    queue: str | None
 
 
 @dataclass(frozen=True)
@@ -68,27 +72,22 @@ class Targets:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         endpoints = sorted(endpoints, key=lambda it: _numbers(it.version))
         targets = {it.key: _target(it) for it in endpoints}
-        self.keys = tuple(targets)
+        self._targets = tuple(targets.values())
         self._names = sorted({it.name for it in endpoints})
         unversioned = {f"ingest/{it.name}".lower(): targets[it.key] for it in endpoints if it.version is not None}
         self._by_path = unversioned | {it.path.lower(): targets[it.key] for it in endpoints}
 
-    def is_open(self, path: str) -> bool:
-        """Nobody has to show a key there."""
-        found = self._by_path.get(path.strip("/").lower())
-        return found is not None and found.endpoint.is_open
+    def find(self, path: str) -> Target | None:
+        """The endpoint at a path without its leading slash."""
+        return self._by_path.get(path.strip("/").lower())
 
-    def find(self, path: str) -> _Target:
-        """The endpoint at a path without its leading slash.
+    def unknown(self, path: str) -> UnknownModel:
+        """What to say where there is none."""
+        name = path.strip("/").removeprefix("ingest/").partition("/")[0]
+        return UnknownModel(name, get_close_matches(name, self._names, n=1), self._names)
 
-        Raises:
-            UnknownModel: there is none.
-        """
-        found = self._by_path.get(path.strip("/").lower())
-        if found is None:
-            name = path.strip("/").removeprefix("ingest/").partition("/")[0]
-            raise UnknownModel(name, get_close_matches(name, self._names, n=1), self._names)
-        return found
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets)
 
 
 class Ingest:
@@ -97,60 +96,59 @@ class Ingest:
     def __init__(
         self, targets: Targets, store: Store, bodies: BodyReader, metrics: ServerMetrics, *, is_partial: bool
     ) -> None:
-        self._targets = targets
         self._store = store
         self._bodies = bodies
         self._metrics = metrics
         self._is_partial = is_partial
-        for name in targets.keys:
-            metrics.prepare(name)
+        for target in targets:
+            metrics.prepare(target.key)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="moose-reader")
 
-    async def __call__(self, request: Request, path: str) -> Response:
-        """Answer a request for `path`.
+    async def __call__(self, target: Target, incoming: Incoming) -> Response:
+        """Answer a request for `target`.
 
         Raises:
             Refusal: it is refused as a whole, and nothing of it was kept.
         """
-        target = self._targets.find(path)
-        request.scope[ROUTE] = f"/{target.endpoint.path}"
+        incoming.scope[ROUTE] = target.route
         with self._bodies.share() as share:
-            body = await self._bodies.read(request, share)
+            body = await self._bodies.read(incoming, share)
+            form = _format(incoming)
             try:
-                form = _format(request)
-                read = await self._read(target, body, form)
+                read = _read(target, body, form) if len(body) <= _LARGE else await self._read_apart(target, body, form)
             except UnreadableBody as error:
-                return unreadable(error, is_detailed=wants_detail(request))
+                return unreadable(error, is_detailed=wants_detail(incoming))
             except TooManyRecords as error:
                 raise BodyTooLarge(error.message) from error
-            return await self._keep(request, target, body, read, form)
+            return await self._keep(incoming, target, body, read, form)
 
-    async def _read(self, target: _Target, body: bytes, form: Format) -> _Read:
-        if len(body) <= _LARGE:
-            return _read(target, body, form)
+    async def _read_apart(self, target: Target, body: bytes, form: Format) -> _Read:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _read, target, body, form)
 
-    async def _keep(self, request: Request, target: _Target, body: bytes, read: _Read, form: Format) -> Response:
+    async def _keep(self, incoming: Incoming, target: Target, body: bytes, read: _Read, form: Format) -> Response:
         refused = read.refused
-        queue = f"{target.endpoint.name}DeadLetterQueue" if target.endpoint.has_dead_letters else None
-        keeps_good = not refused or (queue is not None and self._is_partial)
+        keeps_good = not refused or (target.queue is not None and self._is_partial)
         batch = Batch(
-            endpoint=target.endpoint.key,
+            endpoint=target.key,
             table=target.endpoint.table.name,
             rows=read.rows if keeps_good else (),
             rejected=[_rejected(it) for it in refused],
-            queue=queue,
-            idempotency=_idempotency(request, body),
+            queue=target.queue,
+            idempotency=_idempotency(incoming, body),
             size=len(body) + _CELL_BYTES * len(read.rows) * len(target.rows.columns),
         )
-        receipt = (
-            await self._put(batch) if batch.rows or queue is not None else Receipt(stored=0, rejected=len(refused))
-        )
+        if batch.rows or target.queue is not None:
+            receipt = await self._put(batch)
+        else:
+            receipt = Receipt(stored=0, rejected=len(refused))
         if not receipt.is_repeat:
             stored, rejected = receipt.stored, receipt.rejected
-            self._metrics.ingested(target.endpoint.key, stored=stored, rejected=rejected, size=len(body))
+            self._metrics.ingested(target.key, stored=stored, rejected=rejected, size=len(body))
+        is_detailed = wants_detail(incoming)
+        if not (refused or receipt.rejected or receipt.is_repeat or is_detailed):
+            return success(receipt.stored)
         outcome = Outcome(receipt=receipt, refused=refused, records=read.records, body=body, form=form)
-        return answer(outcome, is_detailed=wants_detail(request))
+        return answer(outcome, is_detailed=is_detailed)
 
     async def _put(self, batch: Batch) -> Receipt:
         try:
@@ -163,40 +161,50 @@ class Ingest:
             raise IdempotencyConflict(error.message) from error
 
 
-def _target(endpoint: Endpoint) -> _Target:
-    reader = RecordReader(endpoint.model, is_strict=endpoint.is_strict)
-    return _Target(endpoint, reader, RowMaker(endpoint.table.model))
+def _target(endpoint: Endpoint) -> Target:
+    return Target(
+        endpoint=endpoint,
+        reader=RecordReader(endpoint.model, is_strict=endpoint.is_strict),
+        rows=RowMaker(endpoint.table.model),
+        key=endpoint.key,
+        route=f"/{endpoint.path}",
+        queue=f"{endpoint.name}DeadLetterQueue" if endpoint.has_dead_letters else None,
+    )
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:
     return () if version is None else tuple(int(part) for part in version.split("."))
 
 
-def _format(request: Request) -> Format:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return "ndjson" if kind in _NDJSON else "json"
+def _format(incoming: Incoming) -> Format:
+    kind = incoming.header(b"content-type")
+    return "ndjson" if kind is not None and kind.partition(";")[0].strip().lower() in _NDJSON else "json"
 
 
-def _idempotency(request: Request, body: bytes) -> Idempotency | None:
-    key = request.headers.get("idempotency-key")
+def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
+    key = incoming.header(b"idempotency-key")
     return None if key is None else Idempotency(key=key, digest=hashlib.sha256(body).digest())
 
 
-def _read(target: _Target, body: bytes, form: Format) -> _Read:
+def _read(target: Target, body: bytes, form: Format) -> _Read:
     """Everything that takes time and needs nobody else."""
     records = target.reader.read(body, form)
+    try:
+        return _Read(records, rows_of(target.rows, records.accepted), [*records.refused])
+    except UnstorableRecord:
+        return _without_unstorable(target, records, body, form)
+
+
+def _without_unstorable(target: Target, records: Records, body: bytes, form: Format) -> _Read:
     rows, unstorable = list[tuple[Cell, ...]](), dict[int, FieldFault]()
     for index, record in zip(records.positions, records.accepted, strict=True):
         try:
             rows.append(target.rows.row(record))
         except UnstorableRecord as error:
             unstorable[index] = error.fault
-    refused = list(records.refused)
-    if unstorable:
-        texts = enumerate(islice(texts_of(body, form), max(unstorable) + 1))
-        refused += [Refused(index=it, text=text, faults=(unstorable[it],)) for it, text in texts if it in unstorable]
-        refused.sort(key=lambda it: it.index)
-    return _Read(records, rows, refused)
+    texts = enumerate(islice(texts_of(body, form), max(unstorable) + 1))
+    refused = [Refused(index=it, text=text, faults=(unstorable[it],)) for it, text in texts if it in unstorable]
+    return _Read(records, rows, sorted([*records.refused, *refused], key=lambda it: it.index))
 
 
 def _rejected(refused: Refused) -> RejectedRecord:

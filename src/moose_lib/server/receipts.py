@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel
-from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from moose_lib.ingest.errors import UnreadableBody
 from moose_lib.ingest.reading import Format, Records, Refused, texts_of
 from moose_lib.ingest.store import Receipt
+from moose_lib.server.incoming import Incoming
 from moose_lib.unknown_fields import unknown_fields
 
 PROBLEMS: Final = "application/problem+json"
@@ -32,17 +34,25 @@ class Outcome:
     form: Format
 
 
-def wants_detail(request: Request) -> bool:
+def wants_detail(incoming: Incoming) -> bool:
     """Whether the client asked for every fault."""
-    if request.scope["query_string"] and request.query_params.get("errors") == "detail":
+    query = incoming.scope["query_string"]
+    if query and dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("errors") == "detail":
         return True
-    return PROBLEMS in request.headers.get("accept", "")
+    accept = incoming.header(b"accept")
+    return accept is not None and PROBLEMS in accept
+
+
+@lru_cache(maxsize=256)
+def success(stored: int) -> Response:
+    """The answer to most requests: all of it is stored. It is the same object for the same count: do not change it."""
+    return PlainTextResponse("SUCCESS", 200, _counts(stored, 0))
 
 
 def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
     """Tell what was stored and what was not."""
     receipt = outcome.receipt
-    headers = {"Moose-Stored": str(receipt.stored), "Moose-Rejected": str(receipt.rejected)}
+    headers = _counts(receipt.stored, receipt.rejected)
     if receipt.is_repeat:
         headers["Moose-Repeated"] = "true"
     status = 200 if receipt.rejected == 0 and not outcome.refused else 207 if receipt.stored else 400
@@ -59,12 +69,16 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
 
 def unreadable(error: UnreadableBody, *, is_detailed: bool) -> Response:
     """Tell where a body stops being JSON."""
-    headers = {"Moose-Stored": "0", "Moose-Rejected": "0"}
+    headers = _counts(0, 0)
     if not is_detailed:
         return PlainTextResponse(error.message, 400, headers)
     fault = {"index": None, "path": "", "reason": error.reason, "line": error.line, "column": error.column}
     document = {"stored": 0, "rejected": 0, "is_repeat": False, "faults": [fault], "faults_left_out": 0}
     return JSONResponse(document | {"ignored_fields": []}, 400, headers, media_type=PROBLEMS)
+
+
+def _counts(stored: int, rejected: int) -> dict[str, str]:
+    return {"Moose-Stored": str(stored), "Moose-Rejected": str(rejected)}
 
 
 def _detail(outcome: Outcome) -> Mapping[str, Any]:  # Any: JSON

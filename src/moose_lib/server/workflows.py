@@ -33,6 +33,7 @@ from moose_lib.project.code import code_digest
 from moose_lib.project.loader import LoadedProject
 from moose_lib.server.bodies import BodyReader
 from moose_lib.server.engine import Engine
+from moose_lib.server.incoming import Incoming
 from moose_lib.server.refusals import BadRequest
 from moose_lib.values import read_run_input, settle_output
 
@@ -169,7 +170,7 @@ class Workflows:
 
     async def _body(self, request: Request) -> bytes:
         with self._bodies.share() as share:
-            return await self._bodies.read(request, share)
+            return await self._bodies.read(Incoming(request.scope, request.receive), share)
 
     async def _cancel(self, client: Client, run: RunSummary, order: _Order) -> Mapping[str, Any]:  # noqa: ARG002  # Any: JSON
         await cancel_run(client, run)
