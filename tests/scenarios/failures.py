@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel
-from tests.scenarios.graphs import Number, add_one, note_start
+from tests.scenarios.graphs import Number, add_one, note_start, until_noted
 from tests.scenarios.scenario import UNKNOWN, AnyTask, Expected, Observed, Scenario, chain, edges, journal, workflow
 
 from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext
@@ -155,7 +155,8 @@ def two_failures() -> Scenario:
     """The run names the task that failed first, not the first one of the graph."""
 
     async def slow(ctx: NoInput) -> None:
-        await asyncio.sleep(0.5)
+        await until_noted(ctx, "early 1")
+        await asyncio.sleep(2)  # its attempt ends a little after its note
         raise ValueError("late")
 
     tasks: dict[str, AnyTask] = {
@@ -257,7 +258,7 @@ def timeouts() -> list[Scenario]:
         one("SyncTimeout", none_task("x", spins, timeout="300ms", retries=1, on_cancel=clean_up), timed_out),
         one(
             "TimeoutPerAttempt",
-            none_task("x", sleeps_once, timeout="300ms", retries=1),
+            none_task("x", sleeps_once, timeout="2s", retries=1),
             Expected(tasks={"x": ("completed", 2)}),
         ),
     ]

@@ -39,9 +39,9 @@ def rows_of(maker: RowMaker, records: Sequence[BaseModel]) -> list[tuple[Cell, .
     values = list(map(attrgetter("__dict__"), records))
     try:
         columns = [_column(it.kind, list(map(itemgetter(it.name), values))) for it in maker.columns]
+        return list(zip(*columns, strict=True))  # the cells are made here
     except Unstorable:
         return [maker.row(record) for record in records]  # raises, with the field
-    return list(zip(*columns, strict=True))
 
 
 def _column(kind: Kind, values: Sequence[Any]) -> Iterable[Cell]:  # Any: pydantic has checked them

@@ -45,7 +45,7 @@ class Edge:
         shortcuts: Mapping[str, Shortcut] | None = None,
     ) -> None:
         self._app = app
-        self._shortcuts = {} if shortcuts is None else shortcuts
+        self._shortcuts: Mapping[str, Shortcut] = {} if shortcuts is None else shortcuts
         self._origins = frozenset(origin.encode() for origin in origins)
         self._metrics = metrics
 
