@@ -14,8 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from tests.integration.conftest import free_port
+
+from moose_lib.server.connections import raise_file_limit
+
+#: Connections that send no more.
+SLOW = 10_000
 
 CODE = """
 from pydantic import BaseModel
@@ -58,46 +64,72 @@ def stored(folder: Path) -> list[int]:
         connection.close()
 
 
+RECORDS, PER_REQUEST, CLIENTS, KILLS = 100_000, 25, 32, 20
+
+
 async def test_what_was_answered_is_there_once_though_the_server_is_killed_again_and_again(folder: Path) -> None:
-    """Clients repeat what they have no answer for, with the same key."""
-    port, kills, numbers = free_port(), 4, iter(range(10_000))
-    taken, acknowledged = list[int](), list[int]()
+    """Clients repeat what they have no answer for, with the same key: 100,000 records through 20 kills."""
+    port, starts = free_port(), iter(range(0, RECORDS, PER_REQUEST))
+    acknowledged = list[int]()
 
-    async def send(http: httpx2.AsyncClient, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            number = next(numbers)
-            taken.append(number)
-            while True:
-                try:
-                    key = {"Idempotency-Key": str(number)}
-                    answer = await http.post(
-                        f"http://127.0.0.1:{port}/ingest/Clicks", json={"number": number}, headers=key
-                    )
-                except httpx2.TransportError:
-                    await asyncio.sleep(0.05)
-                    continue
-                assert answer.status_code == 200
-                acknowledged.append(number)
-                break
+    async def send(http: httpx2.AsyncClient) -> None:
+        for start in starts:
+            records = [{"number": number} for number in range(start, start + PER_REQUEST)]
+            await _posted(http, port, records, key=str(start))
+            acknowledged.extend(range(start, start + PER_REQUEST))
 
-    stop = asyncio.Event()
-    async with httpx2.AsyncClient() as http, asyncio.TaskGroup() as clients:
-        for _ in range(8):
-            clients.create_task(send(http, stop))
-        for kill in range(kills + 1):
-            before = len(acknowledged)
+    limits = httpx2.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    async with httpx2.AsyncClient(limits=limits) as http, asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(send(http))
+        for kill in range(KILLS + 1):
+            enough = RECORDS * (kill + 1) // (KILLS + 1)
             with server(folder, port) as process:
-                while len(acknowledged) < before + 30:  # noqa: ASYNC110  # many clients count
-                    await asyncio.sleep(0.01)
-                if kill == kills:
-                    stop.set()
-                    while len(acknowledged) < len(taken):  # noqa: ASYNC110  # as above
-                        await asyncio.sleep(0.01)
-                process.send_signal(signal.SIGKILL if kill < kills else signal.SIGTERM)
+                while len(acknowledged) < enough:  # noqa: ASYNC110  # many clients count
+                    await asyncio.sleep(0.005)
+                process.send_signal(signal.SIGKILL if kill < KILLS else signal.SIGTERM)
                 process.wait(30)
 
-    assert stored(folder) == sorted(acknowledged)
-    assert len(set(acknowledged)) == len(acknowledged)
+    assert stored(folder) == list(range(RECORDS)) == sorted(acknowledged)
+
+
+async def _posted(http: httpx2.AsyncClient, port: int, records: list[dict[str, int]], *, key: str) -> None:
+    """Send until there is an answer."""
+    while True:
+        try:
+            answer = await http.post(
+                f"http://127.0.0.1:{port}/ingest/Clicks", json=records, headers={"Idempotency-Key": key}
+            )
+        except httpx2.TransportError:
+            await asyncio.sleep(0.02)
+        else:
+            assert (answer.status_code, answer.text) == (200, "SUCCESS")
+            return
+
+
+async def test_ten_thousand_slow_connections_take_little_memory_and_nobody_waits(folder: Path) -> None:
+    """Half of them stop in the headers, half in the body."""
+    if raise_file_limit() < SLOW:
+        pytest.skip(f"the system allows fewer than {SLOW} open files")
+    port, head = free_port(), b"POST /ingest/Clicks HTTP/1.1\r\nHost: x\r\n"
+    with server(folder, port) as process:
+        before = psutil.Process(process.pid).memory_info().rss
+        writers = list[asyncio.StreamWriter]()
+        for number in range(SLOW):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head if number % 2 else head + b'Content-Length: 900\r\n\r\n{"num')
+            writers.append(writer)
+        async with httpx2.AsyncClient() as http:
+            for number in range(50):
+                await _posted(http, port, [{"number": number}], key=str(number))
+        grown = psutil.Process(process.pid).memory_info().rss - before
+        open_ones = sum(not writer.transport.is_closing() for writer in writers)
+        for writer in writers:
+            writer.transport.abort()
+
+    assert grown < 250_000_000
+    assert open_ones > SLOW / 2
+    assert stored(folder) == list(range(50))
 
 
 def test_it_ends_in_order_and_begins_again_with_what_it_has(folder: Path) -> None:
