@@ -1,12 +1,12 @@
 """`python -m benchmarks.ingest`: what it costs that records are kept.
 
 Single records: `moose-cli serve` against the same ASGI server with the same model that throws them away. Batches of
-1,000: the same bodies read with `json.loads` and written by one `executemany` and one commit each. Both keep what they
-answer with `synchronous=FULL`. The sides take turns; a ratio is the median of the rounds' own ratios.
+1,000: the same bodies read with `json.loads` and written by one `executemany` and one commit each into the same table.
+Both keep what they answer with `synchronous=FULL`. The sides take turns; a ratio is the median of the rounds' own
+ratios.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import socket
@@ -18,15 +18,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.clicks import record
+from benchmarks.load import requests_per_second
 from benchmarks.processes import free_ports
 
 CONNECTIONS = 32
 BATCH = 1000
 SINGLE_BAR, BATCH_BAR = 0.6, 0.5
-PEER_TABLE = "CREATE TABLE clicks (id INTEGER PRIMARY KEY, user_id TEXT, page TEXT, count INTEGER, share REAL, at TEXT)"
+#: The same as the store's own table for the model.
+PEER_TABLE = """CREATE TABLE clicks (_id INTEGER PRIMARY KEY, user_id TEXT, page TEXT, count INTEGER, share REAL,
+    at TEXT, _ingested_at TEXT NOT NULL) STRICT"""
+PEER_INSERT = "INSERT INTO clicks (user_id, page, count, share, at, _ingested_at) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def main() -> int:
@@ -55,35 +60,12 @@ def measure(ours: int, peer: int, folder: Path, rounds: int) -> tuple[list[tuple
     ]
     found = list[tuple[float, float]](), list[tuple[float, float]]()
     for number in range(rounds + 1):
-        one = sent(peer, single, CONNECTIONS), sent(ours, single, CONNECTIONS)
-        many = fed(folder / f"peer{number}.db", batches), BATCH * sent(ours, batches, 4)
+        one = requests_per_second(peer, single, CONNECTIONS), requests_per_second(ours, single, CONNECTIONS)
+        many = fed(folder / f"peer{number}.db", batches), BATCH * requests_per_second(ours, batches, 4)
         if number:  # the first warms up
             found[0].append(one)
             found[1].append(many)
     return found
-
-
-def sent(port: int, bodies: list[bytes], connections: int) -> float:
-    """Requests per second."""
-    begun = time.perf_counter()
-    asyncio.run(send_all(port, bodies, connections))
-    return len(bodies) / (time.perf_counter() - begun)
-
-
-async def send_all(port: int, bodies: list[bytes], connections: int) -> None:
-    waiting = iter(bodies)
-
-    async def send() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for body in waiting:
-            head = f"POST /ingest/Clicks HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            assert answer.startswith(b"HTTP/1.1 200"), answer
-            assert await reader.readexactly(7) == b"SUCCESS"
-        writer.close()
-
-    await asyncio.gather(*(send() for _ in range(connections)))
 
 
 def fed(path: Path, batches: list[bytes]) -> float:
@@ -94,9 +76,10 @@ def fed(path: Path, batches: list[bytes]) -> float:
     connection.execute(PEER_TABLE)
     begun = time.perf_counter()
     for batch in batches:
-        rows = [tuple(row.values()) for row in json.loads(batch)]
+        now = datetime.now(UTC).isoformat()
+        rows = [(*row.values(), now) for row in json.loads(batch)]
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO clicks (user_id, page, count, share, at) VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany(PEER_INSERT, rows)
         connection.execute("COMMIT")
     took = time.perf_counter() - begun
     connection.close()
