@@ -42,7 +42,7 @@ Start here:
 \b
 Exit codes:
   0 done   1 the run or the operation failed   2 wrong usage or definition
-  3 no Temporal server   4 not found   124 gave up waiting   130 interrupted
+  3 nothing to connect to   4 not found   124 gave up waiting   130 interrupted
 """
 
 
