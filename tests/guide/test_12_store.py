@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from tests.cli.conftest import Cli
-from tests.integration.conftest import free_port
+from tests.guide.serving import post, serving_shop
 
 SHOP = """\
 from decimal import Decimal
@@ -44,22 +43,8 @@ Workflow(
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Cli]:
     """The file above with `moose-cli serve shop.py`."""
-    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
-    ports = {f"MOOSE_HTTP_SERVER_CONFIG__{name}": str(free_port()) for name in ("PORT", "MANAGEMENT_PORT")}
-    cli = Cli(folder=tmp_path, environment=ports)
-    serving = cli.start("serve", "shop.py")
-    try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
-        yield cli
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=30)
-
-
-def post(shop: Cli, orders: object) -> str:
-    url = f"http://127.0.0.1:{shop.environment['MOOSE_HTTP_SERVER_CONFIG__PORT']}/ingest/Orders"
-    return httpx2.post(url, json=orders).text
+    with serving_shop(tmp_path, SHOP) as shop:
+        yield shop
 
 
 def test_what_was_posted_is_asked_for_with_sql(shop: Cli) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from tests.cli.conftest import Cli
 from tests.clickhouse.conftest import ClickHouseProcess, clickhouse, engine
 from tests.clickhouse.serving import config_text, eventually
-from tests.integration.conftest import free_port
+from tests.guide.serving import post, serving_shop
 
 __all__ = ["clickhouse", "engine"]
 
@@ -39,23 +38,9 @@ ORDERS = [
 @pytest.fixture
 def shop(tmp_path: Path, clickhouse: ClickHouseProcess) -> Iterator[Cli]:
     """The file above with `moose-cli serve shop.py`, and a ClickHouse in `[clickhouse_config]`."""
-    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
     (tmp_path / "moose.config.toml").write_text(config_text(clickhouse.settings()), encoding="utf-8")
-    ports = {f"MOOSE_HTTP_SERVER_CONFIG__{name}": str(free_port()) for name in ("PORT", "MANAGEMENT_PORT")}
-    cli = Cli(folder=tmp_path, environment=ports)
-    serving = cli.start("serve", "shop.py")
-    try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
-        yield cli
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=30)
-
-
-def post(shop: Cli, orders: object) -> str:
-    url = f"http://127.0.0.1:{shop.environment['MOOSE_HTTP_SERVER_CONFIG__PORT']}/ingest/Orders"
-    return httpx2.post(url, json=orders).text
+    with serving_shop(tmp_path, SHOP) as shop:
+        yield shop
 
 
 def table_of(shop: Cli) -> dict[str, object]:

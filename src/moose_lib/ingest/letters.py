@@ -20,7 +20,7 @@ from moose_lib.faults import FieldFault
 from moose_lib.ingest.columns import Cell, RowMaker
 from moose_lib.ingest.errors import StoreFailed, StoreNotFound, UnreadableBody, UnstorableRecord
 from moose_lib.ingest.reading import RecordReader
-from moose_lib.ingest.schema import insert_statement, migrate
+from moose_lib.ingest.schema import insert_statement, migrate, stamp
 from moose_lib.plan.endpoints import Endpoint
 
 #: Letters of one transaction.
@@ -249,6 +249,4 @@ def _has_letters(connection: sqlite3.Connection) -> bool:
 
 def _stamp(moment: datetime | None) -> str:
     """A moment as the store has it; `None` is before all."""
-    if moment is None:
-        return ""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return "" if moment is None else stamp(moment)

@@ -10,13 +10,13 @@ Moved rows are deleted, the last one of each table excepted: SQLite would give i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from moose_lib.ingest.schema import ID, INGESTED_AT, quoted
-from moose_lib.ingest.store import RejectedRecord
+from moose_lib.ingest.letterbox import Letters, keep_letters
+from moose_lib.ingest.schema import ID, INGESTED_AT, quoted, stamp
 
 #: `moving`: all is well. `retrying`: it passes. `blocked`: somebody has to do something.
 MoveState = Literal["moving", "retrying", "blocked"]
@@ -66,15 +66,6 @@ class Waiting:
     def age(self) -> timedelta:
         """For how long the oldest waits."""
         return timedelta() if self.oldest is None else max(timedelta(), datetime.now(UTC) - self.oldest)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Letters:
-    """Rows that were refused, for the dead letters of an endpoint."""
-
-    endpoint: str
-    queue: str
-    records: Iterable[RejectedRecord]
 
 
 def read_moves(connection: sqlite3.Connection) -> dict[str, Move]:
@@ -145,19 +136,11 @@ def settle(table: str, last: int, *, moved: int, letters: Letters) -> Work:
 
     def work(connection: sqlite3.Connection) -> None:
         now = _now()
-        refused = [
-            (letters.queue, letters.endpoint, it.text, it.error_type, it.message, it.source, now)
-            for it in letters.records
-        ]
-        connection.executemany(
-            "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            refused,
-        )
+        keep_letters(connection, letters, now)
         connection.execute(
             "UPDATE _moose_moves SET position = ?, last = NULL, token = NULL, moved = moved + ?,"
             " refused = refused + ?, moved_at = ? WHERE name = ?",
-            (last, moved, len(refused), now, table),
+            (last, moved, len(letters.records), now, table),
         )
 
     return work
@@ -191,4 +174,4 @@ def note(table: str, state: MoveState, error: str | None, hint: str | None) -> W
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from moose_lib.ingest.columns import Column, Kind, columns_of
 from moose_lib.ingest.errors import LossyMigration
@@ -43,6 +44,11 @@ CREATE TABLE IF NOT EXISTS _moose_dead_letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _moose_dead_letters_queue ON _moose_dead_letters (queue, id);
 """
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as the store writes it: in UTC, to the microsecond."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def quoted(name: str) -> str:

@@ -27,7 +27,8 @@ from typing import Final, Self
 from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import KeyReused, StoreBusy, StoreFailed
 from moose_lib.ingest.inserting import Inserter
-from moose_lib.ingest.schema import migrate
+from moose_lib.ingest.letterbox import Letters, keep_letters
+from moose_lib.ingest.schema import migrate, stamp
 from moose_lib.ingest.store import Batch, Receipt
 from moose_lib.plan.endpoints import TablePlan
 
@@ -187,7 +188,7 @@ class SqliteStore:
 
     def _commit(self, batches: Sequence[Batch]) -> Sequence[Receipt | MooseError]:
         now = datetime.now(UTC)
-        at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        at = stamp(now)
         receipts = self._commit_alone(batches, at)
         if receipts is not None:
             return receipts
@@ -197,8 +198,7 @@ class SqliteStore:
             outcomes += self._keep_together(table, list(members), at)
         if now - self._purged > _PURGE_EVERY:
             self._purged = now
-            before = (now - _KEYS_KEPT).isoformat(timespec="microseconds").replace("+00:00", "Z")
-            self._connection.execute("DELETE FROM _moose_idempotency WHERE at < ?", (before,))
+            self._connection.execute("DELETE FROM _moose_idempotency WHERE at < ?", (stamp(now - _KEYS_KEPT),))
         self._connection.execute("COMMIT")
         return outcomes
 
@@ -253,15 +253,10 @@ class SqliteStore:
         if earlier is not None:
             return earlier
         self._inserters[batch.table].insert(self._connection, batch.rows, at)
-        self._connection.executemany(
-            "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (batch.queue, batch.endpoint, it.text, it.error_type, it.message, it.source, at)
-                for it in batch.rejected
-                if batch.queue is not None
-            ],
-        )
+        if batch.queue is not None:
+            keep_letters(
+                self._connection, Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected), at
+            )
         receipt = Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
         if batch.idempotency is not None:
             self._connection.execute(

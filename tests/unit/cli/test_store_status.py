@@ -12,7 +12,8 @@ from tests.unit.cli.shop import filled, put, shop
 
 from moose_lib.cli.main import main
 from moose_lib.ingest import moves
-from moose_lib.ingest.moves import Letters, Work
+from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.moves import Work
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.ingest.store import RejectedRecord
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from moose_lib import OlapConfig
 from moose_lib.ingest import moves
 from moose_lib.ingest.errors import StoreFailed
-from moose_lib.ingest.moves import Letters, Move, Waiting
+from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.moves import Move, Waiting
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.ingest.store import Batch, RejectedRecord

@@ -22,7 +22,8 @@ from moose_lib.ingest.clickhouse.packing import Packed, Packer
 from moose_lib.ingest.clickhouse.tables import Server, TableRefused, ensure
 from moose_lib.ingest.columns import Kind
 from moose_lib.ingest.errors import StoreBusy, StoreFailed
-from moose_lib.ingest.moves import Letters, Move, MoveState, Work
+from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.moves import Move, MoveState, Work
 from moose_lib.ingest.querying import reading, stored_tables
 from moose_lib.ingest.schema import quoted
 from moose_lib.ingest.store import RejectedRecord

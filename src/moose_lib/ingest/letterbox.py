@@ -1,0 +1,30 @@
+"""Where refused records go in: the one statement that makes dead letters, as part of somebody's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moose_lib.ingest.store import RejectedRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letters:
+    """Records that were refused, for the dead letters of an endpoint."""
+
+    endpoint: str
+    queue: str
+    records: Sequence[RejectedRecord]
+
+
+def keep_letters(connection: sqlite3.Connection, letters: Letters, at: str) -> None:
+    """Keep them; `at` is when they were refused, as the store writes moments."""
+    connection.executemany(
+        "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (letters.queue, letters.endpoint, it.text, it.error_type, it.message, it.source, at)
+            for it in letters.records
+        ],
+    )
