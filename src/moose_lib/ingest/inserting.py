@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import chain, count
+from itertools import chain, islice, repeat
 from typing import Final
 
 from moose_lib.ingest.columns import Cell
@@ -26,9 +26,8 @@ class Inserter:
     """Writes rows of one table, in their order."""
 
     def __init__(self, table: TablePlan) -> None:
-        self._head, _, marks = insert_statement(table).rpartition(" VALUES ")
-        self._width = marks.count("?") - 1
-        self._most = min(_MOST, (_MOST_PARAMETERS - 1) // max(1, self._width))
+        self._head, _, self._marks = insert_statement(table).rpartition(" VALUES ")
+        self._most = min(_MOST, _MOST_PARAMETERS // self._marks.count("?"))
         self._statements = dict[int, str]()
 
     def is_one_statement(self, rows: int) -> bool:
@@ -37,11 +36,10 @@ class Inserter:
 
     def insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[Cell, ...]], at: str) -> None:
         """Write them; `at` is when they came."""
-        begin = 0
+        left = chain.from_iterable(zip(rows, repeat((at,)), strict=False))
         for size in self._sizes(len(rows)):
-            cells = [at, *chain.from_iterable(rows[begin : begin + size])]
+            cells = tuple(chain.from_iterable(islice(left, 2 * size)))
             connection.execute(self._statement(size), cells)
-            begin += size
 
     def _sizes(self, rows: int) -> Iterator[int]:
         while rows > min(_FEW, self._most):
@@ -52,10 +50,11 @@ class Inserter:
             yield rows
 
     def _statement(self, rows: int) -> str:
-        """For so many rows; the first parameter is the moment, which all of them share."""
+        """For so many rows.
+
+        Its parameters have no numbers: the first releases of CPython 3.12 take `?1` for a name (gh-117995).
+        """
         found = self._statements.get(rows)
         if found is None:
-            numbers = count(2)
-            marks = ", ".join(f"({''.join(f'?{next(numbers)}, ' for _ in range(self._width))}?1)" for _ in range(rows))
-            found = self._statements[rows] = f"{self._head} VALUES {marks}"
+            found = self._statements[rows] = f"{self._head} VALUES {', '.join([self._marks] * rows)}"
         return found
