@@ -19,6 +19,7 @@ def test_many_parked_runs_at_once(bills: Cli, broken: Path) -> None:
     until_parked(bills, *runs)
     until_listed(bills, "ManyParking", 2)
     dry = bills("workflow", "retry", "--status", "parked", "--workflow", "ManyParking", "--dry-run")
+    dry_failing = bills("workflow", "fail", "--status", "parked", "--workflow", "ManyParking", "--dry-run")
     none = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing")
     none_json = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing", "--json")
     one_task = bills("workflow", "retry", "--workflow", "ManyParking", "--since", "1h", "--json")
@@ -28,6 +29,7 @@ def test_many_parked_runs_at_once(bills: Cli, broken: Path) -> None:
     nothing_left = bills("workflow", "retry", "--workflow", "ManyParking")
 
     assert (dry.code, sorted(dry.out.splitlines())) == (0, [f"'{run}' running, would be retried" for run in runs])
+    assert sorted(dry_failing.out.splitlines()) == [f"'{run}' running, would fail" for run in runs]
     assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
     assert none_json.document == {"dry_run": False, "runs": []}
     assert [run["tasks"] for run in one_task.document["runs"]] == [["charge"], ["charge"]]
@@ -48,12 +50,17 @@ def test_many_ended_runs_at_once(bills: Cli, broken: Path) -> None:
     until_state(bills, "completed", "ended-a")
     done = bills("workflow", "resume", *select)
     until_state(bills, "completed", "ended-b", "ended-c")
-    wait_for(lambda: bills("workflow", "resume", *select).err == "no such runs\n")
+    wait_for(lambda: not bills("workflow", "resume", *select, "--json").document["runs"])
+    nothing_left = bills("workflow", "resume", *select)
 
     assert sorted(dry.out.splitlines()) == [
         f"'{run}' failed, would be resumed" for run in ("ended-a", "ended-b", "ended-c")
     ]
     assert first.code == 0
+    assert (nothing_left.code, nothing_left.out) == (0, "")
+    assert nothing_left.err == (
+        "no such runs left: 3 would fit, but went on in newer runs with the same ids (resumed, or started)\n"
+    )
     lines = sorted(line for line in still_runs(done.out).splitlines() if "ended-a" not in line)
     assert lines == [f"'{run}' resumed as <run>: 1 kept, 2 re-run" for run in ("ended-b", "ended-c")]
 
@@ -89,12 +96,23 @@ def test_many_open_runs_at_once(bills: Cli) -> None:
     for run in runs:
         wait_for(functools.partial(is_running, bills, run))
     until_listed(bills, "ManyLasting", 2)
+    would = {
+        verb: bills("workflow", verb, "--workflow", "ManyLasting", "--dry-run").out.splitlines()
+        for verb in ("pause", "unpause", "terminate", "cancel")
+    }
     paused = bills("workflow", "pause", "--workflow", "ManyLasting")
     unpaused = bills("workflow", "unpause", "ManyLasting", "--all")
     several = bills("workflow", "pause", "ManyLasting")
     dry = bills("workflow", "terminate", "--status", "running", "--workflow", "ManyLasting", "--dry-run", "--json")
     canceled = bills("workflow", "cancel", "ManyLasting", "--all", "--wait")
 
+    for verb, text in (
+        ("pause", "would be paused"),
+        ("unpause", "would go on"),
+        ("terminate", "would be terminated"),
+        ("cancel", "would be canceled"),
+    ):
+        assert sorted(would[verb]) == [f"'{run}' running, {text}" for run in runs]
     assert sorted(paused.out.splitlines()) == [
         f"'{run}' paused successfully; to go on: moose-cli workflow unpause {run}" for run in runs
     ]

@@ -91,6 +91,11 @@ def test_skip_checks_the_output_against_the_model(bills: Cli, broken: Path) -> N
     not_json = bills("workflow", "skip", "skipped", "charge", "--output", "{")
     elsewhere = Cli(folder=bills.folder.parent, environment=bills.environment)
     without_project = elsewhere("workflow", "skip", "skipped", "charge", "--output", "{}")
+    renamed = Cli(folder=bills.folder.parent / f"{bills.folder.name}-renamed", environment=bills.environment)
+    renamed.folder.mkdir()
+    code = (bills.folder / "app" / "main.py").read_text(encoding="utf-8")
+    (renamed.folder / "main.py").write_text(code.replace('name="charge"', 'name="pay"'), encoding="utf-8")
+    without_task = renamed("workflow", "skip", "skipped", "charge", "--output", "{}", "--file", "main.py")
     assert status(bills, "skipped")["parked"] == ["charge"]
     good = bills("workflow", "skip", "skipped", "charge", "-o", "-", stdin='{"bill_id": "by phone", "number": 1}')
     until_state(bills, "completed", "skipped")
@@ -107,6 +112,10 @@ def test_skip_checks_the_output_against_the_model(bills: Cli, broken: Path) -> N
     assert without_project.code == 2
     assert without_project.err == (
         "error: the output cannot be checked: the project is not here\nhint: add --file FILE\n"
+    )
+    assert (without_task.code, without_task.err) == (
+        4,
+        "error: the code of now has no task 'charge' in workflow 'Parking'\n",
     )
     assert (good.code, good.out, good.err) == (0, "'skipped' goes on after charge with the given output\n", "")
     assert (

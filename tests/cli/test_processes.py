@@ -57,6 +57,27 @@ def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
     assert err == "finishing the running tasks\n"
 
 
+def test_a_run_that_nobody_takes_though_somebody_worked_lately(cli: Cli) -> None:
+    """Temporal remembers those who asked for work for five minutes; only a run that is not taken up tells."""
+    queue = ("--task-queue", "cli-gone")
+    worker = cli.start("worker", *queue)
+    assert worker.stdout is not None
+    assert worker.stdout.readline().startswith("working for ")
+    until_done = cli("workflow", "run", "Order", "--input", '{"order_id": "7"}', "--wait", *queue)
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+
+    done = cli("workflow", "run", "Order", "--input", '{"order_id": "7"}', *queue)
+    workflow_id = done.out.splitlines()[1].removeprefix("Workflow ID: ")
+    assert cli("workflow", "terminate", workflow_id).code == 0
+
+    assert until_done.code == 0
+    assert (done.code, done.err.splitlines()[0]) == (
+        0,
+        "note: no worker has taken the run yet, though some have worked for task queue 'cli-gone' lately",
+    )
+
+
 def test_a_task_that_a_stopping_worker_gave_back_has_one_attempt(cli: Cli) -> None:
     """Nothing is used up by a deployment."""
     flag = cli.folder / "flag-drain"

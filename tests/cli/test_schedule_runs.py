@@ -31,6 +31,11 @@ def test_trigger_and_backfill_with_a_worker(shop: Cli) -> None:
     assert expect(shop("workflow", "status", fired["workflow_id"], "--watch"), 0)
 
     span = ("--from", "2026-03-28", "--to", "2026-03-30")
+    long = expect(shop("schedule", "backfill", report, "--from", "2020-01-01", "--to", "2026-01-01"), 2)
+    assert plain(shop, long.err) == (
+        "error: more than 500 times of 'Report' lie between 2020-01-01T<time>+01:00 and 2026-01-01T<time>+01:00\n"
+        "hint: give a shorter span with --from and --to\n"
+    )
     dry = expect(shop("schedule", "backfill", report, *span, "--dry-run"), 0)
     assert plain(shop, dry.out) == (
         "TIME  STATE  BACKFILL  WORKFLOW ID\n"

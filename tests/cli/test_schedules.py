@@ -94,6 +94,19 @@ def test_list_shows_what_is_declared_beside_what_is_deployed(shop: Cli) -> None:
     assert rows[1]["next_time"] is not None
 
 
+def test_no_schedules_at_all(shop: Cli) -> None:
+    """Said, and exit code 0; an empty list in JSON."""
+    edit(shop, ', schedule="36h"', "")
+    edit(shop, "    schedule=Schedule(", "    # Schedule(")
+
+    deployed, listed = expect(shop("deploy"), 0), expect(shop("schedule", "list"), 0)
+
+    assert (deployed.out, deployed.err) == ("no schedules are declared or deployed\n", "")
+    assert (listed.out, listed.err) == ("", "no schedules are declared or deployed\n")
+    assert expect(shop("deploy", "--json"), 0).document == {"dry_run": False, "changes": []}
+    assert expect(shop("schedule", "list", "--json"), 0).document == []
+
+
 def test_other_lists_show_the_next_time_too(shop: Cli) -> None:
     report, _ = names(shop)
     missing = expect(shop("workflow", "list", "--json"), 0).document
@@ -124,6 +137,14 @@ def test_next_shows_what_the_clocks_do(shop: Cli) -> None:
     assert spring.err == "note: the schedule is not deployed yet: nothing fires\nhint: moose-cli deploy\n"
 
     expect(shop("deploy"), 0)
+    edit(shop, "30 2 * * *", "30 3 * * *")
+    differs = expect(shop("schedule", "next", report, "-n", "1"), 0)
+    assert plain(shop, differs.err) == (
+        "note: these are the times of the server's schedule; "
+        "declared here is 30 3 * * * (Europe/Berlin), overlap buffer_one\n"
+        "hint: moose-cli deploy\n"
+    )
+    edit(shop, "30 3 * * *", "30 2 * * *")
     autumn = expect(
         shop("schedule", "next", report, "-n", "2", "--after", "2027-10-30", "--timezone", "America/New_York"), 0
     )

@@ -103,6 +103,17 @@ def receiving(port: int, file: Path) -> Generator[None]:
         receiver.wait(10)
 
 
+def test_a_worker_says_where_traces_go(traced: Traced) -> None:
+    worker = traced.cli.start("worker")
+    assert worker.stdout is not None
+    lines = [worker.stdout.readline() for _ in range(3)]
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+
+    assert lines[1] == "workflows: Look, Shop\n"
+    assert re.fullmatch(r"traces go to http://127\.0\.0\.1:\d+\S*\n", lines[2])
+
+
 def test_a_run_is_the_parent_of_its_tasks_and_they_of_their_attempts(traced: Traced) -> None:
     """Users' spans are children of the attempt, from every thread that has its context."""
     with traced.worker():

@@ -58,22 +58,30 @@ def act(output: Output, target: Target, selection: Selection, action: Action) ->
     session = open_session(target)
 
     async def work(client: Client) -> list[_Outcome]:
-        runs = await selected_runs(client, session, selection, default_states=action.default_states)
+        selected = await selected_runs(client, session, selection, default_states=action.default_states)
         outcomes = list[_Outcome]()
         if action.begin is not None and not selection.is_dry:
-            for run in runs:
+            for run in selected.runs:
                 await action.begin(client, run)
-        for run in runs:
+        for run in selected.runs:
             outcomes.append(await _outcome(client, run, action, selection))
             _tell(output, outcomes[-1])
+        if not outcomes and not output.is_json:
+            output.talk(_none_text(selected.superseded))
         return outcomes
 
     outcomes = session.run(work)
     if output.is_json:
         output.document({"dry_run": selection.is_dry, "runs": [_document(outcome) for outcome in outcomes]})
-    elif not outcomes:
-        output.talk("no such runs")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+def _none_text(superseded: int) -> str:
+    if not superseded:
+        return "no such runs"
+    return (
+        f"no such runs left: {superseded} would fit, but went on in newer runs with the same ids (resumed, or started)"
+    )
 
 
 async def _outcome(client: Client, run: RunSummary, action: Action, selection: Selection) -> _Outcome:

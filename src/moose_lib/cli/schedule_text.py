@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ __all__ = [
     "change_line",
     "change_notes",
     "clock_text_of",
+    "held_back_text",
     "in_text",
     "next_text",
     "offset_text",
@@ -66,6 +67,12 @@ def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *
     if has_project and declared != there.declared:
         return "differs"
     return "paused" if there.is_paused else "active"
+
+
+def held_back_text(workflow: str, open_runs: Sequence[str]) -> str:
+    """Say why a schedule that was to fire has started nothing."""
+    runs = ", ".join(open_runs) or "an earlier run"
+    return f"no run of {workflow!r} has started: {runs} is open, and the schedule's overlap makes it wait or skip"
 
 
 def change_line(change: Change) -> str:

@@ -16,7 +16,7 @@ from moose_lib.errors import AmbiguousRun
 if TYPE_CHECKING:
     from moose_lib.cli.session import Session
     from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import RunSummary
+    from moose_lib.operations.selecting import SelectedRuns
 
 __all__ = ["ENDED_STATES", "OPEN_STATES", "Selection", "one_run", "selected_runs", "selection_options"]
 
@@ -92,7 +92,7 @@ def one_run(reference: str) -> Selection:
 
 async def selected_runs(
     client: Client, session: Session, selection: Selection, *, default_states: Sequence[str]
-) -> Sequence[RunSummary]:
+) -> SelectedRuns:
     """Find the runs; open ones for a reference.
 
     Raises:
@@ -103,17 +103,18 @@ async def selected_runs(
     from moose_lib.operations.control import select_open_runs
     from moose_lib.operations.parked import parked_runs
     from moose_lib.operations.records import RunState
-    from moose_lib.operations.selecting import RunFilter, select_runs
+    from moose_lib.operations.selecting import RunFilter, SelectedRuns, select_runs
 
     if selection.reference is None:
         said = selection.states or default_states
         states = tuple(RunState.RUNNING if state == "parked" else RunState(state) for state in said)
         wanted = RunFilter(workflow=selection.workflow, states=states, since=selection.since)
-        runs = await select_runs(client, wanted, task_queue=session.task_queue)
-        return await parked_runs(client, runs) if "parked" in said else runs
+        selected = await select_runs(client, wanted, task_queue=session.task_queue)
+        return SelectedRuns(runs=await parked_runs(client, selected.runs)) if "parked" in said else selected
     try:
-        return await select_open_runs(client, selection.reference, run_id=selection.run_id, every=selection.every)
+        runs = await select_open_runs(client, selection.reference, run_id=selection.run_id, every=selection.every)
     except AmbiguousRun as error:
         verb = click.get_current_context().info_name
         hint = f"moose-cli workflow {verb} {error.runs[0]}   or, for all of them, add --all"
         raise AmbiguousRun(selection.reference, error.runs, hint=hint) from None
+    return SelectedRuns(runs=runs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from temporalio.client import Client
 from moose_lib.operations.listing import list_runs
 from moose_lib.operations.records import RunState, RunSummary
 
-__all__ = ["RunFilter", "select_runs"]
+__all__ = ["RunFilter", "SelectedRuns", "select_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +26,25 @@ class RunFilter:
     since: timedelta | None = None
 
 
-async def select_runs(client: Client, wanted: RunFilter, *, task_queue: str) -> tuple[RunSummary, ...]:
+@dataclass(frozen=True, kw_only=True)
+class SelectedRuns:
+    """Runs to do something to.
+
+    `superseded` is how many more would fit, but have a newer run with the same workflow id: they were resumed, or that
+    id was used again.
+    """
+
+    runs: Sequence[RunSummary]
+    superseded: int = 0
+
+
+async def select_runs(client: Client, wanted: RunFilter, *, task_queue: str) -> SelectedRuns:
     """Return the runs that fit, the newest first, and of each workflow id only the newest."""
     after = None if wanted.since is None else datetime.now(UTC) - wanted.since
     runs = await list_runs(client, task_queue=task_queue, name=wanted.workflow, changed_after=after)
-    return tuple(run for run in _newest(runs) if not wanted.states or run.state in wanted.states)
-
-
-def _newest(runs: Iterable[RunSummary]) -> list[RunSummary]:
-    """Of the runs that share a workflow id, those that were resumed or continued are the past of another one."""
     newest = dict[str, RunSummary]()
     for run in runs:
         newest.setdefault(run.workflow_id, run)
-    return list(newest.values())
+    fitting = [run for run in runs if not wanted.states or run.state in wanted.states]
+    selected = [run for run in fitting if newest[run.workflow_id] is run]
+    return SelectedRuns(runs=selected, superseded=len(fitting) - len(selected))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
+    import pytest
     from temporalio.client import Client
 
 OWNER = Owner(project="project", task_queue="nobody")
@@ -81,8 +82,9 @@ async def until(look: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_none_the_last_or_all_missed_times_run(tmp_path: Path) -> None:
+async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Workers that come up together ask for the same run, which counts once; asked again, there is nothing to do."""
+    caplog.set_level("INFO", "moose_lib.operations.catchup")
     port, ui_port = free_port(), free_port()
     async with server(tmp_path, port, ui_port) as client:
         time, every = rare(datetime.now(UTC) + timedelta(seconds=3))
@@ -109,6 +111,8 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path) -> None:
             keeper.cancel()
         await asyncio.wait(keepers)
         assert [await catch_up(client, name) for name in plans] == [None] * len(plans)
+        told = {it.getMessage().partition(": ")[0] for it in caplog.records if it.levelname == "INFO"}
+        assert told >= {"catching up the last missed time of Last"}
         assert {name: await slots(client, name) for name in ("None", "Last", "Jittered")} == {
             "None": set(),
             "Last": {time},

@@ -13,6 +13,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleInter
 from temporalio.client import Schedule as TemporalSchedule
 
 from moose_lib.dmv2 import Schedule
+from moose_lib.errors import MooseError
 from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, Owner
 from moose_lib.operations.schedules import describe_schedule, find_schedule, list_schedules, pause_schedule
@@ -45,6 +46,18 @@ def plans(name: str, schedule: str | Schedule | None, **more: object) -> Mapping
 async def told(client: Client, name: str, schedule: str | Schedule | None, owner: Owner, **more: object) -> str:
     changes = await reconcile(client, plans(name, schedule, **more), owner, removes=True)
     return "\n".join(map(str, mine(changes, name)))
+
+
+async def test_a_schedule_that_others_keep_changing_is_given_up(
+    client: Client, name: str, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some tries, of which here there are none."""
+    monkeypatch.setattr("moose_lib.operations.reconcile._TRIES", 0)
+    with pytest.raises(MooseError) as raised:
+        await told(client, name, "@daily", owner)
+
+    assert str(raised.value) == f"the schedule of {name!r} keeps changing while it is updated"
+    assert raised.value.hint == "moose-cli deploy"
 
 
 def mine(changes: tuple[Change, ...], name: str) -> list[Change]:

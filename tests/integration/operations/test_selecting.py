@@ -39,7 +39,7 @@ async def test_runs_are_selected_by_workflow_state_and_age(engine: Engine) -> No
 
         async def chosen(**wanted: object) -> list[str]:
             found = await select_runs(engine.client, RunFilter(**wanted), task_queue=queue)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each has a type of its own
-            return [run.workflow_id for run in found]
+            return [run.workflow_id for run in found.runs]
 
         ids = [run.id for run in runs]
         assert await chosen(states=(RunState.FAILED,)) == [ids[2], ids[1]]

@@ -18,11 +18,14 @@ async def test_dead_letters_are_listed_with_their_reason(shop: Path, capsys: pyt
 
     assert main(["dead-letters", "Orders"]) == 0
     told = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--since", "1ms"]) == 0
+    assert capsys.readouterr().err.splitlines()[0] == "no such dead letters"
     assert main(["dead-letters", "OrdersDeadLetterQueue", "--json", "--limit", "1"]) == 0
     (document,) = json.loads(capsys.readouterr().out)
     assert main(["dead-letters", "--json"]) == 0
 
     assert json.loads(capsys.readouterr().out) == [{"name": "Orders", "waiting": 2, "replayed": 0}]
+    assert told.out.splitlines()[0].split("  ")[1].strip() == "FAILED AT"
     assert [line.split("  ")[-1].strip() for line in told.out.splitlines()] == [
         "RECORD", "{nonsense", '{"order_id": "x", "total": "much"}',
     ]  # fmt: skip
@@ -42,6 +45,8 @@ def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]
 
     told = capsys.readouterr().err
     assert "no dead letters of Orders\n" in told
+    assert "error: --replay is about one endpoint: name it\n" in told
+    assert "error: --dry-run says what --replay would do: write --replay --dry-run\n" in told
     assert "hint: did you mean: moose-cli dead-letters Orders\n" in told
 
 

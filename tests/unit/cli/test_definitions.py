@@ -48,6 +48,15 @@ Workflow(
 """
 
 
+def test_a_project_that_declares_nothing_is_told_how(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "app" / "main.py").write_text("")
+    assert main(["check"]) == 0
+
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == "0 workflows, 0 tasks, no mistakes"
+    assert told.err == "note: importing it makes no workflow; declare one with Workflow(name=…, config=…)\n"
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

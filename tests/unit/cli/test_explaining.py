@@ -36,7 +36,7 @@ PLANNED = PlannedTask(
 
 def explained(cause: Cause, task: TaskStatus | None = None, **changes: Any) -> Explanation:  # Any: fields of it
     status = changes.pop("status", RUN)
-    status = replace(status, tasks=() if task is None else (task,))
+    status = replace(status, tasks=() if task is None else (task, *changes.pop("beside", ())))
     facts: dict[str, Any] = {"cause": cause, "task": task, "status": status, "task_queue": "moose", "workers": 1}
     return Explanation(**{**facts, **changes})
 
@@ -109,6 +109,10 @@ TERMINATED = replace(
             "Nothing blocks the run: charge has been running for 9s; 0 of 1 tasks completed.",
         ),
         (explained(Cause.RUNNING), "Nothing blocks the run: 0 of 0 tasks completed."),
+        (
+            explained(Cause.RUNNING, RUNNING, beside=(replace(RUNNING, name="ship"), replace(FAILED, name="bill"))),
+            "Nothing blocks the run: charge has been running for 9s; 0 of 3 tasks completed; running too: ship.",
+        ),
         (explained(Cause.PAUSED, CHARGE), "The run is paused: charge starts when it is unpaused."),
         (explained(Cause.PAUSED), "The run is paused: nothing could start before its running tasks have ended."),
         (explained(Cause.CANCELING, RUNNING), "The run is being canceled: charge has not stopped yet."),
@@ -164,31 +168,62 @@ def test_one_sentence_says_what_holds_the_run_up(explanation: Explanation, said:
     assert sentence(explanation) == said
 
 
-def commands(explanation: Explanation) -> list[str]:
-    return [step.command.removeprefix("moose-cli ").removeprefix("workflow ") for step in next_steps(explanation)]
+def commands(explanation: Explanation) -> list[tuple[str, str]]:
+    return [
+        (it.command.removeprefix("moose-cli ").removeprefix("workflow "), it.what) for it in next_steps(explanation)
+    ]
+
+
+WATCH = ("status 'Order 1' --watch", "see it go on")
+RESUME = [
+    ("resume r1 --dry-run", "see what is kept and what runs again"),
+    ("resume r1", "keep what is finished and run the rest"),
+]
+WORKERS = [
+    ("dev", "a worker with everything around it, in the project's folder"),
+    ("worker", "only a worker, for the Temporal of the settings"),
+    ("cancel 'Order 1'", "do not wait any longer"),
+]
 
 
 @pytest.mark.parametrize(
     ("explanation", "said"),
     [
-        (explained(Cause.COMPLETED), ["result 'Order 1'"]),
-        (explained(Cause.RUNNING), ["status 'Order 1' --watch"]),
-        (explained(Cause.PAUSED), ["unpause 'Order 1'"]),
-        (explained(Cause.RETRYING, RETRYING), ["status 'Order 1' --watch", "cancel 'Order 1'"]),
-        (explained(Cause.NO_WORKER), ["dev", "worker", "cancel 'Order 1'"]),
-        (explained(Cause.CANCELING), ["status 'Order 1' --watch", "terminate 'Order 1'"]),
-        (explained(Cause.PARKED, CHARGE), ["retry 'Order 1' charge", "skip 'Order 1' charge", "fail 'Order 1'"]),
-        (explained(Cause.FAILED, FAILED, status=ENDED), ["resume r1 --dry-run", "resume r1"]),
-        (explained(Cause.FAILED, FAILED, status=replace(ENDED, resumed_as="r2")), ["explain r2"]),
-        (explained(Cause.FAILED, status=ENDED), ["run Order --input JSON"]),
+        (explained(Cause.COMPLETED), [("result 'Order 1'", "its result")]),
+        (explained(Cause.RUNNING), [WATCH]),
+        (explained(Cause.PAUSED), [("unpause 'Order 1'", "let it go on")]),
+        (explained(Cause.RETRYING, RETRYING), [WATCH, ("cancel 'Order 1'", "do not try again")]),
+        (explained(Cause.NO_WORKER), WORKERS),
+        (explained(Cause.UNKNOWN), WORKERS),
+        (explained(Cause.LOST, LOST), WORKERS),
+        (explained(Cause.CANCELING), [WATCH, ("terminate 'Order 1'", "end it at once, without on_cancel")]),
+        (
+            explained(Cause.PARKED, CHARGE),
+            [
+                ("retry 'Order 1' charge", "run it again, with all its attempts"),
+                ("skip 'Order 1' charge", "go on as if it had completed"),
+                ("fail 'Order 1'", "give it up, and so the run"),
+            ],
+        ),
+        (explained(Cause.FAILED, FAILED, status=ENDED), RESUME),
+        (explained(Cause.TIMED_OUT, FAILED, status=ENDED), RESUME),
+        (
+            explained(Cause.FAILED, FAILED, status=replace(ENDED, resumed_as="r2")),
+            [("explain r2", "how the run that resumed it stands")],
+        ),
+        (explained(Cause.FAILED, status=ENDED), [("run Order --input JSON", "start a new run")]),
         (
             explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
-            ["status 'Order 1' --watch", "cancel 'Order 1'", "unpause 'Order 1'"],
+            [
+                WATCH,
+                ("cancel 'Order 1'", "do not wait for its other tasks"),
+                ("unpause 'Order 1'", "the run is paused, too: let it go on"),
+            ],
         ),
     ],
 )
-def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[str]) -> None:
-    """Ids with blanks are quoted; nothing is tried here whose input is not known."""
+def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[tuple[str, str]]) -> None:
+    """Each with what it does; ids with blanks are quoted; nothing is tried here whose input is not known."""
     assert commands(explanation) == said
 
 
@@ -223,6 +258,7 @@ def test_limits_and_the_next_attempt_are_facts() -> None:
 
     assert any(line.startswith("  next attempt  at ") and line.endswith(", in 1m 0s") for line in waiting)
     assert "  limits        1h for an attempt" in limits
+    assert "  wait for it   no other task" in limits
     assert "  attempts      1 used, none left: Declined is not tried again" in refused
     assert "  wait for it   a, b, c, d, e, f, g, h, i, j, k, l and 2 more" in refused
     assert "  at all" in refused

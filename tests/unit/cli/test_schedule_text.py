@@ -9,6 +9,7 @@ from moose_lib.cli.schedule_text import (
     change_line,
     change_notes,
     clock_text_of,
+    held_back_text,
     in_text,
     next_text,
     state_of,
@@ -66,6 +67,13 @@ def test_states() -> None:
     assert state_of(DAILY, there(other), has_project=True) == "differs"
     assert state_of(DAILY, there(DAILY, is_paused=True), has_project=True) == "paused"
     assert state_of(None, there(DAILY), has_project=False) == "active"
+
+
+def test_what_holds_a_schedule_back() -> None:
+    """An earlier run may have ended in between."""
+    begin, end = "no run of 'W' has started: ", " is open, and the schedule's overlap makes it wait or skip"
+    assert held_back_text("W", ["W-1", "W-2"]) == f"{begin}W-1, W-2{end}"
+    assert held_back_text("W", []) == f"{begin}an earlier run{end}"
 
 
 def test_changes() -> None:

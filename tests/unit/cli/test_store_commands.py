@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import threading
@@ -123,12 +124,31 @@ def test_a_mistake_is_told(filled: Path, capsys: pytest.CaptureFixture[str], sta
 
 
 @pytest.mark.parametrize(
-    "words", [["--json", "--format", "csv"], ["-o", "x"], ["--format", "table", "-o", "x"]], ids=" ".join
+    ("words", "text"),
+    [
+        (["--json", "--format", "csv"], "--json and --format csv are two answers; leave one out"),
+        (["-o", "x"], "a file takes --format json, csv or parquet"),
+        (["--format", "table", "-o", "x"], "a file takes --format json, csv or parquet"),
+    ],
 )
 def test_answers_that_exclude_each_other_are_refused(
-    filled: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    filled: Path, capsys: pytest.CaptureFixture[str], words: list[str], text: str
 ) -> None:
     assert main(["query", "SELECT 1", *words]) == 2
+
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {text}"
+
+
+def test_parquet_does_not_go_to_a_terminal(
+    filled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["query", "SELECT 1", "--format", "parquet"]) == 2
+
+    assert (
+        capsys.readouterr().err.splitlines()[0]
+        == "error: a terminal cannot show Parquet: write --output FILE, or a pipe"
+    )
 
 
 def test_ctrl_c_ends_a_query_that_goes_on_for_ever(filled: Path) -> None:
@@ -156,7 +176,10 @@ def test_parquet_keeps_types(filled: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["query", "SELECT 1 AS a UNION ALL SELECT 'x'", "--format", "parquet", "-o", "y.parquet"]) == 2
 
     assert parquet.read_table("x.parquet").to_pydict() == {"order_id": ["1", "2"], "_id": [1, 2]}
-    assert "values of several types" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        "error: column 'a' has values of several types, and Parquet takes one",
+        'hint: SELECT CAST("a" AS TEXT)',
+    ]
 
 
 def test_peek_shows_the_latest_first_with_values_as_they_were(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,6 +245,18 @@ def test_ls_is_narrowed_by_type_and_name(shop: Path, capsys: pytest.CaptureFixtu
     assert told.out.splitlines()[:2] == ["TYPE    NAME", "tables  Loose  order_id, total, paid, items, note"]
     assert '"/ingest/Orders/1.2"' in told.out
     assert told.err == "nothing is declared\n"
+    assert main(["ls", "--name", "nobody"]) == 0
+    assert capsys.readouterr().err == "nothing of that name is declared\n"
+
+
+def test_ls_says_where_records_go(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "--name", "orders_1_2"]) == 0
+
+    assert [re.sub("  +", "  ", line) for line in capsys.readouterr().out.splitlines()] == [
+        "TYPE  NAME",
+        "tables  Orders_1_2  order_id, total, paid, items, note",
+        "streams  Orders_1_2  into table Orders_1_2",
+    ]
 
 
 def test_check_lists_endpoints_tables_and_what_the_store_would_get(

@@ -102,6 +102,14 @@ async def test_it_tells_what_waits_and_why(filled: Path, capsys: pytest.CaptureF
     )
 
 
+def test_a_store_without_tables(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with SqliteStore(shop / ".moose" / "store.db", []):
+        pass
+    assert main(["status"]) == 0
+
+    assert lines(capsys)[1] == ["no tables yet"]
+
+
 async def test_rows_that_wait_without_a_server_are_said_to_need_one(
     filled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

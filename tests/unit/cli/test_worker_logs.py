@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import logging.config
@@ -20,6 +21,7 @@ from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.logs.attribution import TaskLogger, current_run
 from moose_lib.logs.capture import CaptureHandler
 from moose_lib.logs.lines import Line
+from moose_lib.logs.outlet import LIMIT
 from moose_lib.logs.reading import LogReader, Wanted
 from moose_lib.project.settings import LoggerSettings, Settings
 
@@ -257,6 +259,38 @@ def test_a_disk_that_cannot_be_written_is_told_once(tmp_path: Path, capsys: pyte
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert err.count("logs cannot be kept on disk: ") == 1
+
+
+def test_a_console_that_is_not_read_is_told_of_what_it_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks do not wait for it; on disk there is every line."""
+    stdout = Stuck()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with working(tmp_path, burst=2 * LIMIT) as logs:
+        with within(ONE):
+            print("the first")
+            logs.attempt_ended(ONE)
+            assert stdout.is_stuck.wait(10)
+            for number in range(LIMIT + 100):
+                print(number)
+            logs.attempt_ended(ONE)
+        stdout.may_go_on.set()
+
+    (said,) = [line for line in stdout.getvalue().splitlines() if "not shown" in line]
+    assert said == "… 101 lines not shown here: they come faster than they are read"
+    assert len(kept(tmp_path)) == LIMIT + 101
+
+
+class Stuck(io.StringIO):
+    """A stdout whose reader has stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stuck, self.may_go_on = threading.Event(), threading.Event()
+
+    def write(self, text: str) -> int:
+        self.is_stuck.set()
+        assert self.may_go_on.wait(60)
+        return super().write(text)
 
 
 def test_everything_is_as_before_afterwards(tmp_path: Path) -> None:

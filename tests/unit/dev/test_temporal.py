@@ -197,7 +197,9 @@ async def test_one_that_hangs_after_a_restart_is_killed_and_tried_again(
         become(hanging, SERVING)
         async with answering() as port:
             server.port = server.ui_port = port
-            await server.start()
+            with monkeypatch.context() as patience:
+                patience.setattr(temporal, "READY_WITHIN", timedelta(seconds=30))
+                await server.start()
         become(hanging, HANGING)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)

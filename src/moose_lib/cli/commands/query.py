@@ -68,7 +68,7 @@ def query(
     if output.is_json and chosen != "json":
         raise click.UsageError(f"--json and --format {chosen} are two answers; leave one out")
     if chosen == "parquet" and into is None and sys.stdout.isatty():
-        raise click.UsageError("Parquet is no text: write --output FILE, or a pipe")
+        raise click.UsageError("a terminal cannot show Parquet: write --output FILE, or a pipe")
     if chosen == "table" and into is not None:
         raise click.UsageError("a file takes --format json, csv or parquet")
     most = (_SHOWN if chosen == "table" else None) if limit is None else limit or None

@@ -87,6 +87,7 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
 
     To run the workflow with another input, or beside the schedule: moose-cli workflow run.
     """
+    from moose_lib.cli.schedule_text import held_back_text
     from moose_lib.cli.session import open_session
     from moose_lib.operations.schedules import describe_schedule, trigger_schedule
 
@@ -105,10 +106,7 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
             }
         )
     if action is None:
-        runs = ", ".join(found.open_runs) or "an earlier run"
-        output.error(
-            f"no run of {name!r} has started: {runs} is open, and the schedule's overlap makes it wait or skip"
-        )
+        output.error(held_back_text(name, found.open_runs))
         output.hint(f"moose-cli schedule trigger {name} --overlap allow_all")
         return 1
     output.data(f"'{name}' started by its schedule.", f"Workflow ID: {action.workflow_id}", f"Run ID: {action.run_id}")

@@ -39,12 +39,14 @@ def cancel(output: Output, target: Target, selection: Selection, is_waiting: boo
     from moose_lib.cli.acting import Action, Done, act
     from moose_lib.operations.control import cancel_run
     from moose_lib.operations.following import follow_run
+    from moose_lib.operations.records import RunState
 
     async def perform(client: Client, run: RunSummary) -> Done:
         if not is_waiting:
             return Done(text="cancellation requested successfully")
         status = await follow_run(client, run.workflow_id, run.run_id, _ignore)
-        return Done(text=f"has {status.state.value.replace('_', ' ')}".replace("has canceled", "was canceled"))
+        ended = status.state.value.replace("_", " ")
+        return Done(text="was canceled" if status.state is RunState.CANCELED else f"has {ended}")
 
     action = Action(perform=perform, would="would be canceled", default_states=OPEN_STATES, begin=cancel_run)
     return act(output, target, selection, action)
