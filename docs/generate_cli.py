@@ -17,7 +17,7 @@ _HEAD = """# Command reference
 Generated from the commands by `make docs`. Results go to stdout and talk to stderr; `--json` prints exactly one JSON
 document, also for errors.
 
-Exit codes: 0 done, 1 the run or the operation failed, 2 wrong usage, settings or definition, 3 no Temporal server,
+Exit codes: 0 done, 1 the run or the operation failed, 2 wrong usage, settings or definition, 3 nothing to connect to,
 4 not found, 124 gave up waiting, 130 interrupted.
 """
 

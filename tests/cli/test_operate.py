@@ -17,6 +17,7 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     until_parked(bills, "says")
     done, document = bills("workflow", "status", "says"), status(bills, "says")
     ended = bills("workflow", "terminate", "says")
+    why = bills("workflow", "explain", "says")
 
     lines = done.text.splitlines()
     assert lines[0].startswith("Parking  parked ")
@@ -33,6 +34,7 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     assert (document["state"], document["parked"], document["is_paused"]) == ("running", ["charge"], False)
     assert [task["state"] for task in document["tasks"]] == ["completed", "parked", "waiting"]
     assert (ended.code, ended.out) == (0, "'says' terminated successfully; parked: charge; not started: send\n")
+    assert "terminated: terminated from the command line; " in why.out
 
 
 def test_retry_runs_the_parked_task_again(bills: Cli, broken: Path) -> None:

@@ -9,6 +9,11 @@ import pytest
 from tests.unit.cli.shop import filled, put, shop, write_shop
 
 from moose_lib.cli.main import main
+from moose_lib.ingest import moves
+from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.letters import Replayed
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.ingest.store import RejectedRecord
 
 __all__ = ["filled", "shop"]
 
@@ -91,6 +96,35 @@ async def test_a_replay_stores_what_the_repaired_model_takes_once(
     assert (document["stored"], document["still_refused"]) == (1, 3)
     assert again.out == "Orders: 0 stored, 3 still refused\n"
     assert again.err.splitlines()[0] == "  2: order_id: is missing; total: input should be a valid string, got 1"
+
+
+async def test_letters_that_clickhouse_refused_are_fixed_in_its_table(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = RejectedRecord(text="{}", error_type="ClickHouseError", message="no such column", source="table")
+    with SqliteStore(filled / ".moose" / "store.db", []) as store:
+        letters = Letters(endpoint="Orders", queue="OrdersDeadLetterQueue", records=[refused])
+        await store.run(moves.prepare("Orders", "local.Orders"))
+        await store.run(moves.settle("Orders", 1, moved=0, letters=letters))
+
+    assert main(["dead-letters", "Orders"]) == 0
+
+    assert capsys.readouterr().err.splitlines() == [
+        "1 shown, 1 waiting",
+        "hint: after fixing the table in ClickHouse: moose-cli dead-letters Orders --replay --dry-run",
+    ]
+
+
+def test_what_another_replay_has_stored_meanwhile_is_told(
+    filled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replay(*_: object, **__: object) -> Replayed:
+        return Replayed(stored=1, elsewhere=2)
+
+    monkeypatch.setattr("moose_lib.cli.letters.replay", replay)
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+
+    assert capsys.readouterr().out == "Orders: 1 stored, 2 by another replay, 0 still refused\n"
 
 
 async def test_letters_are_shown_and_replayed_by_age(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

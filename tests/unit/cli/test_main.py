@@ -49,6 +49,22 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...], capsys: pyt
     assert "moose-cli " in text.partition("Examples:" if path else "Start here:")[2]
 
 
+def test_the_first_page_says_where_to_start_and_what_the_exit_codes_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[-9:]] == [
+        "Start here:",
+        "moose-cli dev app.py                       engine, worker and UI for one file",
+        "moose-cli workflow run NAME --wait         run a workflow and watch its tasks",
+        "moose-cli workflow status NAME             every task of the latest run",
+        "moose-cli logs NAME                        what its tasks printed and logged",
+        "",
+        "Exit codes:",
+        "0 done   1 the run or the operation failed   2 wrong usage or definition",
+        "3 nothing to connect to   4 not found   124 gave up waiting   130 interrupted",
+    ]
+
+
 @pytest.mark.parametrize("alias", ["r", "l", "s", "h", "c", "t", "g"])
 def test_the_short_names_work(alias: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Those of the existing Moose, and ours in their manner."""
