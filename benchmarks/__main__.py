@@ -14,7 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.cases import CASES, Case
-from benchmarks.processes import ClientProcess, by_hand_worker, client, moose_worker, stock_server, tuned_server
+from benchmarks.processes import (
+    ClientProcess,
+    by_hand_worker,
+    client,
+    end_on_sigterm,
+    moose_worker,
+    stock_server,
+    tuned_server,
+)
 from benchmarks.rounds import BY_HAND, MOOSE, STOCK, Figures, measure_case
 from benchmarks.table import Row, markdown, rows
 
@@ -24,6 +32,7 @@ BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
 
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
+    end_on_sigterm()
     begun = f"{datetime.now(tz=UTC):%Y-%m-%d}, load average at the start {os.getloadavg()[0]:.1f}"
     found = rows(_measure([CASES[name] for name in options.graph], options.rounds))
     text = f"{markdown(found)}\n\n{_conditions(options.rounds)} {begun}."

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.clicks import record
 from benchmarks.load import requests_per_second
-from benchmarks.processes import free_ports
+from benchmarks.processes import end_on_sigterm, free_ports
 
 CONNECTIONS = 32
 BATCH = 1000
@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description="what keeping records costs")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over (default: 5)")
     options = parser.parse_args()
+    end_on_sigterm()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moose-bench-")))
         ours, peer = free_ports(2)

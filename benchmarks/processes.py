@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -88,6 +89,11 @@ def client(side: str, address: str) -> Iterator[ClientProcess]:
     with _ended(process):
         _expect_ready(process)
         yield ClientProcess(process)
+
+
+def end_on_sigterm() -> None:
+    """Let a SIGTERM end the children, too, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def free_ports(count: int) -> list[int]:
