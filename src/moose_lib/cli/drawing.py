@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from moose_lib.cli.output import Output
+from moose_lib.cli.status_text import run_state_text
 from moose_lib.cli.task_table import TASK_MARKS, TASK_PAINTS, state_text
 from moose_lib.cli.texts import duration_text, json_time, local_text, seconds
 from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
@@ -32,7 +33,8 @@ _DRAWERS: Mapping[str, Callable[[Plan, Mapping[str, Look], str], str]] = {"merma
 
 def run_drawing(status: RunStatus, plan: Plan, kind: str, output: Output) -> list[str]:
     """Return the graph as `text`, `mermaid` or `dot`."""
-    title = f"{status.name} {status.workflow_id}, run {status.run_id}: {_state(status)}, {local_text(status.started)}"
+    how = f"{run_state_text(status)}, {local_text(status.started)}"
+    title = f"{status.name} {status.workflow_id}, run {status.run_id}: {how}"
     tasks = {task.name: task for task in status.tasks}
     if kind in _DRAWERS:
         looks = {
@@ -40,10 +42,6 @@ def run_drawing(status: RunStatus, plan: Plan, kind: str, output: Output) -> lis
         }
         return _DRAWERS[kind](plan, looks, title).splitlines()
     return [output.paint(title, "dim"), *tree(plan, lambda task: _line(task, tasks[task.name], output)).splitlines()]
-
-
-def _state(status: RunStatus) -> str:
-    return status.state.value.replace("_", " ")
 
 
 def _line(planned: PlannedTask, task: TaskStatus, output: Output) -> str:

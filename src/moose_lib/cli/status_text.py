@@ -15,6 +15,7 @@ __all__ = [
     "headline",
     "hook_notes",
     "retry_text",
+    "run_state_text",
     "status_lines",
     "traceback_lines",
 ]
@@ -67,12 +68,13 @@ def guidance_lines(status: RunStatus) -> list[str]:
 
 def headline(status: RunStatus, output: Output) -> str:
     """`OrderProcessing  completed ✅  in 1m 4s`."""
-    state = output.paint(f"{_state_text(status)} {EMOJI[status.state]}", STATE_PAINTS[status.state])
+    state = output.paint(f"{run_state_text(status)} {EMOJI[status.state]}", STATE_PAINTS[status.state])
     span = f"{'for' if status.is_open else 'in'} {duration_text(status.duration)}"
     return f"{output.paint(status.name, 'strong')}  {state}  {span}"
 
 
-def _state_text(status: RunStatus) -> str:
+def run_state_text(status: RunStatus) -> str:
+    """Say in a word how a run stands: of an open one, also that it is parked, paused or being canceled."""
     if status.is_open and status.is_cancel_requested:
         return "canceling"
     if status.parked:

@@ -74,11 +74,14 @@ class WorkerLogs:
         for part in (*self.streams, self._handler):
             part.pass_on()
 
-    def _deliver(self, line: Line) -> bool:
-        if not self._console.put(line):
+    def _deliver(self, line: Line, must: bool) -> bool:
+        is_kept = self._disk is None or self._disk.put(line, must=must)
+        is_notice = line.logger == OWN_LOGGER and line.fields is not None
+        if is_notice and not is_kept:
+            return False  # it comes again, with a larger number: shown each time, there would be one per line
+        if not self._console.put(line, must=must):
             self._missed += 1
-        is_kept = self._disk is None or self._disk.put(line)
-        if is_kept and self.on_dropped is not None and line.logger == OWN_LOGGER and line.fields is not None:
+        if is_notice and self.on_dropped is not None and line.fields is not None:
             self.on_dropped(line.run, int(str(line.fields["dropped"])))
         return is_kept
 

@@ -22,8 +22,8 @@ from moose_lib.logs.streams import PrintStream
 
 __all__ = ["Capture", "CaptureHandler", "Deliver"]
 
-#: Where lines go; False: there was no room for this one.
-Deliver: TypeAlias = Callable[[Line], bool]
+#: Where lines go, and whether this one must be taken; False: there was no room for it.
+Deliver: TypeAlias = Callable[[Line, bool], bool]
 
 #: Characters of one line; a longer print becomes several, a longer message is cut.
 LONGEST: Final = 64 * 1024
@@ -122,7 +122,7 @@ class _Attempt:
             begun, self._begun = self._begun, {}
             for (stream, _), rest in begun.items():
                 self._print(stream, rest)
-            self._tell_dropped()
+            self._tell_dropped(is_end=True)
 
     def _print(self, stream: PrintStream, text: str) -> None:
         text = text.removesuffix("\r")
@@ -137,13 +137,16 @@ class _Attempt:
         if allowance.admits(len(line.message) + (0 if line.traceback is None else len(line.traceback))):
             if self._over or self._dropped:
                 self._tell_dropped()
-            self._dropped += not self._deliver(line)
+            self._dropped += not self._deliver(line, False)
             return
         self._dropped += len(self._over) == _LAST
         self._over.append(line)
 
-    def _tell_dropped(self) -> None:
-        """Say how many lines are missing, and go on with the last ones before the gap's end."""
+    def _tell_dropped(self, *, is_end: bool = False) -> None:
+        """Say how many lines are missing, and go on with the last ones before the gap's end.
+
+        At the attempt's end that must be said: there is no later line with which it would be tried again.
+        """
         over, dropped = list(self._over), self._dropped
         self._over.clear()
         self._dropped = 0
@@ -152,10 +155,10 @@ class _Attempt:
             text += f" (an attempt may write {self._allowance}; [logger] burst)" if over else ""
             moment = over[0].time if over else time.time()
             line = Line(moment, "warning", OWN_LOGGER, "log", text, self._run, None, {"dropped": dropped})
-            if not self._deliver(line):
+            if not self._deliver(line, is_end):
                 self._dropped = dropped
         for line in over:
-            self._dropped += not self._deliver(line)
+            self._dropped += not self._deliver(line, is_end)
 
 
 class CaptureHandler(logging.Handler):

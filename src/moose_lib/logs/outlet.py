@@ -38,9 +38,9 @@ class Outlet:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, line: Line) -> bool:
-        """Take a line; False if too much waits already."""
-        if self._taken - self._written >= self._limit:
+    def put(self, line: Line, *, must: bool = False) -> bool:
+        """Take a line; False if too much waits already, unless it must be taken."""
+        if not must and self._taken - self._written >= self._limit:
             return False
         for _ in range(_size(line)):
             self._taken = next(self._counter)  # may be behind for a moment, if two threads do this at once

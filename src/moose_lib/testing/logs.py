@@ -33,7 +33,7 @@ class LocalLogs:
         self.capture.attempt_ended(run)
         return tuple(self._lines.pop(run, ()))
 
-    def _take(self, line: Line) -> bool:
+    def _take(self, line: Line, _must: bool) -> bool:
         self._lines.setdefault(line.run, []).append(line)
         return True
 

@@ -44,6 +44,14 @@ def test_as_text_with_marks_and_durations() -> None:
     ]
 
 
+def test_the_title_says_how_an_open_run_stands() -> None:
+    """In the word of `status`: one that waits for somebody does not merely run."""
+    parked = replace(STATUS, state=RunState.RUNNING, tasks=(DONE, replace(DONE, name="stock", state=TaskPhase.PARKED)))
+    chain = plan_of({"validate": [], "stock": ["validate"]})
+
+    assert run_drawing(parked, chain, "text", Output())[0] == f"Flow Flow-1, run r1: parked, {local_text(NOW)}"
+
+
 def test_as_mermaid_each_state_has_a_class() -> None:
     """What the colours mean is a comment."""
     assert run_drawing(STATUS, PLAN, "mermaid", Output()) == [

@@ -9,7 +9,7 @@ import logging.config
 import re
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
@@ -23,6 +23,7 @@ from moose_lib.logs.capture import CaptureHandler
 from moose_lib.logs.lines import Line
 from moose_lib.logs.outlet import LIMIT
 from moose_lib.logs.reading import LogReader, Wanted
+from moose_lib.logs.store import LogStore
 from moose_lib.project.settings import LoggerSettings, Settings
 
 ONE = RunInfo(workflow="Order", workflow_id="Order-1f", run_id="r1", task="charge", attempt=2)
@@ -278,6 +279,34 @@ def test_a_console_that_is_not_read_is_told_of_what_it_missed(tmp_path: Path, mo
     (said,) = [line for line in stdout.getvalue().splitlines() if "not shown" in line]
     assert said == "… 101 lines not shown here: they come faster than they are read"
     assert len(kept(tmp_path)) == LIMIT + 101
+
+
+def test_a_disk_that_is_too_slow_is_told_of_once_on_the_console(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not with each line that it does not take: every second line of a flood would be about the rest."""
+    is_stuck, may_go_on = threading.Event(), threading.Event()
+    write = LogStore.write
+
+    def slowly(store: LogStore, lines: Sequence[Line]) -> None:
+        is_stuck.set()
+        assert may_go_on.wait(60)
+        write(store, lines)
+
+    monkeypatch.setattr(LogStore, "write", slowly)
+    with working(tmp_path, burst=2 * LIMIT) as logs:
+        with within(ONE):
+            print("the first")
+            assert is_stuck.wait(10)
+            for number in range(LIMIT + 100):
+                print(number)
+            logs.attempt_ended(ONE)
+        may_go_on.set()
+
+    assert [line for line in told(capsys) if "dropped" in line] == [
+        "<time> WARNING [Order/charge #2 1f] … 101 lines dropped"
+    ]
+    assert [line.message for line in kept(tmp_path)][-1] == "… 101 lines dropped"
 
 
 class Stuck(io.StringIO):

@@ -24,8 +24,8 @@ class Sink:
         self.room = room
         self.lines: list[Line] = []
 
-    def __call__(self, line: Line) -> bool:
-        if len(self.lines) >= self.room:
+    def __call__(self, line: Line, must: bool) -> bool:
+        if len(self.lines) >= self.room and not must:
             return False
         self.lines.append(line)
         return True
@@ -93,6 +93,16 @@ def test_lines_that_find_no_room_are_counted() -> None:
     assert sink.messages == ["one", "… 2 lines dropped", "four"]
 
 
+def test_lines_that_find_no_room_until_the_end_are_counted_all_the_same() -> None:
+    """There is no later line before which the count could be told."""
+    sink = Sink(room=1)
+    captured = Capture(sink, burst=50)
+    captured.printed(RUN, "stdout", "one\ntwo\nthree\n")
+    captured.attempt_ended(RUN)
+
+    assert sink.messages == ["one", "… 2 lines dropped"]
+
+
 def test_a_long_line_becomes_several_and_a_long_message_is_cut() -> None:
     """So is one that never ends: memory stays bounded."""
     sink = Sink()
@@ -155,6 +165,23 @@ def test_an_outlet_takes_what_fits_and_writes_all_of_it() -> None:
 
     assert taken == [True] * 9 + [False] * 3
     assert len(written) == 9
+
+
+def test_an_outlet_takes_what_it_must() -> None:
+    """However much waits."""
+    written, go = list[Line](), threading.Event()
+
+    def write(lines: Sequence[Line]) -> None:
+        go.wait(10)
+        written.extend(lines)
+
+    outlet = Outlet("test", write, limit=1)
+    taken = [outlet.put(line("one")), outlet.put(line("two")), outlet.put(line("three"), must=True)]
+    go.set()
+    outlet.close(10)
+
+    assert taken == [True, False, True]
+    assert [each.message for each in written] == ["one", "three"]
 
 
 def test_a_line_survives_its_way_through_json() -> None:
