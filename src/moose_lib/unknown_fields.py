@@ -10,7 +10,7 @@ from typing import cast
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["UnknownField", "unknown_fields", "unknown_fields_notes"]
+__all__ = ["UnknownField", "unknown_fields", "unknown_fields_notes", "unknown_keys"]
 
 _SHOWN = 5
 
@@ -43,6 +43,16 @@ def unknown_fields(value: BaseModel, given: object) -> Iterator[UnknownField]:
     yield from _in_value(value, given, "")
 
 
+def unknown_keys(model: type[BaseModel], given: object) -> Iterator[UnknownField]:
+    """The keys of the JSON `given` that `model` would overlook, for a record that did not fit it.
+
+    Only those of the record itself: what does not fit does not show which models were meant further down. Not for
+    models that forbid extra fields, as there each one is a fault already.
+    """
+    if isinstance(given, dict) and not issubclass(model, RootModel) and model.model_config.get("extra") != "forbid":
+        yield from _in_keys(model, cast("dict[str, object]", given), "")  # JSON has no other keys
+
+
 def _listed(found: list[UnknownField]) -> str:
     more = len(found) - _SHOWN
     return ", ".join(map(str, found[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
@@ -72,16 +82,20 @@ def _members(value: object, given: object) -> Iterator[tuple[object, object, obj
 
 def _in_model(value: BaseModel, given: dict[str, object], path: str) -> Iterator[UnknownField]:
     model = type(value)
-    names = {name: _names(name, field, model) for name, field in model.model_fields.items()}
-    known = {spelling for spellings in names.values() for spelling in spellings}
-    if not _reads_more(model):
-        for key in given:
-            if key not in known:
-                close = get_close_matches(key, known - given.keys(), n=1)
-                yield UnknownField(model=model.__name__, path=f"{path}{key}", meant=close[0] if close else None)
-    for name, spellings in names.items():
-        for spelling in spellings & given.keys():
+    yield from _in_keys(model, given, path)
+    for name, field in model.model_fields.items():
+        for spelling in _names(name, field, model) & given.keys():
             yield from _in_value(getattr(value, name), given[spelling], f"{path}{spelling}.")
+
+
+def _in_keys(model: type[BaseModel], given: dict[str, object], path: str) -> Iterator[UnknownField]:
+    if _reads_more(model):
+        return
+    known = {spelling for name, field in model.model_fields.items() for spelling in _names(name, field, model)}
+    for key in given:
+        if key not in known:
+            close = get_close_matches(key, known - given.keys(), n=1)
+            yield UnknownField(model=model.__name__, path=f"{path}{key}", meant=close[0] if close else None)
 
 
 def _reads_more(model: type[BaseModel]) -> bool:

@@ -97,6 +97,19 @@ async def test_fields_that_nobody_knows_are_told_on_request(connect: Connect) ->
     ]
 
 
+async def test_a_misspelt_field_is_told_where_its_record_was_refused_for_it(connect: Connect) -> None:
+    """The record misses what was misspelt: the field that was meant is the cause."""
+    async with connect() as http:
+        answer = await http.post("/ingest/Orders?errors=detail", json=[{"ordr_id": "1"}, 7])
+        lines = '{"ordr_id": 1}\n{nothing\n'
+        kind = {"Content-Type": "application/x-ndjson"}
+        ndjson = await http.post("/ingest/Orders?errors=detail", content=lines, headers=kind)
+
+    told = [{"index": 0, "path": "ordr_id", "meant": "order_id"}]
+    assert (answer.status_code, answer.json()["ignored_fields"]) == (400, told)
+    assert (ndjson.status_code, ndjson.json()["ignored_fields"]) == (400, told)
+
+
 async def test_a_validator_that_breaks_is_a_fault_of_the_server_and_the_log_says_which(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -179,6 +179,25 @@ async def test_what_is_wrong_has_a_status_and_a_code(
     assert (answer.status_code, answer.json()["error"]["code"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/workflows/history?limit=many", "limit: 'many' is not a whole number above 0"),
+        ("/workflows/history?limit=0", "limit: '0' is not a whole number above 0"),
+        ("/workflows/history?status=lost", "status: no state 'lost'; there are running, completed, failed, "),
+        ("/logs?tail=-1", "tail: '-1' is not a whole number above 0"),
+        ("/logs?attempt=first", "attempt: 'first' is not a whole number above 0"),
+        ("/logs?since=monday", "since: 'monday' is not a duration"),
+        ("/logs?level=loud", "level: no level 'loud'; there are "),
+    ],
+)
+async def test_a_wrong_query_is_told_with_its_parameter(http: httpx2.AsyncClient, path: str, message: str) -> None:
+    answer = await http.get(path)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith(message)
+
+
 async def test_an_open_run_is_paused_and_goes_on(http: httpx2.AsyncClient, shop: Shop) -> None:
     shop.waits = asyncio.Event()
     run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]

@@ -110,11 +110,16 @@ class Stream(Generic[M]):
         self._refuse("routed")
         raise NotImplementedError("routed")
 
-    def _refuse(self, what: str) -> None:
+    def send(self, *_: object, **__: object) -> NoReturn:
+        """Refused: `moose_lib.ingest` sends records to the endpoint, which keeps them."""
+        self._refuse("send", f'write `await moose_lib.ingest("{self.name}", records)`')
+        raise NotImplementedError("send")
+
+    def _refuse(self, what: str, hint: str = _HINT) -> None:
         text = f"{what}() is not supported: records go straight from their endpoint into their table"
         location = _registry.caller_location()
         message = f"stream {self.name!r}: {text}"
-        _registry.report([Fault(code="not-supported", message=message, hint=_HINT, location=location)])
+        _registry.report([Fault(code="not-supported", message=message, hint=hint, location=location)])
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"stream {self.name!r}: {text}", hint=hint, location=self.location)

@@ -147,7 +147,8 @@ class Ingest:
         is_detailed = wants_detail(incoming)
         if not (refused or receipt.rejected or receipt.is_repeat or is_detailed):
             return success(receipt.stored)
-        outcome = Outcome(receipt=receipt, refused=refused, records=read.records, body=body, form=form)
+        model = target.endpoint.model
+        outcome = Outcome(model=model, receipt=receipt, refused=refused, records=read.records, body=body, form=form)
         return answer(outcome, is_detailed=is_detailed)
 
     async def _put(self, batch: Batch) -> Receipt:

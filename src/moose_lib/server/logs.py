@@ -17,6 +17,7 @@ from moose_lib.errors import InvalidDuration, RunNotFound
 from moose_lib.logs.lines import LEVELS, document
 from moose_lib.logs.reading import LogReader, Wanted, find_named
 from moose_lib.logs.store import LOGS_DIRECTORY
+from moose_lib.server.queries import whole_number
 from moose_lib.server.refusals import BadRequest
 
 _LINES: Final = 1000
@@ -36,15 +37,15 @@ class Logs:
     async def read(self, request: Request) -> Response:
         """The last lines; `?run=Orders&task=charge&attempt=2&level=warning&since=10m&tail=100`."""
         query = request.query_params
+        count = min(whole_number(query, "tail", _LINES), _MOST)
+        attempt = None if "attempt" not in query else whole_number(query, "attempt", 1)
         try:
-            count = min(int(query.get("tail", _LINES)), _MOST)
-            attempt = None if "attempt" not in query else int(query["attempt"])
             since = None if "since" not in query else parse_duration(query["since"])
-        except (ValueError, InvalidDuration) as error:
-            raise BadRequest(f"query: {error}") from None
+        except InvalidDuration as error:
+            raise BadRequest(f"since: {error.message}") from None
         level = query.get("level")
         if level is not None and level not in LEVELS:
-            raise BadRequest(f"query: no level {level!r}; there are {', '.join(LEVELS)}")
+            raise BadRequest(f"level: no level {level!r}; there are {', '.join(LEVELS)}")
         wanted = Wanted(
             task=query.get("task"),
             attempt=attempt,

@@ -17,7 +17,7 @@ from moose_lib.ingest.errors import UnreadableBody
 from moose_lib.ingest.reading import Format, Records, Refused, texts_of
 from moose_lib.ingest.store import Receipt
 from moose_lib.server.incoming import Incoming
-from moose_lib.unknown_fields import unknown_fields
+from moose_lib.unknown_fields import UnknownField, unknown_fields, unknown_keys
 
 PROBLEMS: Final = "application/problem+json"
 _SHOWN: Final = 1000
@@ -27,6 +27,7 @@ _SHOWN: Final = 1000
 class Outcome:
     """What became of a request, and what it was."""
 
+    model: type[BaseModel]
     receipt: Receipt
     refused: list[Refused]
     records: Records
@@ -95,12 +96,20 @@ def _detail(outcome: Outcome) -> Mapping[str, Any]:  # Any: JSON
 
 
 def _ignored(outcome: Outcome) -> Iterator[Mapping[str, Any]]:  # Any: JSON
-    """The fields of the accepted records that their model does not know."""
+    """The fields that the model does not know: those of refused records often say why they were refused."""
     by_index = dict[int, BaseModel](zip(outcome.records.positions, outcome.records.accepted, strict=True))
     for index, text in enumerate(texts_of(outcome.body, outcome.form)):
-        if index in by_index:
-            for unknown in unknown_fields(by_index[index], json.loads(text)):
-                yield {"index": index, "path": unknown.path, "meant": unknown.meant}
+        for unknown in _unknown(outcome.model, by_index.get(index), text):
+            yield {"index": index, "path": unknown.path, "meant": unknown.meant}
+
+
+def _unknown(model: type[BaseModel], accepted: BaseModel | None, text: str) -> Iterator[UnknownField]:
+    if accepted is not None:
+        return unknown_fields(accepted, json.loads(text))
+    try:
+        return unknown_keys(model, json.loads(text))
+    except (ValueError, RecursionError):  # a line that is no JSON
+        return iter(())
 
 
 def _first_fault(outcome: Outcome) -> str:

@@ -34,6 +34,7 @@ from moose_lib.project.loader import LoadedProject
 from moose_lib.server.bodies import BodyReader
 from moose_lib.server.engine import Engine
 from moose_lib.server.incoming import Incoming
+from moose_lib.server.queries import whole_number
 from moose_lib.server.refusals import BadRequest
 from moose_lib.values import read_run_input, settle_output
 
@@ -93,11 +94,8 @@ class Workflows:
 
     async def history(self, request: Request) -> Response:
         """Runs, the newest first; `?status=failed&name=Orders&limit=50`."""
-        try:
-            states = [RunState(state) for state in request.query_params.getlist("status")]
-            limit = min(int(request.query_params.get("limit", "10")), _MOST)
-        except ValueError as error:
-            raise BadRequest(f"query: {error}") from None
+        states = [_state(text) for text in request.query_params.getlist("status")]
+        limit = min(whole_number(request.query_params, "limit", 10), _MOST)
         name = request.query_params.get("name")
         async with self._engine.client() as client:
             runs = await list_runs(client, task_queue=self._engine.task_queue, name=name, states=states, limit=limit)
@@ -240,6 +238,13 @@ async def _status(client: Client, run: RunSummary, patience: timedelta | None) -
 
 def _ignore(status: RunStatus) -> None:
     """Only the end is of interest."""
+
+
+def _state(text: str) -> RunState:
+    try:
+        return RunState(text)
+    except ValueError:
+        raise BadRequest(f"status: no state {text!r}; there are {', '.join(RunState)}") from None
 
 
 def _patience(request: Request) -> timedelta | None:

@@ -147,12 +147,22 @@ def test_a_mistake_is_told_at_its_line(declare: Callable[[], object], text: str)
     assert text in fault_of(declare)
 
 
-@pytest.mark.parametrize("verb", ["add_transform", "add_consumer", "set_multi_transform"])
+@pytest.mark.parametrize("verb", ["add_transform", "add_consumer", "set_multi_transform", "routed", "send"])
 def test_what_needs_a_broker_is_refused(verb: str) -> None:
     stream = Stream[Click]("Clicks")
     call: Any = getattr(stream, verb)  # Any: all of them take anything
 
     assert f"{verb}() is not supported" in fault_of(lambda: call(stream, print))
+
+
+def test_who_would_send_to_a_stream_is_told_what_does_it() -> None:
+    """The existing Moose's `send` is called in tasks, where there is no load any more."""
+    stream = Stream[Click]("Clicks")
+
+    with pytest.raises(InvalidDefinition) as told:
+        stream.send(Click)
+
+    assert [it.hint for it in told.value.faults] == ['write `await moose_lib.ingest("Clicks", records)`']
 
 
 def test_a_name_is_declared_once() -> None:
