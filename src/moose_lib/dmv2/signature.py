@@ -68,6 +68,19 @@ def takes_anything(run: Callable[..., object]) -> bool:
     return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in _parameters(run))
 
 
+def unfit_for_cancel(on_cancel: object) -> str | None:
+    """Say why something cannot be called with the context alone, as `on_cancel` is; None if it can."""
+    if not callable(on_cancel):
+        return f"on_cancel {on_cancel!r} is not a function"
+    try:
+        inspect.signature(on_cancel).bind(None)
+    except TypeError as error:
+        return f"on_cancel {handler_name(on_cancel)} cannot be called with the context alone: {error}"
+    except ValueError:  # builtins that do not tell
+        return None
+    return None
+
+
 #: In place of a declared type that is not known: no annotation contradicts it.
 ANYTHING: type = object
 

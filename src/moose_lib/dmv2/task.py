@@ -19,6 +19,7 @@ from moose_lib.dmv2.signature import (
     handler_name,
     read_signature,
     takes_anything,
+    unfit_for_cancel,
 )
 from moose_lib.errors import Fault, Location
 
@@ -162,8 +163,9 @@ class Task(Generic[In, Out]):
     def _read_handler(self) -> list[Fault]:
         run, on_cancel = self.config.run, self.config.on_cancel
         faults = list[Fault]()
-        if on_cancel is not None and not callable(on_cancel):
-            faults.append(self._fault("bad-handler", f"on_cancel {on_cancel!r} is not a function", None))
+        unfit = None if on_cancel is None else unfit_for_cancel(on_cancel)
+        if unfit is not None:
+            faults.append(self._fault("bad-handler", unfit, "write def on_cancel(ctx: TaskContext[…]) -> None"))
         try:
             self.signature = read_signature(run, TaskContext)
         except UnusableHandler as error:

@@ -41,6 +41,9 @@ def tick() -> None: ...
 def stop(ctx: TaskContext[Order]) -> None: ...
 
 
+def give_back(ctx: TaskContext[Order], amount: int) -> None: ...
+
+
 def link(name: str, *children: Task[Any, Any]) -> Task[None, None]:
     """A task that only has a place in a graph."""
     return Task[None, None](name=name, config=TaskConfig(run=tick, on_complete=list(children)))
@@ -330,6 +333,14 @@ def test_a_bad_schedule() -> None:
     [
         ({"run": 3}, "handler 3 is not a function"),
         ({"on_cancel": "stop"}, "on_cancel 'stop' is not a function"),
+        (
+            {"on_cancel": tick},
+            "on_cancel tick cannot be called with the context alone: too many positional arguments",
+        ),
+        (
+            {"on_cancel": give_back},
+            "on_cancel give_back cannot be called with the context alone: missing a required argument: 'amount'",
+        ),
         ({"on_complete": [None]}, "on_complete holds None, which is not a task"),
         ({"on_complete": ["b"]}, "on_complete holds 'b', which is not a task"),
         ({"on_complete": "b"}, "on_complete is 'b', which is not a list"),
