@@ -8,7 +8,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
-from moose_lib.engine.failures import FailureDetail, read_timeout
+from moose_lib.engine.failures import FailureDetail, WorkerLost, read_timeout
 from moose_lib.plan.model import PlannedTask, Source
 
 MINUTE = timedelta(minutes=1)
@@ -81,6 +81,19 @@ def test_the_last_attempt_is_told_with_its_traceback() -> None:
     assert detail.traceback == "Traceback: no funds"
 
 
-def test_without_the_plan_the_limit_is_not_known() -> None:
-    detail = read_timeout(timeout(TimeoutType.START_TO_CLOSE), None)
-    assert (detail.message, detail.task) == ("took longer than its timeout", None)
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (TimeoutType.START_TO_CLOSE, "took longer than its timeout"),
+        (TimeoutType.SCHEDULE_TO_START, "no worker took the task in time"),
+        (TimeoutType.SCHEDULE_TO_CLOSE, "total_timeout is over"),
+    ],
+)
+def test_without_the_plan_the_limit_is_not_known(kind: TimeoutType, text: str) -> None:
+    detail = read_timeout(timeout(kind), None)
+    assert (detail.message, detail.task) == (text, None)
+
+
+def test_a_task_that_no_worker_survives_says_so() -> None:
+    assert str(WorkerLost(1)) == "its worker went away"
+    assert str(WorkerLost(10)) == ("10 workers went away while they ran this task; does it use up the memory, or exit?")
