@@ -81,7 +81,7 @@ def find_project(
             return Project(root=folder, entry=entry, settings=settings, is_single_file=False)
     raise ProjectNotFound(
         f"no {CONFIG_FILE} in {directory.resolve()} or above it",
-        hint="cd into a project, or name a file: moose-cli dev FILE",
+        hint="cd into a project, or name a file: moose-cli dev FILE, elsewhere --file FILE",
     )
 
 

@@ -143,7 +143,7 @@ def test_a_folder_without_configuration_is_no_project(tmp_path: Path) -> None:
         find_project(tmp_path)
 
     assert str(caught.value) == f"no moose.config.toml in {tmp_path.resolve()} or above it"
-    assert caught.value.hint == "cd into a project, or name a file: moose-cli dev FILE"
+    assert caught.value.hint == "cd into a project, or name a file: moose-cli dev FILE, elsewhere --file FILE"
 
 
 def test_a_project_without_entry_says_which_file_is_missing(tmp_path: Path) -> None:
