@@ -167,29 +167,6 @@ def test_a_model_that_does_not_go_with_its_table_is_refused_with_the_difference(
     assert "table 'Clicks' holds rows of another shape: number is text, was integer" in done.stderr
 
 
-def test_what_is_served_is_said(folder: Path) -> None:
-    """Also that there are no endpoints, that the management port is taken, and where the records go from here."""
-    port, management = free_port(), free_port()
-    (folder / "shop.py").write_text("")
-    (folder / "moose.config.toml").write_text(
-        f'[http_server_config]\nmanagement_port = {management}\n[clickhouse_config]\nhost = "localhost"\n'
-    )
-    with socket.create_server(("127.0.0.1", management)):
-        serving = subprocess.Popen(command(port), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            assert serving.stdout is not None
-            lines = [serving.stdout.readline() for _ in range(3)]
-        finally:
-            serving.kill()
-            serving.communicate()
-
-    assert lines == [
-        f"serving http://127.0.0.1:{port}, records in {folder}/.moose/store.db\n",
-        f"note: management port {management} is taken; /metrics is here as well\n",
-        "  and from there to ClickHouse: http://localhost:18123, database local\n",
-    ]
-
-
 def test_a_server_without_endpoints_says_so(folder: Path) -> None:
     (folder / "shop.py").write_text("")
     with server(folder, free_port()) as serving:

@@ -19,7 +19,7 @@ from moose_lib.observing.serving import ServerMetrics
 from moose_lib.project.loader import LoadedProject, load_project
 from moose_lib.server.serving import Serving, require_ready, run_server
 
-__all__ = ["serve_project"]
+__all__ = ["serve_project", "serving_lines"]
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
@@ -54,14 +54,15 @@ async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None, li
         if ready_fd is not None:
             os.write(ready_fd, server_line((it.path for it in loaded.endpoints), loaded.project.root))
         else:
-            output.data(*_lines(loaded, serving))
+            output.data(*serving_lines(loaded, serving))
         output.talk(*serving.store.migrated)
 
     metrics = ServerMetrics(own_registry())
     await run_server(loaded, stop=stop, on_ready=tell, listen_fd=listen_fd, metrics=metrics)
 
 
-def _lines(loaded: LoadedProject, serving: Serving) -> list[str]:
+def serving_lines(loaded: LoadedProject, serving: Serving) -> list[str]:
+    """Return what is served, and where the records go."""
     server = loaded.project.settings.server
     scheme = "http" if server.tls_cert is None else "https"
     base = f"{scheme}://{server.host}:{server.port}"
