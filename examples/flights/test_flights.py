@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]  # ships no types
 import pytest
 from tests.cli.conftest import Cli
-from tests.integration.conftest import free_port
+from tests.cli.serving import free_server_ports, serving
 from tests.integration.engine.support import Engine, failure, result
 
 from moose_lib.dmv2.workflow import Workflow
@@ -84,18 +84,12 @@ def test_all_departures_are_stored_and_a_report_is_queried(
     """Through a real server, with its progress told."""
     project = load_example("flights")
     folder = project.project.root
-    for name in ("PORT", "MANAGEMENT_PORT"):
-        monkeypatch.setenv(f"MOOSE_HTTP_SERVER_CONFIG__{name}", str(free_port()))
+    for name, port in free_server_ports().items():
+        monkeypatch.setenv(name, port)
     cli = Cli(folder=folder)
-    serving = cli.start("serve")
-    try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
+    with serving(cli):
         run = run_local(project.workflows["StoreFlights"])
         run.raise_for_failure()
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=30)
     told = [line.message for line in run.task("storeDepartures").attempts[0].logs]
     query = (
         "SELECT origin, count(*) AS flights, sum(dep_delay IS NULL) AS canceled, round(avg(dep_delay), 6) AS mean"

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from temporalio.client import WorkflowHistory
 from tests.cli.conftest import Cli
-from tests.integration.conftest import free_port
+from tests.cli.serving import free_server_ports, serving
 from tests.integration.engine.support import Engine, failure, result
 
 import moose_lib
@@ -63,17 +63,11 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def store(project: LoadedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """The command line of a project whose server is running."""
-    for name in ("PORT", "MANAGEMENT_PORT"):
-        monkeypatch.setenv(f"MOOSE_HTTP_SERVER_CONFIG__{name}", str(free_port()))
+    for name, port in free_server_ports().items():
+        monkeypatch.setenv(name, port)
     cli = Cli(folder=project.project.root)
-    serving = cli.start("serve")
-    try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
+    with serving(cli):
         yield cli
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=30)
 
 
 async def run(workflow: Workflow, line: str) -> LocalRun:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, start_worker
-from tests.integration.conftest import free_port
+from tests.cli.serving import free_server_ports, serving
 
 CODE = Path(__file__).with_name("ingesting.py")
 
@@ -25,20 +25,17 @@ def loading(server: int, tmp_path: Path) -> Iterator[Cli]:
         environment={
             "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
             "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-ingesting",
-            "MOOSE_HTTP_SERVER_CONFIG__PORT": str(free_port()),
-            "MOOSE_HTTP_SERVER_CONFIG__MANAGEMENT_PORT": str(free_port()),
+            **free_server_ports(),
             "MOOSE_WORKER__GRACE_PERIOD": "2s",
         },
     )
-    serving, worker = cli.start("serve"), start_worker(cli)
+    worker = start_worker(cli)
     try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
-        yield cli
+        with serving(cli):
+            yield cli
     finally:
-        for process in (worker, serving):
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=30)
 
 
 def rows(cli: Cli) -> list[dict[str, Any]]:  # Any: JSON

@@ -8,23 +8,16 @@ from pathlib import Path
 
 import httpx2
 from tests.cli.conftest import Cli
-from tests.integration.conftest import free_port
+from tests.cli.serving import free_server_ports, serving
 
 
 @contextmanager
 def serving_shop(folder: Path, code: str) -> Generator[Cli]:
     """A project of one file while its server runs on free ports."""
     (folder / "shop.py").write_text(code, encoding="utf-8")
-    ports = {f"MOOSE_HTTP_SERVER_CONFIG__{name}": str(free_port()) for name in ("PORT", "MANAGEMENT_PORT")}
-    cli = Cli(folder=folder, environment=ports)
-    serving = cli.start("serve", "shop.py")
-    try:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("serving ")
+    cli = Cli(folder=folder, environment=free_server_ports())
+    with serving(cli, "shop.py"):
         yield cli
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=30)
 
 
 def post(shop: Cli, orders: object) -> str:

@@ -76,13 +76,13 @@ class WorkerLogs:
 
     def _deliver(self, line: Line, must: bool) -> bool:
         is_kept = self._disk is None or self._disk.put(line, must=must)
-        is_notice = line.logger == OWN_LOGGER and line.fields is not None
-        if is_notice and not is_kept:
+        notice = line.fields if line.logger == OWN_LOGGER else None
+        if notice is not None and not is_kept:
             return False  # it comes again, with a larger number: shown each time, there would be one per line
         if not self._console.put(line, must=must):
             self._missed += 1
-        if is_notice and self.on_dropped is not None and line.fields is not None:
-            self.on_dropped(line.run, int(str(line.fields["dropped"])))
+        if notice is not None and self.on_dropped is not None:
+            self.on_dropped(line.run, int(str(notice["dropped"])))
         return is_kept
 
     def _keep(self, lines: Sequence[Line]) -> None:
