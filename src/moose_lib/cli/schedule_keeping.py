@@ -86,6 +86,8 @@ def _line(changes: Sequence[Change]) -> str | None:
 def _text(change: Change) -> str:
     if change.schedule is None:
         return "not deployed"
+    if change.schedule.paused and change.is_paused:
+        return str(change.schedule)  # which says so
     return f"{change.schedule}, {next_text(change.next_time, change.schedule.timezone, is_paused=change.is_paused)}"
 
 

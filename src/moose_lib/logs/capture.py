@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.logs.allowance import Allowance
 from moose_lib.logs.attribution import FIELDS, run_of
+from moose_lib.logs.breather import Breather
 from moose_lib.logs.lines import OWN_LOGGER, PRINT, Level, Line, level_of
 from moose_lib.logs.streams import PrintStream
 
@@ -90,10 +91,12 @@ class _Attempt:
         self._over: deque[Line] = deque(maxlen=_LAST)
         self._dropped = 0
         self._begun: dict[tuple[PrintStream, int], str] = {}
+        self._breather = Breather()
         self._lock = threading.RLock()
 
     def printed(self, stream: PrintStream, text: str) -> None:
         """Add the lines that are whole now; each thread of the attempt has lines of its own."""
+        self._breather.written()
         key = (stream, threading.get_ident())
         with self._lock:
             begun = self._begun.pop(key, "") + text
@@ -112,6 +115,7 @@ class _Attempt:
 
     def logged(self, record: logging.LogRecord) -> None:
         """Add a record."""
+        self._breather.written()
         line = _line(self._run, record)
         with self._lock:
             self._add(line)

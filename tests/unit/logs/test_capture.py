@@ -68,6 +68,16 @@ def test_a_flood_hides_no_warning() -> None:
     assert sink.messages[50].startswith("… 930 lines dropped")
 
 
+class CountingBreather:
+    """Counts what would be a flood's pieces."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+
+    def written(self) -> None:
+        self.pieces += 1
+
+
 def test_one_flood_is_not_anothers() -> None:
     """Each attempt has an allowance of its own."""
     sink = Sink()
@@ -79,6 +89,24 @@ def test_one_flood_is_not_anothers() -> None:
     captured.attempt_ended(other)
 
     assert [line.message for line in sink.lines if line.run == other] == [str(number) for number in range(50)]
+
+
+def test_whatever_an_attempt_writes_counts_as_written_in_its_own_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prints and records, also those that are dropped, and none of another attempt's."""
+    breathers = list[CountingBreather]()
+
+    def breather() -> CountingBreather:
+        breathers.append(CountingBreather())
+        return breathers[-1]
+
+    monkeypatch.setattr(module, "Breather", breather)
+    captured = Capture(Sink(), burst=5)
+    for _ in range(10):
+        captured.printed(RUN, "stdout", "line\n")
+        captured.logged(RUN, record("record"))
+    captured.printed(replace(RUN, task="ship"), "stdout", "line\n")
+
+    assert [it.pieces for it in breathers] == [20, 1]
 
 
 def test_lines_that_find_no_room_are_counted() -> None:
