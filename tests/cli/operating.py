@@ -19,6 +19,10 @@ def status(cli: Cli, run: str) -> Any:  # Any: JSON
     return cli("workflow", "status", run, "--json").document
 
 
+def listed(cli: Cli, workflow: str) -> Any:  # Any: JSON
+    return next(row for row in cli("workflow", "list", "--json").document if row["name"] == workflow)
+
+
 def is_running(cli: Cli, run: str) -> bool:
     """Its first task does."""
     return bool(status(cli, run)["tasks"][0]["state"] == "running")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tests.cli.conftest import Cli
-from tests.cli.operating import is_running, start, status, until_parked, until_state
+from tests.cli.operating import is_running, listed, start, status, until_parked, until_state
 from tests.cli.test_run import wait_for
 
 
@@ -16,6 +16,8 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     start(bills, "Parking", "says")
     until_parked(bills, "says")
     done, document = bills("workflow", "status", "says"), status(bills, "says")
+    wait_for(lambda: listed(bills, "Parking")["last_run"]["workflow_id"] == "says")
+    row, in_list = bills("workflow", "list").text, listed(bills, "Parking")["last_run"]
     ended = bills("workflow", "terminate", "says")
     why = bills("workflow", "explain", "says")
 
@@ -32,6 +34,8 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
         "  moose-cli workflow fail says",
     ]
     assert (document["state"], document["parked"], document["is_paused"]) == ("running", ["charge"], False)
+    assert re.search(r"^Parking +parked +<date>", row, re.MULTILINE)
+    assert (in_list["state"], in_list["parked"], in_list["is_paused"]) == ("running", ["charge"], False)
     assert [task["state"] for task in document["tasks"]] == ["completed", "parked", "waiting"]
     assert (ended.code, ended.out) == (0, "'says' terminated successfully; parked: charge; not started: send\n")
     assert "terminated: terminated from the command line; " in why.out

@@ -102,7 +102,7 @@ def _ended(explanation: Explanation) -> str:
         error = "" if task.error is None else f": {_first_line(str(task.error))}"
         fate = "; the run fails when its other tasks have ended" if status.is_open else ""
         return f"{task.name} failed on attempt {task.attempts}{_of(task)}{fate}{error}"
-    why = _first_line(failure_text(status)) if status.error is not None else status.state.value.replace("_", " ")
+    why = _first_line(failure_text(status)) if status.error is not None else status.state.words
     if task is None:
         return f"The run ended: {why}"
     did = {TaskPhase.CANCELED: "was running", TaskPhase.FAILED: "had failed"}.get(task.state, "had not started")

@@ -81,7 +81,7 @@ def run_state_text(status: RunStatus) -> str:
         return "parked"
     if status.is_paused:
         return "paused"
-    return status.state.value.replace("_", " ")
+    return status.state.words
 
 
 def _facts(status: RunStatus, ui_url: str | None) -> list[str]:

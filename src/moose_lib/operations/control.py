@@ -35,9 +35,7 @@ async def select_open_runs(
 
 
 def _ending(run: RunSummary) -> str:
-    return {"canceled": "been canceled", "terminated": "been terminated"}.get(
-        run.state.value, run.state.value.replace("_", " ")
-    )
+    return {"canceled": "been canceled", "terminated": "been terminated"}.get(run.state.value, run.state.words)
 
 
 async def cancel_run(client: Client, run: RunSummary) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,12 +15,13 @@ from moose_lib.errors import RunNotFound
 from moose_lib.operations.events import PendingTask, RunBegan, RunEvent
 from moose_lib.operations.fold import Fold
 from moose_lib.operations.reading import read_events, read_pending
-from moose_lib.operations.records import RunStatus
+from moose_lib.operations.records import RunStatus, RunSummary
 
-__all__ = ["follow_run", "run_status"]
+__all__ = ["follow_run", "run_status", "run_statuses"]
 
 #: Attempts that fail and come again are not in the history until the last one; the server has to be asked.
 _ASK_EVERY = timedelta(seconds=0.5)
+_AT_A_TIME = 16
 #: What a long poll answers when the connection or the server is gone for a moment.
 _PASSING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 
@@ -45,6 +46,20 @@ async def run_status(
         return fold.status(_now(), await _last_pending(client, workflow_id, fold, pending))
     except RPCError as error:
         raise _not_found(workflow_id, error) from error
+
+
+async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> dict[str, RunStatus]:
+    """Return how several runs stand now, by run id, in the same order, without those that the server no longer has."""
+    places = asyncio.Semaphore(_AT_A_TIME)
+
+    async def status(run: RunSummary) -> RunStatus | None:
+        async with places:
+            with suppress(RunNotFound):
+                return await run_status(client, run.workflow_id, run.run_id)
+        return None
+
+    found = await asyncio.gather(*map(status, runs))
+    return {it.run_id: it for it in found if it is not None}
 
 
 async def follow_run(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from temporalio.client import Client
 
 from moose_lib.errors import NotParked, TaskNotFound
-from moose_lib.operations.following import run_status
+from moose_lib.operations.following import run_status, run_statuses
 from moose_lib.operations.records import RunStatus, RunSummary
 
 __all__ = ["find_parked", "parked_runs"]
@@ -15,12 +15,9 @@ __all__ = ["find_parked", "parked_runs"]
 
 async def parked_runs(client: Client, runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
     """Return those of the runs that have a parked task; their histories tell."""
-    found = list[RunSummary]()
-    for run in runs:
-        status = await run_status(client, run.workflow_id, run.run_id)
-        if status.parked:
-            found.append(run)
-    return tuple(found)
+    asked = tuple(runs)
+    statuses = await run_statuses(client, asked)
+    return tuple(run for run in asked if run.run_id in statuses and statuses[run.run_id].parked)
 
 
 async def find_parked(client: Client, run: RunSummary, task: str | None) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class RunState(StrEnum):
         """`WORKFLOW_EXECUTION_STATUS_…`, which scripts of Moose's users look for."""
         return f"WORKFLOW_EXECUTION_STATUS_{self.name}"
 
+    @property
+    def words(self) -> str:
+        """For people: `timed out`."""
+        return self.value.replace("_", " ")
+
 
 class Decision(StrEnum):
     """What can be done about a parked task."""

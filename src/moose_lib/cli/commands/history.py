@@ -80,7 +80,7 @@ def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
             run.name,
             run.workflow_id,
             run.run_id,
-            run.state.value.replace("_", " "),
+            run.state.words,
             local_text(run.started),
             duration_text(run.duration(now)),
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from moose_lib.cli.listed import Known
     from moose_lib.cli.session import Session
     from moose_lib.dmv2.workflow import Workflow
+    from moose_lib.operations.records import RunStatus, RunSummary
     from moose_lib.plan.model import Plan
 
 
@@ -76,7 +77,7 @@ def _row(workflow: Workflow, plan: Plan, known: Known) -> tuple[str, ...]:
     run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
     return (
         plan.workflow,
-        "-" if run is None else run.state.value.replace("_", " "),
+        known.standing(plan.workflow),
         "-" if run is None else local_text(run.started),
         "None" if plan.schedule is None else plan.schedule.text,
         "-" if fire is None else str(fire),
@@ -93,7 +94,6 @@ def _shown_place(workflow: Workflow) -> str:
 
 def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  # Any: JSON
     from moose_lib.cli.texts import json_time
-    from moose_lib.operations.documents import summary_document
     from moose_lib.operations.schedule_documents import details_document
 
     run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
@@ -103,7 +103,7 @@ def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  
         "schedule_details": details_document(plan.schedule),
         "schedule_state": None if fire is None else fire.state,
         "next_time": None if fire is None else json_time(fire.time),
-        "last_run": None if run is None else summary_document(run, datetime.now(UTC)),
+        "last_run": None if run is None else _run_document(run, known.open.get(plan.workflow)),
         "tasks": [task.name for task in plan.tasks],
         "input": plan.task(plan.start).input_type,
         "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),
@@ -111,4 +111,14 @@ def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  
         "file": workflow.location.file,
         "line": workflow.location.line,
         "plan_hash": plan.hash,
+    }
+
+
+def _run_document(run: RunSummary, status: RunStatus | None) -> dict[str, Any]:  # Any: JSON
+    from moose_lib.operations.documents import summary_document
+
+    return {
+        **summary_document(run, datetime.now(UTC)),
+        "is_paused": status is not None and status.is_paused,
+        "parked": [] if status is None else [task.name for task in status.parked],
     }

@@ -45,7 +45,7 @@ def cancel(output: Output, target: Target, selection: Selection, is_waiting: boo
         if not is_waiting:
             return Done(text="cancellation requested successfully")
         status = await follow_run(client, run.workflow_id, run.run_id, _ignore)
-        ended = status.state.value.replace("_", " ")
+        ended = status.state.words
         return Done(text="was canceled" if status.state is RunState.CANCELED else f"has {ended}")
 
     action = Action(perform=perform, would="would be canceled", default_states=OPEN_STATES, begin=cancel_run)
