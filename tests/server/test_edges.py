@@ -211,6 +211,20 @@ async def test_the_document_says_what_a_record_is_and_who_may_send_it(connect: C
     assert odd["oneOf"][0] == {"type": "object", "title": "Odd"}
 
 
+async def test_the_document_has_the_parameters_of_a_query(connect: Connect) -> None:
+    async with connect() as http:
+        paths = (await http.get("/openapi.json")).json()["paths"]
+
+    def names(path: str, method: str = "get") -> list[str]:
+        return [it["name"] for it in paths[path][method]["parameters"] if it["in"] == "query"]
+
+    assert names("/admin/workflows/history") == ["status", "name", "limit"]
+    assert names("/admin/workflows/runs/{run}") == ["wait"]
+    assert names("/admin/workflows/{name}/trigger", "post") == ["wait"]
+    assert names("/admin/logs") == ["run", "task", "attempt", "level", "since", "tail"]
+    assert names("/admin/workflows") == []
+
+
 async def test_where_nothing_is_a_program_gets_json_and_a_person_a_sentence(connect: Connect) -> None:
     async with connect() as http:
         program = await http.get("/nowhere")
@@ -234,6 +248,8 @@ async def test_browsers_of_any_origin_may_ask_unless_origins_are_named(connect: 
 
     assert (asked.status_code, asked.text) == (200, "Success")
     assert "Authorization" in asked.headers["access-control-allow-headers"]
+    assert "Moose-Repeated" in failed.headers["access-control-expose-headers"]
+    assert asked.headers.get_list("access-control-expose-headers") == [failed.headers["access-control-expose-headers"]]
     assert asked.headers["access-control-allow-origin"] == failed.headers["access-control-allow-origin"] == "*"
     assert (allowed.headers["access-control-allow-origin"], allowed.headers["vary"]) == (ours["Origin"], "Origin")
     assert "access-control-allow-origin" not in refused.headers

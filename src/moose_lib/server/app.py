@@ -20,6 +20,7 @@ from moose_lib.project.loader import LoadedProject
 from moose_lib.server.answers import answer_to
 from moose_lib.server.auth import Doorkeeper
 from moose_lib.server.bodies import BodyReader, Budget
+from moose_lib.server.described import DescribedRoute
 from moose_lib.server.edge import ROUTE, Edge, Shortcut, failed
 from moose_lib.server.engine import Engine
 from moose_lib.server.health import Checked, Health
@@ -134,12 +135,13 @@ def _ingest_ways(
     return route, {f"{prefix}{target.route}": shortcut(target) for target in targets}
 
 
-def _guarded(route: Route, doorkeeper: Doorkeeper) -> Route:
-    """The same route for those who may administrate."""
+def _guarded(route: DescribedRoute, doorkeeper: Doorkeeper) -> Route:
+    """The same route for those who may administrate, and who ask for what there is."""
     endpoint: _Endpoint = route.endpoint
 
     async def guarded(request: Request) -> Response:
         doorkeeper.let_administrate(request)
+        route.check(request.query_params)
         return await endpoint(request)
 
     return Route(route.path, guarded, methods=sorted(route.methods or ()))

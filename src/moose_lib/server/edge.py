@@ -23,8 +23,11 @@ _ALLOWED: Final = (
         b"access-control-allow-headers",
         b"Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, traceparent, tracestate, baggage",
     ),
-    (b"access-control-expose-headers", b"Moose-Stored, Moose-Rejected, Retry-After, WWW-Authenticate"),
     (b"access-control-max-age", b"600"),
+)
+_READABLE: Final = (
+    b"access-control-expose-headers",
+    b"Moose-Stored, Moose-Rejected, Moose-Repeated, Retry-After, WWW-Authenticate",
 )
 
 #: Answers a request without Starlette: routing and middleware take as long as all else that a small record needs.
@@ -90,10 +93,10 @@ class Edge:
 
     def _for_origin(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         if b"*" in self._origins:
-            return [(b"access-control-allow-origin", b"*"), _ALLOWED[2]]
+            return [(b"access-control-allow-origin", b"*"), _READABLE]
         origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
         if origin in self._origins and origin is not None:
-            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), _ALLOWED[2]]
+            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), _READABLE]
         return [(b"vary", b"Origin")]
 
 

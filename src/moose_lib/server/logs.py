@@ -10,18 +10,26 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from moose_lib.durations import parse_duration
 from moose_lib.errors import InvalidDuration, RunNotFound
 from moose_lib.logs.lines import LEVELS, document
 from moose_lib.logs.reading import LogReader, Wanted, find_named
 from moose_lib.logs.store import LOGS_DIRECTORY
+from moose_lib.server.described import DescribedRoute, Parameter
 from moose_lib.server.queries import whole_number
 from moose_lib.server.refusals import BadRequest
 
 _LINES: Final = 1000
 _MOST: Final = 10_000
+_PARAMETERS: Final = (
+    Parameter("run", "A run's id, workflow id, or the latest run of a workflow.", {"type": "string"}),
+    Parameter("task", "Only this task's.", {"type": "string"}),
+    Parameter("attempt", "Only this attempt's, from 1.", {"type": "integer", "minimum": 1}),
+    Parameter("level", "This level and above.", {"type": "string", "enum": list(LEVELS)}),
+    Parameter("since", "Not older than this: 10m.", {"type": "string"}),
+    Parameter("tail", f"The last so many lines; unset: {_LINES}.", {"type": "integer", "minimum": 1, "maximum": _MOST}),
+)
 
 
 class Logs:
@@ -30,9 +38,9 @@ class Logs:
     def __init__(self, state_directory: Path) -> None:
         self._directory = state_directory / LOGS_DIRECTORY
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
-        return [Route(f"{prefix}/admin/logs", self.read, methods=["GET"])]
+        return [DescribedRoute(f"{prefix}/admin/logs", self.read, methods=["GET"], parameters=_PARAMETERS)]
 
     async def read(self, request: Request) -> Response:
         """The last lines; `?run=Orders&task=charge&attempt=2&level=warning&since=10m&tail=100`."""

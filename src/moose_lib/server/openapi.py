@@ -10,9 +10,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import models_json_schema
-from starlette.routing import Route
 
 from moose_lib.plan.endpoints import Endpoint
+from moose_lib.server.described import DescribedRoute
 
 _Json = dict[str, Any]  # Any: JSON
 _TEXT: Final[_Json] = {"text/plain": {"schema": {"type": "string"}}}
@@ -117,7 +117,7 @@ _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
 
 
 def document(
-    title: str, endpoints: Iterable[Endpoint], admin: Iterable[Route], *, prefix: str, has_ingest_key: bool
+    title: str, endpoints: Iterable[Endpoint], admin: Iterable[DescribedRoute], *, prefix: str, has_ingest_key: bool
 ) -> Mapping[str, Any]:  # Any: JSON
     """The whole document."""
     endpoints = tuple(endpoints)
@@ -196,9 +196,10 @@ def _health(name: str) -> _Json:
     return {"operationId": name, "summary": f"How the server is: {name}", "tags": ["health"], "responses": answers}
 
 
-def _admin(route: Route) -> _Json:
+def _admin(route: DescribedRoute) -> _Json:
     told = (route.endpoint.__doc__ or route.name).strip()
     names = re.findall(r"\{(\w+)\}", route.path)
+    body = {"requestBody": {"content": {"application/json": {"schema": route.body}}}}
     return {
         method.lower(): {
             "operationId": f"{method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
@@ -206,9 +207,13 @@ def _admin(route: Route) -> _Json:
             "tags": ["admin"],
             "security": [{"bearer": []}],
             "parameters": [
-                {"name": it, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-                for it in names
+                {"name": it, "in": "path", "required": True, "schema": _part(route.choices.get(it))} for it in names
+            ]
+            + [
+                {"name": it.name, "in": "query", "description": it.description, "schema": it.schema}
+                for it in route.parameters
             ],
+            **({} if route.body is None else body),
             "responses": {
                 status: {"description": text, "content": {"application/json": {} if status < "300" else _ERROR}}
                 for status, text in _ADMIN_ANSWERS.items()
@@ -217,3 +222,7 @@ def _admin(route: Route) -> _Json:
         for method in sorted(route.methods or ())
         if method != "HEAD"
     }
+
+
+def _part(choices: Iterable[str] | None) -> _Json:
+    return {"type": "string", "minLength": 1} if choices is None else {"enum": list(choices)}

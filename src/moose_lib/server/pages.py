@@ -90,20 +90,35 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any], document: Map
         for status, answer in operation["responses"].items()
     )
     head = f"<code>{escape(verb.upper())} {escape(path)}</code> {escape(operation['summary'])}"
-    return f"<details><summary>{head}</summary>{_body(operation, document)}<table>{answers}</table></details>"
+    asked = f"{_parameters(operation)}{_body(operation, document)}"
+    return f"<details><summary>{head}</summary>{asked}<table>{answers}</table></details>"
+
+
+def _parameters(operation: Mapping[str, Any]) -> str:  # Any: JSON
+    """What may stand in the query and the headers."""
+    told = [it for it in operation.get("parameters", ()) if it["in"] != "path"]
+    rows = "".join(
+        _row(f"?{it['name']}=" if it["in"] == "query" else it["name"], _type(it["schema"]), it["description"])
+        for it in told
+    )
+    return f"<table>{rows}</table>" if rows else ""
+
+
+def _row(name: str, kind: str, description: str) -> str:
+    return f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(description)}</td></tr>"
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:  # Any: JSON
-    """The fields of a record."""
+    """The fields of a record, or of what else is sent."""
     if "requestBody" not in operation:
         return ""
-    schema: Mapping[str, Any] = operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"][0]
+    schema: Mapping[str, Any] = operation["requestBody"]["content"]["application/json"]["schema"]
+    schema = schema.get("oneOf", (schema,))[0]
     name = str(schema.get("$ref", "")).rpartition("/")[2]
     schema = document["components"]["schemas"].get(name, schema)
     needed = schema.get("required", ())
     rows = "".join(
-        f"<tr><td><code>{escape(field)}</code></td><td>{escape(_type(told))}"
-        f"{'' if field in needed else ', optional'}</td><td>{escape(str(told.get('description', '')))}</td></tr>"
+        _row(field, f"{_type(told)}{'' if field in needed else ', optional'}", str(told.get("description", "")))
         for field, told in schema.get("properties", {}).items()
     )
     return f"<p>{escape(str(operation.get('description', '')))}</p><table>{rows}</table>"

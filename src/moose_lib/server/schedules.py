@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from moose_lib.operations.schedule_documents import schedule_document
 from moose_lib.operations.schedules import (
@@ -14,6 +13,7 @@ from moose_lib.operations.schedules import (
     trigger_schedule,
     unpause_schedule,
 )
+from moose_lib.server.described import DescribedRoute
 from moose_lib.server.engine import Engine
 
 _NOTE = "over HTTP"
@@ -25,15 +25,15 @@ class Schedules:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
         base = f"{prefix}/admin/schedules"
         return [
-            Route(base, self.list, methods=["GET"]),
-            Route(f"{base}/{{name}}", self.describe, methods=["GET"]),
-            Route(f"{base}/{{name}}/pause", self.pause, methods=["POST"]),
-            Route(f"{base}/{{name}}/unpause", self.unpause, methods=["POST"]),
-            Route(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"]),
+            DescribedRoute(base, self.list, methods=["GET"]),
+            DescribedRoute(f"{base}/{{name}}", self.describe, methods=["GET"]),
+            DescribedRoute(f"{base}/{{name}}/pause", self.pause, methods=["POST"]),
+            DescribedRoute(f"{base}/{{name}}/unpause", self.unpause, methods=["POST"]),
+            DescribedRoute(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:  # noqa: ARG002  # starlette's signature

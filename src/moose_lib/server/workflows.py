@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from moose_lib.durations import parse_duration
 from moose_lib.errors import InvalidDuration, WorkflowNotFound
@@ -32,6 +31,7 @@ from moose_lib.plan.model import Plan
 from moose_lib.project.code import code_digest
 from moose_lib.project.loader import LoadedProject
 from moose_lib.server.bodies import BodyReader
+from moose_lib.server.described import DescribedRoute, Parameter
 from moose_lib.server.engine import Engine
 from moose_lib.server.incoming import Incoming
 from moose_lib.server.queries import whole_number
@@ -40,6 +40,15 @@ from moose_lib.values import read_run_input, settle_output
 
 _MOST = 1000
 _LONGEST_WAIT = timedelta(minutes=5)
+_USUAL = 10
+_WAIT = Parameter("wait", "Answer when the run has ended, or after this time, 5m at most: 30s.", {"type": "string"})
+_WHICH_RUNS = (
+    Parameter(
+        "status", "Runs in these states; several may be given.", {"type": "array", "items": {"enum": list(RunState)}}
+    ),
+    Parameter("name", "Runs of this workflow.", {"type": "string"}),
+    Parameter("limit", f"At most so many; unset: {_USUAL}.", {"type": "integer", "minimum": 1, "maximum": _MOST}),
+)
 
 
 class _Order(BaseModel):
@@ -55,6 +64,7 @@ class _Order(BaseModel):
     dry_run: bool = False
 
 
+_BODY = {name: value for name, value in _Order.model_json_schema().items() if name not in {"title", "description"}}
 _Verb = Callable[[Client, RunSummary, _Order], Awaitable[Mapping[str, Any]]]  # Any: JSON
 
 
@@ -75,17 +85,24 @@ class Workflows:
             "fail": self._fail,
         }
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
         base = f"{prefix}/admin/workflows"
+        verbs = {"verb": self._verbs}
         return [
-            Route(base, self.list, methods=["GET"]),
-            Route(f"{base}/history", self.history, methods=["GET"]),
-            Route(f"{base}/runs/{{run}}", self.status, methods=["GET"]),
-            Route(f"{base}/runs/{{run}}/resume", self.resume, methods=["POST"]),
-            Route(f"{base}/runs/{{run}}/{{verb}}", self.steer, methods=["POST"]),
-            Route(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"]),
-            Route(f"{base}/{{name}}/terminate", self.end, methods=["POST"]),
+            DescribedRoute(base, self.list, methods=["GET"]),
+            DescribedRoute(f"{base}/history", self.history, methods=["GET"], parameters=_WHICH_RUNS),
+            DescribedRoute(f"{base}/runs/{{run}}", self.status, methods=["GET"], parameters=[_WAIT]),
+            DescribedRoute(f"{base}/runs/{{run}}/resume", self.resume, methods=["POST"], body=_BODY),
+            DescribedRoute(
+                f"{base}/runs/{{run}}/{{verb}}",
+                self.steer,
+                methods=["POST"],
+                choices=verbs,
+                body=_BODY,
+            ),
+            DescribedRoute(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"], parameters=[_WAIT], body={}),
+            DescribedRoute(f"{base}/{{name}}/terminate", self.end, methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:  # noqa: ARG002  # starlette's signature
@@ -95,7 +112,7 @@ class Workflows:
     async def history(self, request: Request) -> Response:
         """Runs, the newest first; `?status=failed&name=Orders&limit=50`."""
         states = [_state(text) for text in request.query_params.getlist("status")]
-        limit = min(whole_number(request.query_params, "limit", 10), _MOST)
+        limit = min(whole_number(request.query_params, "limit", _USUAL), _MOST)
         name = request.query_params.get("name")
         async with self._engine.client() as client:
             runs = await list_runs(client, task_queue=self._engine.task_queue, name=name, states=states, limit=limit)
