@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.polling import unmeasured
 from tests.integration.conftest import temporal_server
 
 APP = Path(__file__).with_name("app.py")
@@ -69,7 +70,7 @@ class Cli:
     @property
     def whole_environment(self) -> dict[str, str]:
         """That of this process, with what leads to the server."""
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment}
+        return unmeasured({**os.environ, "PYTHONUNBUFFERED": "1", **self.environment})
 
     def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> Done:
         done = subprocess.run(

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tests.cli.conftest import Cli
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 
 
 def start(cli: Cli, workflow: str, run: str) -> None:

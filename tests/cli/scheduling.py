@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 from pathlib import Path
 
 from tests.cli.conftest import Cli, Done, still
+from tests.cli.polling import wait_for
 
 APP = """
 from pydantic import BaseModel
@@ -72,12 +72,12 @@ def plain(cli: Cli, text: str) -> str:
 
 def wait_for_list(cli: Cli, name: str) -> None:
     """Until the server's list has the schedule, which may be a moment behind."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def is_listed() -> bool:
         rows = cli("schedule", "list", "--json").document
-        if any(row["name"] == name and row["state"] != "not deployed" for row in rows):
-            return
-    raise AssertionError(f"{name} is not listed")
+        return any(row["name"] == name and row["state"] != "not deployed" for row in rows)
+
+    wait_for(is_listed, 30)
 
 
 def expect(done: Done, code: int) -> Done:
@@ -86,9 +86,8 @@ def expect(done: Done, code: int) -> Done:
 
 
 def wait_for_run(cli: Cli, workflow_id: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def is_completed() -> bool:
         done = cli("workflow", "status", workflow_id, "--json")
-        if done.code == 0 and done.document["state"] == "completed":
-            return
-    raise AssertionError(f"{workflow_id} does not complete")
+        return done.code == 0 and bool(done.document["state"] == "completed")
+
+    wait_for(is_completed, 60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.cli.conftest import Cli, Done
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 
 
 @pytest.fixture(scope="module")

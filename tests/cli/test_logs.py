@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, start_worker
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 
 TALKING = Path(__file__).with_name("talking.py")
 SOON = """\

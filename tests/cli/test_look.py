@@ -8,7 +8,8 @@ from datetime import datetime
 
 import pytest
 from tests.cli.conftest import Cli, Done
-from tests.cli.test_run import interrupted, on_terminal, wait_for
+from tests.cli.polling import wait_for, without_measuring
+from tests.cli.test_run import interrupted, on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -303,14 +304,14 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, paid: Done) -> None:
 
 def test_a_command_that_used_temporal_never_aborts_at_its_end(cli: Cli, paid: Done) -> None:
     """temporalio/sdk-python#300: one process in thirty aborted at exit; two hundred have to end well."""
-
-    unmeasured = {name: value for name, value in cli.whole_environment.items() if not name.startswith("COVERAGE")}
+    with without_measuring():
+        environment = cli.whole_environment
 
     def code(_: int) -> int:
         done = subprocess.run(
             cli.command("workflow", "status", "paid", "--json"),
             cwd=cli.folder,
-            env=unmeasured,
+            env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,

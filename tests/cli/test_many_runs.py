@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Cli
 from tests.cli.operating import is_running, start, status, still_runs, until_listed, until_parked, until_state
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 
 
 def test_many_parked_runs_at_once(bills: Cli, broken: Path) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.conftest import Cli, start_worker
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 from tests.integration.conftest import free_port, temporal_server
 
 CODE = Path(__file__).with_name("traced.py")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Cli
 from tests.cli.operating import is_running, listed, start, status, until_parked, until_state
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 
 
 def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.cli.conftest import APP, Cli, start_worker, still
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 from tests.integration.conftest import free_port
 
 WARNS = """\

@@ -8,11 +8,12 @@ import pty
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
 from tests.cli.conftest import Cli
+from tests.cli.polling import wait_for
 
 STARTED = """\
 'Order' started successfully.
@@ -20,13 +21,6 @@ Workflow ID: Order-<id>
 Run ID: <run>
 View it in the Temporal dashboard: http://localhost:8080/namespaces/default/workflows/Order-<id>/<run>/history
 """
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_run_starts_and_returns(cli: Cli) -> None:

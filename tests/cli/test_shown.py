@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, Done
-from tests.cli.test_run import on_terminal, wait_for
+from tests.cli.polling import wait_for
+from tests.cli.test_run import on_terminal
 
 
 @pytest.fixture(scope="module")

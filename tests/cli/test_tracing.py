@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from tests.cli.conftest import Cli, Done, start_worker
-from tests.cli.test_run import wait_for
+from tests.cli.polling import wait_for
 from tests.integration.conftest import free_port
 
 Span: TypeAlias = dict[str, Any]  # Any: JSON
