@@ -109,16 +109,16 @@ def workflow_is_not_retried_for_what_cannot_help() -> Scenario:
 def a_failing_branch() -> Scenario:
     """Its healthy sibling goes on to its own end, its own children included; then the run fails."""
 
-    async def slow(ctx: NoInput) -> None:
-        await asyncio.sleep(0.3)
+    async def later(ctx: NoInput) -> None:
+        await until_noted(ctx, "bad 1")
         journal.note(ctx, ctx.run.task)
 
     tasks: dict[str, AnyTask] = {
         "start": none_task("start", note_start),
         "bad": none_task("bad", failing(9), retries=0),
         "after_bad": none_task("after_bad", note_start),
-        "good": none_task("good", slow),
-        "after_good": none_task("after_good", slow),
+        "good": none_task("good", later),
+        "after_good": none_task("after_good", later),
     }
     first = edges(tasks, {"start": ["bad", "good"], "bad": ["after_bad"], "good": ["after_good"]})
     expected = Expected(
