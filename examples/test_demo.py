@@ -22,22 +22,19 @@ def demo(tmp_path: Path) -> list[str]:
     return [sys.executable, str(tmp_path / "examples" / "demo.py")]
 
 
-def test_the_demo_shows_tasks_results_and_links(demo: list[str]) -> None:
-    """Exit code 0; each task with its time, both results, the link, and an order that is refused."""
+def test_the_demo_shows_tasks_results_and_links(demo: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0; each task with its time, both results, the link, and an order that is refused.
+
+    A user of Temporal has `TEMPORAL_ADDRESS` set, perhaps to production; the demo stays on its own engine.
+    """
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__TEMPORAL_PORT", "1")
     done = subprocess.run(demo, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for task in ("validateOrder", "finalizeOrder", "delaysEWR", "delaysJFK", "delaysLGA", "writeReport"):
         assert any(task in line and "completed" in line and line.endswith("s") for line in done.stdout.splitlines())
     for words in ('"payment_id": "txn_ord_0003"', '"flights": 336776', "is not a valid Order", "/history"):
         assert words in done.stdout
-
-
-def test_settings_of_the_shell_lead_the_demo_nowhere_else(demo: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user of Temporal has `TEMPORAL_ADDRESS` set, perhaps to production; the demo stays on its own engine."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
-    monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__TEMPORAL_PORT", "1")
-    done = subprocess.run(demo, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
