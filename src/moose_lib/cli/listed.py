@@ -60,4 +60,4 @@ async def _ask(client: Client, task_queue: str, plans: Sequence[Plan]) -> Known:
         ask_next_fires(client, [plan for plan in plans if plan.schedule is not None]),
     )
     statuses = await run_statuses(client, [run for run in runs.values() if run.state is RunState.RUNNING])
-    return Known(runs=runs, open={status.name: status for status in statuses.values()}, fires=fires)
+    return Known(runs=runs, open={run.name: status for run, status in statuses}, fires=fires)

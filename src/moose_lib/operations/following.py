@@ -48,18 +48,17 @@ async def run_status(
         raise _not_found(workflow_id, error) from error
 
 
-async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> dict[str, RunStatus]:
-    """Return how several runs stand now, by run id, in the same order, without those that the server no longer has."""
+async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple[RunSummary, RunStatus]]:
+    """Return how each of several runs stands now, in their order, without those that the server no longer has."""
     places = asyncio.Semaphore(_AT_A_TIME)
 
-    async def status(run: RunSummary) -> RunStatus | None:
+    async def status(run: RunSummary) -> tuple[RunSummary, RunStatus] | None:
         async with places:
             with suppress(RunNotFound):
-                return await run_status(client, run.workflow_id, run.run_id)
+                return run, await run_status(client, run.workflow_id, run.run_id)
         return None
 
-    found = await asyncio.gather(*map(status, runs))
-    return {it.run_id: it for it in found if it is not None}
+    return [found for found in await asyncio.gather(*map(status, runs)) if found is not None]
 
 
 async def follow_run(

@@ -15,9 +15,7 @@ __all__ = ["find_parked", "parked_runs"]
 
 async def parked_runs(client: Client, runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
     """Return those of the runs that have a parked task; their histories tell."""
-    asked = tuple(runs)
-    statuses = await run_statuses(client, asked)
-    return tuple(run for run in asked if run.run_id in statuses and statuses[run.run_id].parked)
+    return tuple(run for run, status in await run_statuses(client, runs) if status.parked)
 
 
 async def find_parked(client: Client, run: RunSummary, task: str | None) -> tuple[str, ...]:
