@@ -41,7 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(port: int) -> list[str]:
-    return [sys.executable, "-m", "moose_lib.cli", "serve", "shop.py", "--port", str(port)]
+    ports = ["--port", str(port), "--management-port", str(free_port())]
+    return [sys.executable, "-m", "moose_lib.cli", "serve", "shop.py", *ports]
 
 
 @contextmanager
