@@ -22,6 +22,7 @@ from tests.integration.conftest import engine_settings as engine_settings
 from tests.integration.conftest import free_port
 from tests.integration.conftest import temporal_port as temporal_port
 from tests.integration.engine.support import Engine, loaded
+from tests.server.here import served
 from tests.server.test_conformance import CHECKS, SLOW
 
 from moose_lib import Schedule, Task, TaskConfig, Workflow, WorkflowConfig
@@ -29,7 +30,6 @@ from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Owner
 from moose_lib.plan.build import compile_workflow
 from moose_lib.project.settings import Settings
-from moose_lib.server.serving import run_server
 
 EXAMPLES = 8
 NOTHING = "nothing"
@@ -61,22 +61,8 @@ async def serving(settings: Settings, *workflows: Workflow) -> AsyncGenerator[st
     """The server of these workflows in this process, on a port of its own; yields its address."""
     port = free_port()
     server = settings.server.model_copy(update={"port": port, "management_port": free_port()})
-    stop, ready = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(
-        run_server(
-            loaded(settings.model_copy(update={"server": server}), *workflows),
-            stop=stop,
-            on_ready=lambda _: ready.set(),
-        )
-    )
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waiting}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-    assert ready.is_set(), task
-    try:
+    async with served(loaded(settings.model_copy(update={"server": server}), *workflows)):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 30)
 
 
 def ask_for_all(base: str, names: Sequence[str], runs: Sequence[str]) -> dict[str, set[int]]:

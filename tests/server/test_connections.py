@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel
 from tests.integration.conftest import free_port
+from tests.server.here import served
 
 from moose_lib import IngestPipeline
 from moose_lib.dmv2 import _registry
@@ -80,21 +81,13 @@ def project_in(folder: Path, **server: Any) -> LoadedProject:  # Any: settings
 
 @asynccontextmanager
 async def running(folder: Path, **server: Any) -> AsyncGenerator[Running]:  # Any: settings
-    project, stop, ready = project_in(folder, **server), asyncio.Event(), asyncio.Event()
+    project = project_in(folder, **server)
 
     def tell(serving: Serving) -> None:
         assert serving.management_port == project.project.settings.server.management_port
-        ready.set()
 
-    task = asyncio.create_task(run_server(project, stop=stop, on_ready=tell))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waiting}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-    assert ready.is_set(), task
-    try:
-        yield Running(project.project.settings.server.port, stop, task)
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 30)
+    async with served(project, tell) as it:
+        yield Running(project.project.settings.server.port, it.stop, it.task)
 
 
 async def test_bodies_that_lie_about_their_length_hurt_nobody(tmp_path: Path) -> None:
