@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from tests.cli.conftest import Cli, Done, start_worker
 from tests.cli.polling import wait_for
 from tests.integration.conftest import free_port
+
+from moose_lib.observing.ids import trace_id
 
 Span: TypeAlias = dict[str, Any]  # Any: JSON
 CODE = Path(__file__).with_name("traced.py")
@@ -249,16 +252,19 @@ def test_opentelemetrys_own_variables_do_as_well(traced: Traced) -> None:
 
 
 def test_a_sampler_keeps_or_drops_a_whole_trace(traced: Traced) -> None:
-    """Whichever worker makes a span, it decides as all others do."""
+    """Whichever worker makes a span, it decides as all others do: by the trace's id, which follows from the run's."""
     with (traced.cli.folder / ".env").open("a") as out:
         out.write("OTEL_TRACES_SAMPLER=parentbased_traceidratio\nOTEL_TRACES_SAMPLER_ARG=0.5\n")
+    sampler, kept, dropped = TraceIdRatioBased(0.5), set[str](), set[str]()
     with traced.worker():
-        for _ in range(8):
-            assert traced.run().code == 0
-    traces = {span["trace"] for span in traced.traces.spans()}
+        while not (kept and dropped):
+            trace = trace_id(traced.run().document["run_id"])
+            decision = sampler.should_sample(None, trace, "Shop").decision
+            (kept if decision is Decision.RECORD_AND_SAMPLE else dropped).add(f"{trace:032x}")
+    spans = traced.traces.spans()
 
-    assert len(traces) < 8
-    assert all(sum(span["trace"] == trace for span in traced.traces.spans()) == 9 for trace in traces)
+    assert {span["trace"] for span in spans} == kept
+    assert all(sum(span["trace"] == trace for span in spans) == 9 for trace in kept)
 
 
 def test_a_collector_that_is_not_there_delays_nothing_and_is_told_once(traced: Traced, tmp_path: Path) -> None:

@@ -59,8 +59,9 @@ async def catch_up(client: Client, workflow: str) -> datetime | None:
     record = None if answer is None else await read_record(client, answer)
     if answer is None or record is None or answer.info.missed_catchup_window <= record.caught_up:
         return None
-    time = None if answer.schedule.state.paused else await _last_missed(client, workflow, answer)
-    if time is not None and record.schedule.catchup == "last":
+    is_wanted = record.schedule.catchup == "last" and not answer.schedule.state.paused
+    time = await _last_missed(client, workflow, answer) if is_wanted else None
+    if time is not None:
         first = await declared_time(client, answer.schedule.spec, time) - _INSTANT
         patch = SchedulePatch(backfill_request=[BackfillRequest(start_time=timestamp(first), end_time=timestamp(time))])
         await patch_schedule(client, workflow, patch, request=f"moose-catch-up-{time.isoformat()}")

@@ -105,14 +105,15 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pyt
             await until(lambda name=name: _has_missed(client, name))  # type: ignore[misc]  # mypy infers no such lambda
         assert await slots(client, "Last") == set()
         keepers = [asyncio.create_task(keep_caught_up(client, tuple(plans))) for _ in range(3)]
+        both = {f"catching up the last missed time of {name}" for name in ("Last", "Jittered")}
+        await until(lambda: _is_told(caplog, both))
         for name in ("Last", "Jittered"):
             await until(lambda name=name: _has_run(client, name))  # type: ignore[misc]  # as above
         for keeper in keepers:
             keeper.cancel()
         await asyncio.wait(keepers)
         assert [await catch_up(client, name) for name in plans] == [None] * len(plans)
-        told = {it.getMessage().partition(": ")[0] for it in caplog.records if it.levelname == "INFO"}
-        assert told >= {"catching up the last missed time of Last"}
+        assert _told(caplog) == both
         assert {name: await slots(client, name) for name in ("None", "Last", "Jittered")} == {
             "None": set(),
             "Last": {time},
@@ -128,6 +129,14 @@ def among(times: set[datetime], start: datetime, end: datetime) -> set[datetime]
 
 async def _has_run(client: Client, name: str) -> bool:
     return bool(await slots(client, name))
+
+
+def _told(caplog: pytest.LogCaptureFixture) -> set[str]:
+    return {it.getMessage().partition(": ")[0] for it in caplog.records if it.levelname == "INFO"}
+
+
+async def _is_told(caplog: pytest.LogCaptureFixture, texts: set[str]) -> bool:
+    return _told(caplog) >= texts
 
 
 async def _has_missed(client: Client, name: str) -> bool:
