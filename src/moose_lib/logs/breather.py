@@ -9,10 +9,10 @@ from typing import Final
 
 __all__ = ["Breather"]
 
-#: The clock is looked at after so many pieces of text. 64 leave the others twice the delay, 16 gain little.
-_PIECES: Final = 32
+#: A flood pauses whenever it has gone on for so long: whoever waits for Python's lock gets it then.
+_SLICE_SECONDS: Final = 0.00025
 #: Pieces that come faster than this, on average, are a flood.
-_SECONDS_PER_PIECE: Final = 0.0005
+_SECONDS_PER_PIECE: Final = 0.0001
 #: How long a flood pauses, at least: enough for a thread that waits for Python's lock to get it.
 _PAUSE_SECONDS: Final = 0.0001
 
@@ -35,12 +35,12 @@ class Breather:
     def written(self) -> None:
         """Note that something is being written, and pause if it is a flood."""
         self._pieces += 1
-        if self._pieces < _PIECES:
+        passed = self._clock() - self._since
+        if passed < _SLICE_SECONDS:
             return
-        self._pieces = 0
-        now = self._clock()
-        if now - self._since < _PIECES * _SECONDS_PER_PIECE and not _runs_loop():
+        if passed < self._pieces * _SECONDS_PER_PIECE and not _runs_loop():
             self._sleep(_PAUSE_SECONDS)
+        self._pieces = 0
         self._since = self._clock()
 
 

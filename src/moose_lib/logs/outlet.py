@@ -21,7 +21,12 @@ __all__ = ["Outlet"]
 #: Lines that may wait to be written; each begun KiB of a line counts as one.
 LIMIT: Final = 32 * 1024
 _UNIT: Final = 1024
-_BATCH: Final = 1000
+#: Lines written in one go: few, for whoever writes them holds Python's lock meanwhile; many when
+#: a quarter of the room is taken.
+_FEW: Final = 32
+_MANY: Final = 1000
+#: Before the next ones: a pause for the others if more are waiting, else a rest in which some come together.
+_PAUSE_SECONDS: Final = 0.002
 _REST_SECONDS: Final = 0.01
 
 
@@ -35,6 +40,7 @@ class Outlet:
         self._counter = itertools.count(1)
         self._taken = self._written = 0
         self._quiet_until = 0.0
+        self._is_closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -48,7 +54,8 @@ class Outlet:
         return True
 
     def close(self, patience: float) -> None:
-        """Write what waits, within `patience` seconds."""
+        """Write what waits, without a rest, within `patience` seconds."""
+        self._is_closing = True
         self._queue.put(None)
         self._thread.join(patience)
 
@@ -56,7 +63,7 @@ class Outlet:
         while batch := self._next_batch():
             self._write(batch)
             self._written += sum(map(_size, batch))
-            self._quiet_until = time.monotonic() + _REST_SECONDS
+            self._quiet_until = time.monotonic() + (_REST_SECONDS if len(batch) < _FEW else _PAUSE_SECONDS)
 
     def _next_batch(self) -> list[Line]:
         """Return what waits, at least one line; nothing in the end.
@@ -66,12 +73,13 @@ class Outlet:
         """
         line = self._queue.get()
         rest = self._quiet_until - time.monotonic()
-        if line is not None and rest > 0:
+        if line is not None and rest > 0 and not self._is_closing:
             time.sleep(rest)
+        most = _FEW if self._taken - self._written < self._limit // 4 else _MANY
         batch = list[Line]()
         while line is not None:
             batch.append(line)
-            if len(batch) == _BATCH or self._queue.empty():
+            if len(batch) == most or self._queue.empty():
                 return batch
             line = self._queue.get()
         if batch:

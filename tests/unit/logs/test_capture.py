@@ -195,6 +195,27 @@ def test_an_outlet_takes_what_fits_and_writes_all_of_it() -> None:
     assert len(written) == 9
 
 
+@pytest.mark.parametrize(("limit", "sizes"), [(1000, [32, 32, 32, 4]), (200, [100])], ids=["room", "little-room"])
+def test_an_outlet_writes_a_few_lines_in_one_go_unless_many_wait(limit: int, sizes: list[int]) -> None:
+    """Others want Python's lock meanwhile; only where lines might be refused it has to be quick."""
+    written, started, go = list[int](), threading.Event(), threading.Event()
+
+    def write(lines: Sequence[Line]) -> None:
+        started.set()
+        go.wait(10)
+        written.append(len(lines))
+
+    outlet = Outlet("test", write, limit=limit)
+    outlet.put(line("first"))
+    started.wait(10)
+    for _ in range(100):
+        outlet.put(line("another"))
+    go.set()
+    outlet.close(10)
+
+    assert written == [1, *sizes]
+
+
 def test_an_outlet_takes_what_it_must() -> None:
     """However much waits."""
     written, go = list[Line](), threading.Event()
