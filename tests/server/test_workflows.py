@@ -23,6 +23,7 @@ from moose_lib import RunInfo, Schedule, Task, TaskConfig, TaskContext, Workflow
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.logs.lines import Line
 from moose_lib.logs.store import LOGS_DIRECTORY, LogStore
+from moose_lib.operations import schedules
 from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Owner
 from moose_lib.plan.build import compile_workflow
@@ -101,6 +102,14 @@ async def ended(http: httpx2.AsyncClient, run: str) -> dict[str, Any]:
 async def history(http: httpx2.AsyncClient, name: str) -> list[str]:
     answer = await http.get("/workflows/history", params={"status": "completed", "name": name})
     return [it["run_id"] for it in answer.json()]
+
+
+async def deploy(engine: Engine, shop: Shop) -> None:
+    workflow = shop.workflow()
+    workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
+    plan = compile_workflow(workflow)
+    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
+    await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
 
 
 async def until_parked(http: httpx2.AsyncClient, run: str) -> None:
@@ -319,11 +328,7 @@ async def test_logs_of_a_run_are_read(http: httpx2.AsyncClient, engine: Engine) 
 
 
 async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, engine: Engine, shop: Shop) -> None:
-    workflow = shop.workflow()
-    workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
-    plan = compile_workflow(workflow)
-    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
-    await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
+    await deploy(engine, shop)
 
     described = (await http.get(f"/schedules/{shop.name}")).json()
     paused = (await http.post(f"/schedules/{shop.name}/pause")).json()
@@ -339,3 +344,15 @@ async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, eng
     async with asyncio.timeout(30):  # the list may be a moment behind
         while shop.name not in [it["name"] for it in (await http.get("/schedules")).json()]:  # noqa: ASYNC110  # over HTTP
             await asyncio.sleep(0.1)
+
+
+async def test_a_trigger_of_which_nothing_is_to_be_seen_yet(
+    http: httpx2.AsyncClient, engine: Engine, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be held back by an open run: there is none."""
+    await deploy(engine, shop)
+    monkeypatch.setattr(schedules, "_LOOKS", 0)
+
+    answer = await http.post(f"/schedules/{shop.name}/trigger")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "run-not-seen")
