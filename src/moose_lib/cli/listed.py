@@ -24,7 +24,7 @@ __all__ = ["Known", "ask_about"]
 class Known:
     """The last run and the next fire of each workflow that has one; `fault` says why nothing is known.
 
-    `open` has how the last run stands if the list of runs calls it open: the list is behind, and knows nothing of parked
+    `open` has how the last run stands if the list of runs calls it open: that is behind, and knows nothing of parked
     tasks and pauses.
     """
 

@@ -26,8 +26,8 @@ from moose_lib.operations.records import RunStatus, RunSummary
 __all__ = ["follow_logs"]
 
 _LOOK_SECONDS: Final = 0.2
-#: A worker writes a line a moment after its task, a busy one later: when the run is over, it is looked this often, until
-#: so many looks in a row have brought nothing, and at most so many times.
+#: A worker writes a line a moment after its task, a busy one later: when the run is over, it is looked at this pace
+#: until so many looks in a row have brought nothing, and at most so many times.
 _LATE_LOOK_SECONDS: Final = 0.1
 _QUIET_LOOKS: Final = 5
 _MOST_LATE_LOOKS: Final = 100
