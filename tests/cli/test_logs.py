@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, start_worker
-from tests.cli.polling import wait_for
+from tests.cli.polling import line_with, wait_for
 
 TALKING = Path(__file__).with_name("talking.py")
 SOON = """\
@@ -233,11 +233,7 @@ def test_ctrl_c_ends_following(talk: Cli, tmp_path: Path) -> None:
     assert talk("workflow", "run", "Wait", "--id", "left", "--input", '{"until": "/nowhere"}').code == 0
     for arguments in (["left"], []):
         following = talk.start("logs", "-f", *arguments)
-        assert following.stdout is not None
-        line = ""
-        while "waiting" not in line:
-            line = following.stdout.readline()
-            assert line, "it has ended"
+        line_with("waiting", following.stdout)
         following.send_signal(signal.SIGINT)
         _, err = following.communicate(timeout=30)
         assert (following.returncode, err) == (130, "\n")
@@ -292,6 +288,7 @@ def reading(worker: subprocess.Popen[str]) -> Generator[list[str]]:
     finally:
         worker.send_signal(signal.SIGTERM)
         reader.join(60)
+        worker.communicate(timeout=60)
 
 
 def is_all_written(cli: Cli, lines: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from tests.cli.conftest import Cli
+from tests.cli.polling import line_with
 
 STARTED = """\
 'Order' started successfully.
@@ -265,7 +266,7 @@ def test_who_gave_up_waiting_can_come_back(idle: Cli) -> None:
 def test_ctrl_c_ends_the_waiting_not_the_run(cli: Cli) -> None:
     """It says how to come back."""
     waiting = cli.start("workflow", "run", "Waiting", "--wait", "--id", "left-alone")
-    until_started(waiting)
+    line_with("View it in the Temporal dashboard: ", waiting.stdout)
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=60)
 
@@ -277,21 +278,12 @@ def test_ctrl_c_ends_the_waiting_not_the_run(cli: Cli) -> None:
 def test_being_terminated_is_not_the_runs_end_either(cli: Cli) -> None:
     """143, as shells report it."""
     waiting = cli.start("workflow", "run", "Waiting", "--wait", "--id", "left-too")
-    until_started(waiting)
+    line_with("View it in the Temporal dashboard: ", waiting.stdout)
     waiting.terminate()
     waiting.communicate(timeout=60)
 
     assert waiting.returncode == 143
     assert cli("workflow", "terminate", "left-too").code == 0
-
-
-def until_started(waiting: subprocess.Popen[str]) -> None:
-    """It has said all that it says of a run that was just started."""
-    assert waiting.stdout is not None
-    line = ""
-    while not line.startswith("View it in the Temporal dashboard: "):
-        line = waiting.stdout.readline()
-        assert line, "it has ended"
 
 
 def test_a_terminal_gets_a_table_that_moves(cli: Cli) -> None:

@@ -38,7 +38,7 @@ class Late:
 async def shown(late: Late, root: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     request = Request(reference="Order-1", task=None, attempt=None, level=None, since=None, tail=None)
     follower = log_following._Follower(Output(), Session(settings=Settings(root=root), project=None), request)
-    await follower._show_late(Wanted(workflow_id="Order-1"), cast("LogReader", late))
+    await follower._show_late(Wanted(workflow_id="Order-1"), cast("LogReader", late))  # a part of one
     return [line.partition("#1  ")[2] for line in capsys.readouterr().out.splitlines()]
 
 
