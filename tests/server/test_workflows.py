@@ -142,7 +142,7 @@ async def test_waiting_needs_no_list(http: httpx2.AsyncClient, shop: Shop, monke
     """A server's list of runs may be behind, the more the busier it is."""
 
     async def nothing() -> AsyncIterator[WorkflowExecution]:
-        for run in ():
+        for run in list[WorkflowExecution]():
             yield run
 
     monkeypatch.setattr(Client, "list_workflows", lambda *_, **__: nothing())

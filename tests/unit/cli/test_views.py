@@ -80,11 +80,11 @@ def test_a_failed_attempt_is_told_once_whether_it_was_seen_or_not(capsys: pytest
     between = TaskStatus(
         name="check", state=TaskPhase.RETRYING, attempts=1, max_attempts=4, error=BOOM, next_attempt=soon
     )
-    second = replace(between, attempts=2, error=replace(BOOM, attempt=2))
+    third = replace(done, attempts=3, retried=replace(retry, error=replace(BOOM, attempt=2)))
 
     unseen = lines_of(capsys, run(done), run(done))
     seen = lines_of(capsys, run(between), run(done))
-    partly = lines_of(capsys, run(between), run(replace(done, attempts=3, retried=replace(retry, error=second.error))))
+    partly = lines_of(capsys, run(between), run(third))
 
     assert unseen == [
         f"{clock_text(retry.time)}  check  retrying   attempt 1 of 4: ValueError: boom",
