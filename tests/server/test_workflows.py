@@ -141,11 +141,11 @@ async def test_waiting_answers_the_result(http: httpx2.AsyncClient, shop: Shop) 
 async def test_waiting_needs_no_list(http: httpx2.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's list of runs may be behind, the more the busier it is."""
 
-    async def nothing() -> AsyncIterator[WorkflowExecution]:
+    async def nothing(*_: object, **__: object) -> AsyncIterator[WorkflowExecution]:
         for run in list[WorkflowExecution]():
             yield run
 
-    monkeypatch.setattr(Client, "list_workflows", lambda *_, **__: nothing())
+    monkeypatch.setattr(Client, "list_workflows", nothing)
     answer = await http.post(f"/workflows/{shop.name}/trigger?wait=30s", json={"order_id": "8"})
 
     assert (answer.status_code, answer.json().get("result")) == (200, {"number": "8"})
