@@ -198,13 +198,13 @@ def _free_ports(count: int) -> list[int]:
     """Ports nobody listens on, below those that the system gives to outgoing connections."""
     with ExitStack() as stack:
         found: list[int] = []
-        for port in random.sample(range(20_000, 30_000), 200):
+        for port in random.sample(range(30_000, 32_000), 200):
             with suppress(OSError):
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
                 found.append(port)
             if len(found) == count:
                 return found
-    raise DemoFailed("no free port between 20000 and 30000")
+    raise DemoFailed("no free port between 30000 and 32000")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -35,6 +35,7 @@
     ├── RunTimedOut            a run took longer than its workflow's timeout
     ├── InjectedFailure        a test told an attempt to fail
     ├── GaveUpWaiting          the run goes on, the wait does not
+    ├── RunNotSeen             a schedule was told to fire, and its run cannot be seen yet
     ├── PortBusy               another process listens where we have to
     └── AlreadyRunning         a second `moose-cli dev` in one project
 
@@ -82,6 +83,7 @@ __all__ = [
     "RunFailed",
     "RunNotFound",
     "RunNotOpen",
+    "RunNotSeen",
     "RunTimedOut",
     "ScheduleNotFound",
     "SettingsError",
@@ -310,6 +312,12 @@ class GaveUpWaiting(MooseError):
         self.run_id = run_id
         hint = f"moose-cli workflow status {workflow_id} --watch"
         super().__init__(f"{workflow_id!r} goes on after {waited}", hint=hint)
+
+
+class RunNotSeen(MooseError):
+    """A schedule was told to fire, and neither its run nor a reason for having none can be seen yet."""
+
+    exit_code = 124
 
 
 class PortBusy(MooseError):

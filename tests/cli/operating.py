@@ -36,9 +36,9 @@ def until_state(cli: Cli, state: str, *runs: str) -> None:
     wait_for(lambda: all(status(cli, run)["state"] == state for run in runs))
 
 
-def until_listed(cli: Cli, workflow: str, count: int) -> None:
-    """Temporal's lists lag a little behind."""
-    wait_for(lambda: len(cli("workflow", "history", workflow, "--json").document) == count)
+def until_listed(cli: Cli, workflow: str, count: int, *options: str) -> None:
+    """Temporal's lists lag a little behind, with what has begun and with what has ended."""
+    wait_for(lambda: len(cli("workflow", "history", workflow, *options, "--json").document) == count)
 
 
 def hashes(text: str) -> str:

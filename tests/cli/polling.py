@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import IO, Final
 
-__all__ = ["unmeasured", "wait_for", "without_measuring"]
+__all__ = ["line_with", "unmeasured", "wait_for", "without_measuring"]
 
 _PAUSE_SECONDS: Final = 0.05
 _is_only_looking: ContextVar[bool] = ContextVar("is_only_looking", default=False)
@@ -24,6 +24,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
         while not condition():
             assert time.monotonic() < end, "it did not happen in time"
             time.sleep(_PAUSE_SECONDS)
+
+
+def line_with(text: str, lines: IO[str] | None) -> str:
+    """The next line of a command's output that has a text."""
+    assert lines is not None
+    for line in lines:
+        if text in line:
+            return line
+    raise AssertionError(f"it ended without saying {text!r}")
 
 
 @contextmanager

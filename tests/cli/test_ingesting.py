@@ -47,10 +47,10 @@ def rows(cli: Cli) -> list[dict[str, Any]]:  # Any: JSON
 def test_a_repeated_task_and_a_resumed_run_store_nothing_twice(loading: Cli) -> None:
     broken = loading.folder / "app" / "broken"
     broken.touch()
-    run = loading("workflow", "run", "Loading", "--wait", "--json")
+    run = loading("workflow", "run", "Loading", "--id", "loading", "--wait", "--json")
     assert run.code == 1
-    status = loading("workflow", "status", "Loading", "--json").document
-    text = loading("workflow", "status", "Loading").out
+    status = loading("workflow", "status", "loading", "--json").document
+    text = loading("workflow", "status", "loading").out
 
     assert {it["name"]: it["ingested"] for it in status["tasks"]} == {
         "load": {"Orders": 12_000},
@@ -61,10 +61,10 @@ def test_a_repeated_task_and_a_resumed_run_store_nothing_twice(loading: Cli) -> 
     assert rows(loading) == [{"by": "add", "n": 2, "numbers": 2}, {"by": "load", "n": 12_000, "numbers": 12_000}]
 
     broken.unlink()
-    resumed = loading("workflow", "resume", "Loading", "--from", "load", "--wait", "--json")
+    resumed = loading("workflow", "resume", "loading", "--from", "load", "--wait", "--json")
 
     assert resumed.code == 0, resumed.err
-    result = loading("workflow", "result", "Loading").document
+    result = loading("workflow", "result", "loading").document
     assert result["report"] == {"stored": 12_000, "repeated": 12_000}
     assert [it["n"] for it in rows(loading)] == [2, 12_000]
     assert loading("peek", "Orders", "-n", "1").code == 0

@@ -6,15 +6,16 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, start_worker
-from tests.cli.polling import wait_for
+from tests.cli.polling import line_with, wait_for
 
 TALKING = Path(__file__).with_name("talking.py")
 SOON = """\
@@ -217,7 +218,7 @@ def test_following_ends_with_the_run(talk: Cli, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     run = talk("workflow", "run", "Wait", "--id", "followed", "--input", json.dumps({"until": str(flag)}))
     assert run.code == 0, run.err
-    following = talk.start("logs", "Wait", "--follow")
+    following = talk.start("logs", "followed", "--follow")
     assert following.stdout is not None
     first = following.stdout.readline()
     flag.touch()
@@ -232,9 +233,7 @@ def test_ctrl_c_ends_following(talk: Cli, tmp_path: Path) -> None:
     assert talk("workflow", "run", "Wait", "--id", "left", "--input", '{"until": "/nowhere"}').code == 0
     for arguments in (["left"], []):
         following = talk.start("logs", "-f", *arguments)
-        assert following.stdout is not None
-        while "waiting" not in following.stdout.readline():
-            pass
+        line_with("waiting", following.stdout)
         following.send_signal(signal.SIGINT)
         _, err = following.communicate(timeout=30)
         assert (following.returncode, err) == (130, "\n")
@@ -272,13 +271,40 @@ def test_what_on_cancel_writes_belongs_to_the_attempt(talk: Cli) -> None:
     ]
 
 
+@contextmanager
+def reading(worker: subprocess.Popen[str]) -> Generator[list[str]]:
+    """The lines of its stdout so far, all of them when the block has ended."""
+    lines = list[str]()
+
+    def read() -> None:
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            lines.append(line)  # seen by others at once
+
+    reader = Thread(target=read)
+    reader.start()
+    try:
+        yield lines
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        reader.join(60)
+        worker.communicate(timeout=60)
+
+
+def is_all_written(cli: Cli, lines: Sequence[str]) -> bool:
+    """The tasks of Flood have had their last word, on disk and on stdout."""
+    newest = max((cli.folder / ".moose" / "logs").iterdir())
+    beside = sum("[Flood/beside #1 " in line for line in lines)
+    return beside == 20 and any(" line 99999 " in line for line in lines) and b"line 99999 " in newest.read_bytes()
+
+
 def test_a_hundred_thousand_lines_slow_nobody_and_fill_no_disk(server: int, tmp_path: Path) -> None:
     """What runs beside goes on, the folder stays within its limit, and what was dropped is told."""
     cli = project(tmp_path, server, MOOSE_LOGGER__MAX_SIZE="1MB")
-    with worker_of(cli) as worker:
+    with worker_of(cli) as worker, reading(worker) as lines:
         run = cli("workflow", "run", "Flood", "--wait", "--input", '{"lines": 100000}', timeout=120)
-        worker.send_signal(signal.SIGTERM)
-        out, _ = worker.communicate(timeout=60)
+        wait_for(lambda: is_all_written(cli, lines), 120)
+    out = "".join(lines)
     flooded = records(cli, "Flood", "--task", "flood")
 
     assert run.code == 0, run.err

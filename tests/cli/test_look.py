@@ -28,6 +28,12 @@ def declined(cli: Cli) -> Done:
     return done
 
 
+def until_listed(cli: Cli) -> None:
+    """Both of them, with their ends: Temporal's list is a moment behind."""
+    ended = ("workflow", "history", "--json", "-l", "500", "-s", "failed", "-s", "completed")
+    wait_for(lambda: {"paid", "declined"} <= {row["workflow_id"] for row in cli(*ended).document})
+
+
 def test_status_shows_every_task(cli: Cli, paid: Done) -> None:
     """Facts first, then a row per task."""
     done = cli("workflow", "status", "paid")
@@ -50,6 +56,7 @@ def test_status_shows_every_task(cli: Cli, paid: Done) -> None:
 def test_a_run_is_found_by_any_of_its_names(cli: Cli, paid: Done, declined: Done) -> None:
     """Workflow id, run id, or the workflow's name for its latest run; --id narrows a name."""
     run_id = paid.document["run_id"]
+    until_listed(cli)
 
     by_id, by_run, by_both = (
         cli("workflow", "status", *names, "--json").document
@@ -142,9 +149,10 @@ def test_ctrl_c_ends_the_watching(cli: Cli) -> None:
 
 
 def test_list_without_a_project_shows_what_has_run(
-    cli: Cli, paid: Done, tmp_path_factory: pytest.TempPathFactory
+    cli: Cli, paid: Done, declined: Done, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """An address is enough; without one, the missing project is the nearer reason."""
+    until_listed(cli)
     away = Cli(folder=tmp_path_factory.mktemp("nowhere"), environment=cli.environment)
     done, document = away("workflow", "list"), away("workflow", "list", "--json").document
 
@@ -159,6 +167,7 @@ def test_list_without_a_project_shows_what_has_run(
 
 def test_history_lists_the_newest_first(cli: Cli, paid: Done, declined: Done) -> None:
     """Of all workflows or of one, in any state or in some."""
+    until_listed(cli)
     failed = cli("workflow", "history", "Order", "--status", "failed", "--limit", "1")
     document = cli("w", "h", "--json", "-l", "500", "-s", "failed", "-s", "completed").document
 
@@ -223,15 +232,21 @@ def test_result_of_an_open_run_can_be_waited_for(cli: Cli) -> None:
     assert (waiting.returncode, out, err) == (0, "null\n", "")
 
 
+def open_runs(cli: Cli) -> list[str]:
+    """Those of Waiting that Temporal's list has, the newest first."""
+    rows = cli("workflow", "history", "Waiting", "-s", "running", "--json").document
+    return [row["workflow_id"] for row in rows]
+
+
 def test_cancel_asks_which_of_several_runs(cli: Cli) -> None:
     """Never a guess about something destructive."""
     for name in ("twin-1", "twin-2"):
         assert cli("workflow", "run", "Waiting", "--id", name).code == 0
-    wait_for(lambda: len(cli("workflow", "history", "Waiting", "-s", "running", "--json").document) == 2)
+    wait_for(lambda: open_runs(cli) == ["twin-2", "twin-1"])
 
     asked = cli("workflow", "cancel", "Waiting")
     one = cli("workflow", "cancel", "Waiting", "--id", "twin-1")
-    wait_for(lambda: cli("workflow", "status", "twin-1", "--json").document["state"] == "canceled")
+    wait_for(lambda: open_runs(cli) == ["twin-2"])
     rest = cli("workflow", "cancel", "Waiting", "--all", "--json")
     wait_for(lambda: cli("workflow", "status", "twin-2", "--json").document["state"] == "canceled")
     again = cli("workflow", "cancel", "twin-2")
@@ -254,6 +269,7 @@ def test_cancel_asks_which_of_several_runs(cli: Cli) -> None:
 def test_terminate_says_why_in_the_status(cli: Cli) -> None:
     """The reason is the user's, or ours."""
     assert cli("workflow", "run", "Waiting", "--id", "wrong").code == 0
+    wait_for(lambda: cli("workflow", "status", "wrong", "--json").document["tasks"][0]["state"] == "running")
 
     done = cli("workflow", "terminate", "wrong", "--reason", "wrong prices")
 

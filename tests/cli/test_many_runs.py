@@ -42,7 +42,7 @@ def test_many_ended_runs_at_once(bills: Cli, broken: Path) -> None:
     for run in ("ended-a", "ended-b", "ended-c"):
         start(bills, "ManyFailing", run)
     until_state(bills, "failed", "ended-a", "ended-b", "ended-c")
-    until_listed(bills, "ManyFailing", 3)
+    until_listed(bills, "ManyFailing", 3, "-s", "failed")
     broken.unlink()
     select = ["--status", "failed", "--workflow", "ManyFailing", "--since", "2h"]
     dry = bills("workflow", "resume", *select, "--dry-run")
@@ -72,7 +72,7 @@ def test_one_that_refuses_does_not_stop_the_others(bills: Cli, broken: Path) -> 
     done = bills("workflow", "run", "ManyMixed", "--id", "too-old", "--input", '{"bill_id": "x", "cents": -5}')
     assert done.code == 0
     until_state(bills, "failed", "too-old")
-    wait_for(lambda: len(bills("workflow", "history", "ManyMixed", "-s", "failed", "--json").document) >= 2)
+    until_listed(bills, "ManyMixed", 2, "-s", "failed")
     main = bills.folder / "app" / "main.py"
     source = main.read_text(encoding="utf-8")
     changed = source.replace("cents: int = 100", "cents: int = Field(default=100, ge=0)")

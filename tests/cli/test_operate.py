@@ -46,7 +46,12 @@ def test_retry_runs_the_parked_task_again(bills: Cli, broken: Path) -> None:
     start(bills, "Parking", "again")
     until_parked(bills, "again")
     first = bills("workflow", "retry", "again", "charge")
-    wait_for(lambda: "retry" in str(status(bills, "again")["tasks"][1]) and bool(status(bills, "again")["parked"]))
+
+    def is_parked_again() -> bool:
+        run = status(bills, "again")
+        return bool(run["tasks"][1]["decision"] == "retry" and run["parked"])
+
+    wait_for(is_parked_again)
     broken.unlink()
     second = bills("workflow", "retry", "again", "--json")
     until_state(bills, "completed", "again")

@@ -29,7 +29,7 @@ Workflow(
     config=WorkflowConfig(starting_task=Task[None, None](name="warn", config=TaskConfig(run=warn))),
 )
 """
-PATIENT = {"MOOSE_WORKER__GRACE_PERIOD": "60s"}
+PATIENT = {"MOOSE_WORKER__GRACE_PERIOD": "10m"}
 
 
 def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
@@ -115,10 +115,10 @@ def test_a_second_signal_gives_the_running_tasks_back(cli: Cli) -> None:
     assert hasty("workflow", "run", "Waiting", "--id", "hasty").code == 0
     wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running")
     signaled_twice(worker, signal.SIGTERM)
-    _, err = worker.communicate(timeout=3)
+    _, err = worker.communicate(timeout=60)
     second = start_worker(hasty)
 
-    wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running", 3)
+    wait_for(lambda: hasty("workflow", "status", "hasty", "--json").document["tasks"][0]["state"] == "running")
     (task,) = hasty("workflow", "status", "hasty", "--json").document["tasks"]
     assert hasty("workflow", "terminate", "hasty").code == 0
     second.send_signal(signal.SIGTERM)
@@ -150,14 +150,14 @@ def test_a_third_signal_ends_a_worker_at_once(cli: Cli) -> None:
         folder=cli.folder, environment={**cli.environment, "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": "cli-hard", **PATIENT}
     )
     worker = start_worker(hasty)
-    assert hasty("workflow", "run", "Waiting", "--id", "hard", "--input", '{"lingers": 60}').code == 0
+    assert hasty("workflow", "run", "Waiting", "--id", "hard", "--input", '{"lingers": 600}').code == 0
     wait_for(lambda: hasty("workflow", "status", "hard", "--json").document["tasks"][0]["state"] == "running")
     signaled_twice(worker, signal.SIGINT)
     assert worker.stderr is not None
     assert worker.stderr.readline() == "giving the running tasks back\n"
     worker.send_signal(signal.SIGINT)
 
-    assert worker.wait(10) == 130
+    assert worker.wait(60) == 130
     worker.communicate()
     assert hasty("workflow", "terminate", "hard").code == 0
 

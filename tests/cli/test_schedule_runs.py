@@ -86,15 +86,16 @@ def test_a_run_by_hand_runs_now_and_once(shop: Cli) -> None:
     assert len(shop("workflow", "history", report, "--json").document) == 1
 
 
-def test_a_trigger_that_has_to_wait_says_so(shop: Cli) -> None:
-    """Nobody works, so that the first run stays open."""
+@pytest.mark.parametrize("overlap", [[], ["--overlap", "buffer_one"]])
+def test_a_trigger_that_has_to_wait_says_so(shop: Cli, overlap: list[str]) -> None:
+    """Nobody works, so that the first run stays open: by its own overlap the second one is skipped."""
     _, clean = names(shop)
     expect(shop("deploy"), 0)
     first = expect(shop("schedule", "trigger", clean), 0)
     assert plain(shop, first.out).splitlines()[0] == "'Clean' started by its schedule."
     time.sleep(1.1)  # ids have whole seconds
 
-    second = expect(shop("schedule", "trigger", clean), 1)
+    second = expect(shop("schedule", "trigger", clean, *overlap), 1)
 
     assert re.sub(r"-scheduled-\S+", "-scheduled-…", plain(shop, second.err)) == (
         "error: no run of 'Clean' has started: Clean-scheduled-… is open, and the schedule's overlap makes it wait or "

@@ -26,7 +26,7 @@ from moose_lib.observing.moving import MoveMetrics
 from moose_lib.plan.endpoints import Endpoint, compile_tables, try_compile_endpoints
 from moose_lib.project.clickhouse import ClickHouseSettings
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class Yard:

@@ -70,7 +70,7 @@ class Folder:
             await store.put(Batch(endpoint=table, table=table, rows=rows))
             if is_moving:
                 settings, tables = self.settings, loaded.tables.values()
-                async with Mover(settings, store, path, tables, loaded.endpoints, MoveMetrics()), asyncio.timeout(30):
+                async with Mover(settings, store, path, tables, loaded.endpoints, MoveMetrics()), asyncio.timeout(120):
                     while not self._is_empty(path):  # noqa: ASYNC110  # the mover tells nobody
                         await asyncio.sleep(0.02)
 

@@ -239,9 +239,10 @@ async def test_a_state_of_before_is_told_until_there_is_another(tmp_path: Path, 
     declare(View)
     async with yard(tmp_path, clickhouse) as it:
         await it.made()
-        await it.store.run(note("Views", "blocked", "it was so", None))
-        with reading(it.path) as connection:
-            assert connection.execute("SELECT state, error FROM _moose_moves").fetchone() == ("blocked", "it was so")
+    with SqliteStore(it.path, it.tables.values()) as store:
+        await store.run(note("Views", "blocked", "it was so", None))
+    with reading(it.path) as connection:
+        assert connection.execute("SELECT state, error FROM _moose_moves").fetchone() == ("blocked", "it was so")
 
 
 async def test_rows_from_before_a_field_have_nothing_there_in_a_table_that_is_made_later(

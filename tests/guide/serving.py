@@ -23,4 +23,4 @@ def serving_shop(folder: Path, code: str) -> Generator[Cli]:
 def post(shop: Cli, orders: object) -> str:
     """What the server answers to records."""
     url = f"http://127.0.0.1:{shop.environment['MOOSE_HTTP_SERVER_CONFIG__PORT']}/ingest/Orders"
-    return httpx2.post(url, json=orders).text
+    return httpx2.post(url, json=orders, timeout=60).text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import socket
@@ -29,17 +30,23 @@ _TUNING = (
 
 
 #: Below what systems give to outgoing connections and to port 0: until a server listens there, nobody else gets it.
-_PORTS = range(20_000, 32_000)
-_random = random.SystemRandom()  # pytest seeds the other one, the same in every process
+#: Each of several pytest processes has ports of its own, and the demo, which is a program by itself, has those above.
+_PORTS = range(
+    20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+    30_000,
+    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+)
+#: In the system's random order: pytest seeds the other one, the same in every process.
+_untaken = iter(random.SystemRandom().sample(_PORTS, len(_PORTS)))
 
 
 def free_port() -> int:
-    """A port that is free, and stays so for as long as nobody else chooses it by chance."""
-    while True:
-        port = _random.choice(_PORTS)
+    """A port that is free, and given to nobody else here."""
+    for port in _untaken:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("no port is left")
 
 
 def temporal_binary() -> str:
@@ -62,7 +69,11 @@ def temporal_server(dynamic_config: Sequence[str] = ()) -> Generator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(10)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def settings_for(port: int, root: Path, task_queue: str = "moose") -> Settings:

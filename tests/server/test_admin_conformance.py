@@ -101,7 +101,7 @@ async def test_every_answer_of_the_admin_api_is_one_that_the_document_names(
     async with (
         engine.worker(quick, parking),
         serving(engine.settings, quick, parking) as base,
-        httpx2.AsyncClient(base_url=base) as http,
+        httpx2.AsyncClient(base_url=base, timeout=60) as http,
     ):
         runs = list[str]()
         for name, rows in ((quick.name, 3), (parking.name, 0), (parking.name, 0)):

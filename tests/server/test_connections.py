@@ -53,6 +53,7 @@ class Running:
     port: int
     stop: asyncio.Event
     task: asyncio.Task[None]
+    http: httpx2.AsyncClient
 
     async def say(self, data: bytes) -> bytes:
         """What comes back until the server closes."""
@@ -66,8 +67,8 @@ class Running:
             writer.close()
 
     async def post(self, number: int) -> str:
-        async with httpx2.AsyncClient() as http:
-            return (await http.post(f"http://127.0.0.1:{self.port}/ingest/Clicks", json={"number": number})).text
+        answer = await self.http.post(f"http://127.0.0.1:{self.port}/ingest/Clicks", json={"number": number})
+        return answer.text
 
 
 def project_in(folder: Path, **server: Any) -> LoadedProject:  # Any: settings
@@ -86,8 +87,8 @@ async def running(folder: Path, **server: Any) -> AsyncGenerator[Running]:  # An
     def tell(serving: Serving) -> None:
         assert serving.management_port == project.project.settings.server.management_port
 
-    async with served(project, tell) as it:
-        yield Running(project.project.settings.server.port, it.stop, it.task)
+    async with served(project, tell) as it, httpx2.AsyncClient(timeout=60) as http:
+        yield Running(project.project.settings.server.port, it.stop, it.task, http)
 
 
 async def test_bodies_that_lie_about_their_length_hurt_nobody(tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ async def test_headers_that_never_end_are_cut_off(tmp_path: Path, monkeypatch: p
         silent = await server.say(b"")
         slow = await server.say(HEAD)
         endless = await server.say(HEAD + b"X: " + b"y" * 300_000)
+        monkeypatch.undo()
         answer = await server.post(7)
 
     assert (silent, slow, endless, answer) == (b"", b"", b"", "SUCCESS")
@@ -193,7 +195,7 @@ def certificate(folder: Path) -> dict[str, Path]:
 async def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     files = certificate(tmp_path)
     trust = ssl.create_default_context(cafile=files["tls_cert"])
-    async with running(tmp_path, **files) as server, httpx2.AsyncClient(verify=trust) as http:
+    async with running(tmp_path, **files) as server, httpx2.AsyncClient(verify=trust, timeout=60) as http:
         answer = await http.post(f"https://127.0.0.1:{server.port}/ingest/Clicks", json={"number": 1})
 
     assert answer.text == "SUCCESS"

@@ -80,7 +80,7 @@ async def test_what_was_answered_is_there_once_though_the_server_is_killed_again
             acknowledged.extend(range(start, start + PER_REQUEST))
 
     limits = httpx2.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with httpx2.AsyncClient(limits=limits) as http, asyncio.TaskGroup() as clients:
+    async with httpx2.AsyncClient(limits=limits, timeout=60) as http, asyncio.TaskGroup() as clients:
         for _ in range(CLIENTS):
             clients.create_task(send(http))
         for kill in range(KILLS + 1):
@@ -120,7 +120,7 @@ async def test_ten_thousand_slow_connections_take_little_memory_and_nobody_waits
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head if number % 2 else head + b'Content-Length: 900\r\n\r\n{"num')
             writers.append(writer)
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=60) as http:
             for number in range(50):
                 await _posted(http, port, [{"number": number}], key=str(number))
         grown = psutil.Process(process.pid).memory_info().rss - before
@@ -137,7 +137,7 @@ def test_it_ends_in_order_and_begins_again_with_what_it_has(folder: Path) -> Non
     port = free_port()
     for number in (1, 2):
         with server(folder, port) as process:
-            answer = httpx2.post(f"http://127.0.0.1:{port}/ingest/Clicks", json={"number": number})
+            answer = httpx2.post(f"http://127.0.0.1:{port}/ingest/Clicks", json={"number": number}, timeout=60)
             assert answer.text == "SUCCESS"
             process.terminate()
             assert process.wait(30) == 0

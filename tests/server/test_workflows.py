@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import BaseModel
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from tests.integration.conftest import client as client  # the session's server
 from tests.integration.conftest import engine_settings as engine_settings
 from tests.integration.conftest import temporal_port as temporal_port
@@ -23,6 +23,7 @@ from moose_lib import RunInfo, Schedule, Task, TaskConfig, TaskContext, Workflow
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.logs.lines import Line
 from moose_lib.logs.store import LOGS_DIRECTORY, LogStore
+from moose_lib.operations import schedules
 from moose_lib.operations.reconcile import reconcile
 from moose_lib.operations.schedule_records import Owner
 from moose_lib.plan.build import compile_workflow
@@ -103,6 +104,14 @@ async def history(http: httpx2.AsyncClient, name: str) -> list[str]:
     return [it["run_id"] for it in answer.json()]
 
 
+async def deploy(engine: Engine, shop: Shop) -> None:
+    workflow = shop.workflow()
+    workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
+    plan = compile_workflow(workflow)
+    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
+    await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
+
+
 async def until_parked(http: httpx2.AsyncClient, run: str) -> None:
     async with asyncio.timeout(30):
         while (await http.get(f"/workflows/runs/{run}")).json()["parked"] != ["charge"]:  # noqa: ASYNC110  # over HTTP
@@ -114,18 +123,32 @@ async def test_a_run_is_started_and_looked_at(http: httpx2.AsyncClient, shop: Sh
 
     assert started.status_code == 202
     assert started.json()["workflowId"] == started.json()["workflow_id"]
-    run = await ended(http, started.json()["run_id"])
+    run = await ended(http, started.json()["workflow_id"])
     assert (run["state"], run["result"]) == ("completed", {"number": "7"})
     assert [task["name"] for task in run["tasks"]] == ["charge", "ship"]
     async with asyncio.timeout(30):  # the list may be a moment behind
         while (await history(http, shop.name)) != [run["run_id"]]:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.05)
+    assert await ended(http, started.json()["run_id"]) == run
 
 
 async def test_waiting_answers_the_result(http: httpx2.AsyncClient, shop: Shop) -> None:
     answer = await http.post(f"/workflows/{shop.name}/trigger?wait=30s", json={"order_id": "8"})
 
     assert (answer.status_code, answer.json()["result"]) == (200, {"number": "8"})
+
+
+async def test_waiting_needs_no_list(http: httpx2.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's list of runs may be behind, the more the busier it is."""
+
+    async def nothing(*_: object, **__: object) -> AsyncIterator[WorkflowExecution]:
+        for run in list[WorkflowExecution]():
+            yield run
+
+    monkeypatch.setattr(Client, "list_workflows", nothing)
+    answer = await http.post(f"/workflows/{shop.name}/trigger?wait=30s", json={"order_id": "8"})
+
+    assert (answer.status_code, answer.json().get("result")) == (200, {"number": "8"})
 
 
 async def test_waiting_has_an_end(http: httpx2.AsyncClient, shop: Shop) -> None:
@@ -141,7 +164,7 @@ async def test_waiting_has_an_end(http: httpx2.AsyncClient, shop: Shop) -> None:
 async def test_the_same_key_starts_once(http: httpx2.AsyncClient, shop: Shop) -> None:
     sent = {"json": {"order_id": "7"}, "headers": {"Idempotency-Key": "order-7"}}
     first = await http.post(f"/workflows/{shop.name}/trigger", **sent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # keywords
-    await ended(http, first.json()["run_id"])
+    await ended(http, first.json()["workflow_id"])
     second = await http.post(f"/workflows/{shop.name}/trigger", **sent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
 
     assert second.json()["run_id"] == first.json()["run_id"]
@@ -279,7 +302,7 @@ async def test_a_failed_run_is_resumed(http: httpx2.AsyncClient, shop: Shop) -> 
     assert looked.json()["run"] is None
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "plan-changed")
     assert resumed.status_code == 202
-    assert (await ended(http, resumed.json()["run"]["run_id"]))["result"] == {"number": "7"}
+    assert (await ended(http, resumed.json()["run"]["workflow_id"]))["result"] == {"number": "7"}
 
 
 async def test_the_declared_workflows_are_listed(http: httpx2.AsyncClient, shop: Shop) -> None:
@@ -305,11 +328,7 @@ async def test_logs_of_a_run_are_read(http: httpx2.AsyncClient, engine: Engine) 
 
 
 async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, engine: Engine, shop: Shop) -> None:
-    workflow = shop.workflow()
-    workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
-    plan = compile_workflow(workflow)
-    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
-    await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
+    await deploy(engine, shop)
 
     described = (await http.get(f"/schedules/{shop.name}")).json()
     paused = (await http.post(f"/schedules/{shop.name}/pause")).json()
@@ -320,8 +339,20 @@ async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, eng
     assert described["name"] == shop.name
     assert (paused["is_paused"], unpaused["is_paused"]) == (True, False)
     assert triggered.status_code == 202
-    assert (await ended(http, triggered.json()["run_id"]))["result"] == {"number": "9"}
+    assert (await ended(http, triggered.json()["workflow_id"]))["result"] == {"number": "9"}
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "schedule-not-found")
     async with asyncio.timeout(30):  # the list may be a moment behind
         while shop.name not in [it["name"] for it in (await http.get("/schedules")).json()]:  # noqa: ASYNC110  # over HTTP
             await asyncio.sleep(0.1)
+
+
+async def test_a_trigger_of_which_nothing_is_to_be_seen_yet(
+    http: httpx2.AsyncClient, engine: Engine, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be held back by an open run: there is none."""
+    await deploy(engine, shop)
+    monkeypatch.setattr(schedules, "_LOOKS", 0)
+
+    answer = await http.post(f"/schedules/{shop.name}/trigger")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "run-not-seen")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moose_lib.cli.next_fires import NextFire, ask_next_fires
@@ -24,7 +24,8 @@ __all__ = ["Known", "ask_about"]
 class Known:
     """The last run and the next fire of each workflow that has one; `fault` says why nothing is known.
 
-    `open` has how the last run stands if it is open: lists of runs know nothing of parked tasks and pauses.
+    `open` has how the last run stands if the list of runs calls it open: that is behind, and knows nothing of parked
+    tasks and pauses.
     """
 
     runs: Mapping[str, RunSummary]
@@ -60,4 +61,5 @@ async def _ask(client: Client, task_queue: str, plans: Sequence[Plan]) -> Known:
         ask_next_fires(client, [plan for plan in plans if plan.schedule is not None]),
     )
     statuses = await run_statuses(client, [run for run in runs.values() if run.state is RunState.RUNNING])
-    return Known(runs=runs, open={run.name: status for run, status in statuses}, fires=fires)
+    fresh = {run.name: replace(run, state=status.state, closed=status.closed) for run, status in statuses}
+    return Known(runs=runs | fresh, open={run.name: status for run, status in statuses}, fires=fires)

@@ -26,8 +26,11 @@ from moose_lib.operations.records import RunStatus, RunSummary
 __all__ = ["follow_logs"]
 
 _LOOK_SECONDS: Final = 0.2
-#: A worker writes a line a moment after its task: what is still to come when the run is over.
-_LATE_SECONDS: Final = 0.5
+#: A worker writes a line a moment after its task, a busy one later: when the run is over, it is looked at this pace
+#: until so many looks in a row have brought nothing, and at most so many times.
+_LATE_LOOK_SECONDS: Final = 0.1
+_QUIET_LOOKS: Final = 5
+_MOST_LATE_LOOKS: Final = 100
 _ASK_AGAIN_SECONDS: Final = 2.0
 #: Without a run the project's logs may be long: how much of them to begin with.
 _FIRST_LINES: Final = 20
@@ -61,12 +64,20 @@ class _Follower:
         while not ending.done():
             await asyncio.wait({ending}, timeout=_LOOK_SECONDS)
             show_lines(self._output, wanted, reader.read())
-        await asyncio.sleep(_LATE_SECONDS)
-        show_lines(self._output, wanted, reader.read())
+        await self._show_late(wanted, reader)
         status = ending.result()
         if status is not None:
             self._output.note(f"{status.workflow_id} {status.state.value.replace('_', ' ')}")
         return 0
+
+    async def _show_late(self, wanted: Wanted, reader: LogReader) -> None:
+        """Show what is written of a run that is over, until it seems to be all."""
+        quiet = 0
+        for _ in range(_MOST_LATE_LOOKS):
+            await asyncio.sleep(_LATE_LOOK_SECONDS)
+            quiet = 0 if show_lines(self._output, wanted, reader.read()) else quiet + 1
+            if quiet == _QUIET_LOOKS:
+                return
 
     def _first(self, reader: LogReader) -> Iterable[Line]:
         tail = self._request.tail

@@ -12,7 +12,7 @@ from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.status_text import guidance_lines, headline, retry_text
 from moose_lib.cli.task_table import fitting_task_lines, state_text, task_remark
 from moose_lib.cli.texts import clock_text, duration_text
-from moose_lib.operations.records import RunStatus, TaskPhase, TaskStatus
+from moose_lib.operations.records import RunStatus, TaskError, TaskPhase, TaskRetry, TaskStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -57,6 +57,7 @@ class _PlainView:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._told = dict[str, tuple[str, int, datetime | None]]()
+        self._retried = dict[str, TaskError | None]()
         self._attempt = 1
         self._guidance = list[str]()
 
@@ -74,6 +75,7 @@ class _PlainView:
         if status.attempt > self._attempt:
             self._attempt = status.attempt
             self._told.clear()
+            self._retried.clear()
             self._output.data(self._retry_line(status))
         tasks = (*status.tasks, *status.hooks)
         width = max((len(task.name) for task in tasks), default=0)
@@ -83,9 +85,17 @@ class _PlainView:
             what = (state_text(task), task.attempts, task.closed)
             if task.state in _TOLD and self._told.get(task.name) != what:
                 self._told[task.name] = what
-                self._output.data(self._line(task, width))
+                self._tell(task, width)
         if status.is_open:
             self._guide(guidance_lines(status))
+
+    def _tell(self, task: TaskStatus, width: int) -> None:
+        """Tell of a task, and of its last retry first, if that came and went without being seen."""
+        retry = task.retried
+        if retry is not None and retry.error != self._retried.get(task.name):
+            self._output.data(self._line(_at_retry(task, retry), width))
+        self._retried[task.name] = task.error if task.state is TaskPhase.RETRYING else None
+        self._output.data(self._line(task, width))
 
     def _guide(self, lines: list[str]) -> None:
         """What people have to do about a run that waits for them is no part of its lines."""
@@ -116,6 +126,12 @@ def _ended(task: TaskStatus) -> datetime:
     """When it ended; what was kept from an earlier run comes first, and what has not ended last."""
     never = datetime.min.replace(tzinfo=UTC) if task.is_kept else datetime.max.replace(tzinfo=UTC)
     return task.closed or never
+
+
+def _at_retry(task: TaskStatus, retry: TaskRetry) -> TaskStatus:
+    """Return the task as it was between two attempts; one that could not read its input has used none up."""
+    used = 0 if retry.error.kind == "value" else retry.error.attempt or 0
+    return replace(task, state=TaskPhase.RETRYING, attempts=used, closed=retry.time, duration=None, error=retry.error)
 
 
 class _TerminalView:

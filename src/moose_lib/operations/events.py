@@ -95,11 +95,15 @@ class TaskQueued:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStarted:
-    """The last attempt of a scheduling began (Temporal records only that one); `number` as far as it is known."""
+    """The last attempt of a scheduling began (Temporal records only that one); `number` as far as it is known.
+
+    `last_error`: why the attempt before it failed.
+    """
 
     time: datetime
     key: int
     number: int
+    last_error: TaskError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

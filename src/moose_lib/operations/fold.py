@@ -28,7 +28,16 @@ from moose_lib.operations.events import (
     TaskQueued,
     TaskStarted,
 )
-from moose_lib.operations.records import Decision, RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import (
+    Decision,
+    RunRetry,
+    RunState,
+    RunStatus,
+    TaskError,
+    TaskPhase,
+    TaskRetry,
+    TaskStatus,
+)
 from moose_lib.plan.model import Plan, PlannedTask
 
 __all__ = ["Fold"]
@@ -61,6 +70,7 @@ class _Track:
     is_kept: bool = False
     decision: Decision | None = None
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    retried: TaskRetry | None = None
 
 
 class Fold:
@@ -165,7 +175,7 @@ class Fold:
         self._tasks_by_key[event.key] = event.task
         track = self._track(event.task)
         track.phase = TaskPhase.QUEUED
-        track.started = track.closed = None
+        track.started = track.closed = track.retried = None
         track.is_kept = False
 
     @apply.register
@@ -173,6 +183,8 @@ class Fold:
         track = self._track(self._tasks_by_key[event.key])
         track.attempts = event.number
         track.started = event.time
+        if event.last_error is not None:
+            track.retried = TaskRetry(time=event.time, error=event.last_error)
 
     @apply.register
     def _(self, event: TaskEnded) -> None:
@@ -297,6 +309,7 @@ class Fold:
             is_kept=track.is_kept,
             decision=track.decision,
             ingested=track.ingested,
+            retried=track.retried,
         )
 
     def _phase(self, task: PlannedTask, track: _Track, phases: dict[str, TaskPhase]) -> TaskPhase:

@@ -10,7 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import TypeAdapter
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingActivityState
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.history.v1 import (
+    ActivityTaskStartedEventAttributes,
+    HistoryEvent,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 from temporalio.common import RawValue
@@ -218,7 +222,12 @@ class _Life:
         started = event.activity_task_started_event_attributes
         if started.scheduled_event_id in self._plan_keys:
             return None
-        return TaskStarted(time=_time(event.event_time), key=started.scheduled_event_id, number=started.attempt)
+        return TaskStarted(
+            time=_time(event.event_time),
+            key=started.scheduled_event_id,
+            number=started.attempt,
+            last_error=await _last_error(self._converter, started),
+        )
 
     async def _completed(self, event: HistoryEvent) -> RunEvent | None:
         completed = event.activity_task_completed_event_attributes
@@ -319,7 +328,6 @@ async def read_pending(converter: DataConverter, activities: Iterable[PendingAct
 async def _pending(converter: DataConverter, activity: PendingActivityInfo) -> PendingTask:
     details = await converter.decode([*activity.heartbeat_details.payloads])
     last_type = activity.last_failure.application_failure_info.type
-    is_told = activity.HasField("last_failure") and last_type not in wire.EXCUSED
     is_plan = activity.activity_type.name == wire.PLAN_ACTIVITY
     return PendingTask(
         task=None if is_plan else _task_name(activity.activity_type.name),
@@ -328,8 +336,17 @@ async def _pending(converter: DataConverter, activity: PendingActivityInfo) -> P
         is_unknown=last_type in {wire.TASK_UNKNOWN, wire.WORKFLOW_UNKNOWN},
         started=_time(activity.last_started_time) if activity.HasField("last_started_time") else None,
         next_attempt=_next_attempt(activity),
-        last_error=await read_task_error(converter, activity.last_failure) if is_told else None,
+        last_error=await _last_error(converter, activity),
     )
+
+
+async def _last_error(
+    converter: DataConverter, seen: PendingActivityInfo | ActivityTaskStartedEventAttributes
+) -> TaskError | None:
+    """Return why the attempt before failed, if one did."""
+    if not seen.HasField("last_failure") or seen.last_failure.application_failure_info.type in wire.EXCUSED:
+        return None
+    return await read_task_error(converter, seen.last_failure)
 
 
 def _frontier(envelope: wire.Envelope | None, *, is_retry: bool) -> wire.Frontier:

@@ -109,12 +109,21 @@ class TaskError:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskRetry:
+    """An attempt failed, and another one came: when that was, and why the first one failed."""
+
+    time: datetime
+    error: TaskError
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskStatus:
     """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt.
 
     An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
     one resumes. `decision` is the last one that was made about the task. `ingested` has the records that it brought
-    into the store, by endpoint, as `moose_lib.ingest` counts them.
+    into the store, by endpoint, as `moose_lib.ingest` counts them. `retried` is the last retry, known once the task has
+    ended.
     """
 
     name: str
@@ -130,6 +139,7 @@ class TaskStatus:
     is_kept: bool = False
     decision: Decision | None = None
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    retried: TaskRetry | None = None
 
     @property
     def is_lost(self) -> bool:

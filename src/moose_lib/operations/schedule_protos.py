@@ -176,6 +176,7 @@ def read_schedule(answer: DescribeScheduleResponse, record: Record | None) -> De
         started=info.action_count,
         missed=info.missed_catchup_window,
         skipped=info.overlap_skipped,
+        waiting=info.buffer_size,
     )
 
 

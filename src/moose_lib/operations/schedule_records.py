@@ -39,7 +39,8 @@ class DeployedSchedule:
     """A schedule as the server has it.
 
     `declared` and `owner` are what the project said that deployed it; `None` if it was made by somebody else.
-    `missed` and `skipped` count times that passed while the server was down, and while an earlier run was open.
+    `missed` and `skipped` count times that passed while the server was down, and while an earlier run was open;
+    `waiting` are the runs that start when it has ended.
     """
 
     workflow: str
@@ -56,6 +57,7 @@ class DeployedSchedule:
     started: int
     missed: int
     skipped: int
+    waiting: int
 
 
 class ChangeKind(StrEnum):

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from moose_lib.errors import ScheduleNotFound
+from moose_lib.errors import RunNotSeen, ScheduleNotFound
 from moose_lib.operations.schedule_protos import mark_of, overlap_number, read_record, read_schedule, request_id
 from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction, schedule_id
 
@@ -32,7 +32,7 @@ __all__ = [
 
 #: How many schedules are asked for at a time.
 _AT_ONCE = 10
-#: How long a triggered run may take to show, looked for this often.
+#: How often a triggered run is looked for, and the seconds in between.
 _LOOKS, _PAUSE = 50, 0.1
 
 
@@ -102,8 +102,9 @@ async def trigger_schedule(client: Client, workflow: str, overlap: str | None = 
 
     Raises:
         ScheduleNotFound: the server has none.
+        RunNotSeen: the server has not got to it so far.
     """
-    before = await describe_schedule(client, workflow)
+    before = now = await describe_schedule(client, workflow)
     patch = SchedulePatch()
     patch.trigger_immediately.SetInParent()
     if overlap is not None:
@@ -116,7 +117,10 @@ async def trigger_schedule(client: Client, workflow: str, overlap: str | None = 
         if now.skipped > before.skipped:
             return None
         await asyncio.sleep(_PAUSE)  # there is no event for it
-    return None
+    if now.open_runs and now.waiting > before.waiting:
+        return None
+    hint = f"moose-cli schedule describe {workflow}"
+    raise RunNotSeen(f"the schedule of {workflow!r} was told to fire, and no run of it is to be seen yet", hint=hint)
 
 
 async def patch_schedule(client: Client, workflow: str, patch: SchedulePatch, request: str | None = None) -> None:

@@ -20,6 +20,7 @@ from moose_lib.errors import (
     PlanChanged,
     RunAlreadyStarted,
     RunNotOpen,
+    RunNotSeen,
     ValueTooLarge,
 )
 from moose_lib.server.refusals import Refusal
@@ -37,6 +38,7 @@ _STATUSES: Mapping[type[MooseError], int] = {
     NotResumable: 409,
     PlanChanged: 409,
     EngineUnreachable: 503,
+    RunNotSeen: 504,
 }
 
 

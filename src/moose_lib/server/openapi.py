@@ -113,6 +113,7 @@ _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
     "415": "A Content-Encoding that is not read here.",
     "500": "Temporal refused.",
     "503": "Temporal does not answer.",
+    "504": "Temporal was asked, and what comes of it is not to be seen yet.",
 }
 
 

@@ -138,8 +138,7 @@ class Workflows:
             run = await start_run(client, plan, data, task_queue=queue, workflow_id=identity, ui=ui, is_once=is_once)
             if patience is None:
                 return JSONResponse(_started(run), 202)
-            found = await find_run(client, run.run_id)
-            return JSONResponse(self._run_document(client, await _status(client, found, patience)))
+            return JSONResponse(self._run_document(client, await _status(client, run, patience)))
 
     async def end(self, request: Request) -> Response:
         """Terminate the open run of a workflow, as the existing Moose does."""
@@ -243,7 +242,7 @@ class Workflows:
         return run_document(status, url)
 
 
-async def _status(client: Client, run: RunSummary, patience: timedelta | None) -> RunStatus:
+async def _status(client: Client, run: RunSummary | StartedRun, patience: timedelta | None) -> RunStatus:
     if patience is not None:
         try:
             async with asyncio.timeout(patience.total_seconds()):

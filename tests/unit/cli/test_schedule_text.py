@@ -39,6 +39,7 @@ def there(declared: PlannedSchedule | None, *, is_paused: bool = False) -> Deplo
         started=0,
         missed=0,
         skipped=0,
+        waiting=0,
     )
 
 

@@ -10,7 +10,16 @@ import pytest
 from moose_lib.cli.output import Output
 from moose_lib.cli.texts import clock_text
 from moose_lib.cli.views import view_for
-from moose_lib.operations.records import RunError, RunRetry, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import (
+    RunError,
+    RunRetry,
+    RunState,
+    RunStatus,
+    TaskError,
+    TaskPhase,
+    TaskRetry,
+    TaskStatus,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TIME = clock_text(NOW)
@@ -61,6 +70,59 @@ def test_what_uses_up_no_attempt_is_not_counted(capsys: pytest.CaptureFixture[st
     waiting = TaskStatus(name="check", state=TaskPhase.RETRYING, attempts=0, max_attempts=4, error=BOOM)
 
     assert lines_of(capsys, run(waiting))[0].endswith("  check  retrying   ValueError: boom")
+
+
+def test_a_failed_attempt_is_told_once_whether_it_was_seen_or_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """The next one may come and go before the server is asked what is going on."""
+    retry = TaskRetry(time=NOW - timedelta(seconds=1), error=BOOM)
+    done = replace(DONE, attempts=2, retried=retry)
+    soon = datetime.now(UTC) + timedelta(seconds=60, milliseconds=500)
+    between = TaskStatus(
+        name="check", state=TaskPhase.RETRYING, attempts=1, max_attempts=4, error=BOOM, next_attempt=soon
+    )
+    third = replace(done, attempts=3, retried=replace(retry, error=replace(BOOM, attempt=2)))
+
+    unseen = lines_of(capsys, run(done), run(done))
+    seen = lines_of(capsys, run(between), run(done))
+    partly = lines_of(capsys, run(between), run(third))
+
+    assert unseen == [
+        f"{clock_text(retry.time)}  check  retrying   attempt 1 of 4: ValueError: boom",
+        f"{TIME}  check  completed",
+    ]
+    assert [line.partition("  ")[2] for line in seen] == [
+        "check  retrying   attempt 1 of 4: ValueError: boom, next attempt in 1m 0s",
+        "check  completed",
+    ]
+    assert [line.partition("  ")[2] for line in partly][1:] == [
+        "check  retrying   attempt 2 of 4: ValueError: boom",
+        "check  completed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (LOST, "lost       its worker went away"),
+        (replace(BOOM, kind="value"), "retrying   ValueError: boom"),
+        (replace(BOOM, kind="later", message="in 5s"), "postponed  in 5s"),
+    ],
+)
+def test_what_used_up_no_attempt_is_not_counted_afterwards_either(
+    capsys: pytest.CaptureFixture[str], error: TaskError, told: str
+) -> None:
+    first, _ = lines_of(capsys, run(replace(DONE, retried=TaskRetry(time=NOW, error=error))))
+
+    assert first == f"{TIME}  check  {told}"
+
+
+def test_a_task_that_is_retried_by_hand_tells_of_its_attempts_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    """They fail as those before did."""
+    parked = replace(FAILED, state=TaskPhase.PARKED, attempts=2, retried=TaskRetry(time=NOW, error=BOOM))
+
+    lines = lines_of(capsys, run(parked), run(replace(parked, closed=NOW + timedelta(seconds=1))))
+
+    assert [line.split()[2] for line in lines] == ["retrying", "parked", "retrying", "parked"]
 
 
 def test_a_retry_of_the_run_explains_why_tasks_come_again(capsys: pytest.CaptureFixture[str]) -> None:

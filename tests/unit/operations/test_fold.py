@@ -21,7 +21,16 @@ from moose_lib.operations.events import (
     TaskStarted,
 )
 from moose_lib.operations.fold import Fold
-from moose_lib.operations.records import ParentRun, RunError, RunRetry, RunState, RunStatus, TaskError, TaskPhase
+from moose_lib.operations.records import (
+    ParentRun,
+    RunError,
+    RunRetry,
+    RunState,
+    RunStatus,
+    TaskError,
+    TaskPhase,
+    TaskRetry,
+)
 from moose_lib.plan.model import Plan, PlannedTask, Source
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -163,6 +172,19 @@ def test_a_running_task_is_coloured_by_what_the_server_knows() -> None:
 
     assert (task.state, task.attempts, task.started) == (TaskPhase.RUNNING, 2, at(50))
     assert (task.duration, task.error) == (timedelta(seconds=10), ERROR)
+
+
+def test_an_attempt_that_failed_unseen_is_known_from_the_one_after_it() -> None:
+    """Until the task is queued again, by hand or because its worker gave it back."""
+    queued = TaskQueued(time=at(1), key=1, task="a")
+    again = TaskStarted(time=at(3), key=1, number=2, last_error=ERROR)
+    ended = TaskEnded(time=at(4), key=1, outcome=Outcome.COMPLETED)
+
+    (task, *_) = status_of(BEGAN, queued, again, ended).tasks
+    (anew, *_) = status_of(BEGAN, queued, again, ended, replace(queued, key=2)).tasks
+
+    assert (task.state, task.error, task.retried) == (TaskPhase.COMPLETED, None, TaskRetry(time=at(3), error=ERROR))
+    assert anew.retried is None
 
 
 def test_a_task_between_two_attempts_says_when_the_next_one_comes() -> None:

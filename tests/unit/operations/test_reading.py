@@ -19,6 +19,7 @@ from temporalio.api.failure.v1 import (
 )
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
+    ActivityTaskStartedEventAttributes,
     ActivityTaskTimedOutEventAttributes,
     HistoryEvent,
     WorkflowExecutionStartedEventAttributes,
@@ -27,11 +28,14 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from moose_lib.operations.events import Outcome, RunBegan, RunEvent, TaskEnded, TaskQueued
+from moose_lib.engine import wire
+from moose_lib.operations.events import Outcome, RunBegan, RunEvent, TaskEnded, TaskQueued, TaskStarted
 from moose_lib.operations.failures import read_task_error
 from moose_lib.operations.reading import read_events
 from moose_lib.operations.records import ParentRun
 
+BAD = Failure(message="bad", application_failure_info=ApplicationFailureInfo(type="ValueError"))
+STOPPED = Failure(application_failure_info=ApplicationFailureInfo(type=wire.WORKER_SHUTDOWN))
 HEARTBEAT = Failure(timeout_failure_info=TimeoutFailureInfo(timeout_type=WireTimeout.TIMEOUT_TYPE_HEARTBEAT))
 
 
@@ -106,15 +110,25 @@ async def test_a_history_that_is_empty_has_no_events() -> None:
     assert await read(FakeClient({"r1": []}), "r1") == []
 
 
+def scheduled() -> HistoryEvent:
+    attributes = ActivityTaskScheduledEventAttributes(activity_type=ActivityType(name="Order/charge"))
+    return event(5, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, activity_task_scheduled_event_attributes=attributes)
+
+
+@pytest.mark.parametrize(("last", "text"), [(BAD, "ValueError: bad"), (STOPPED, None), (None, None)])
+async def test_the_last_attempt_tells_why_the_one_before_it_failed(last: Failure | None, text: str | None) -> None:
+    """Of a worker that stopped there is nothing to tell."""
+    attributes = ActivityTaskStartedEventAttributes(scheduled_event_id=5, attempt=2, last_failure=last)
+    started = event(6, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, activity_task_started_event_attributes=attributes)
+
+    _, _, found = await read(FakeClient({"r1": [began("r1"), scheduled(), started]}), "r1")
+
+    assert isinstance(found, TaskStarted)
+    assert (None if found.last_error is None else str(found.last_error)) == text
+
+
 async def test_a_task_that_timed_out_for_good_failed() -> None:
     """Whatever else the server records is none of a status's business."""
-    scheduled = event(
-        5,
-        EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
-        activity_task_scheduled_event_attributes=ActivityTaskScheduledEventAttributes(
-            activity_type=ActivityType(name="Order/charge")
-        ),
-    )
     timed_out = event(
         6,
         EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
@@ -124,7 +138,7 @@ async def test_a_task_that_timed_out_for_good_failed() -> None:
     )
     other = event(7, EventType.EVENT_TYPE_TIMER_STARTED)
 
-    _, queued, ended = await read(FakeClient({"r1": [began("r1"), scheduled, timed_out, other]}), "r1")
+    _, queued, ended = await read(FakeClient({"r1": [began("r1"), scheduled(), timed_out, other]}), "r1")
 
     assert isinstance(queued, TaskQueued)
     assert (queued.task, queued.key) == ("charge", 5)
@@ -142,7 +156,7 @@ async def test_a_task_that_timed_out_for_good_failed() -> None:
             Failure(
                 message="activity error",
                 activity_failure_info=ActivityFailureInfo(activity_type=ActivityType(name="Order/charge")),
-                cause=Failure(message="bad", application_failure_info=ApplicationFailureInfo(type="ValueError")),
+                cause=BAD,
             ),
             "ValueError: bad",
             "task",
