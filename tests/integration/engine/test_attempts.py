@@ -13,7 +13,6 @@ from tests.integration.engine.support import Engine, Handle, failure, result
 
 from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
-
 _TASK_STARTED: Final = "activity_task_started_event_attributes"
 
 

@@ -48,9 +48,7 @@ def total(numbers: Numbers) -> Sum:
 def fan_out(name: str, width: int, run: Handler[Number, Doubled] = doubled) -> Workflow:
     """start → `width` tasks → one that sums their outputs."""
     join = Task[Numbers, Sum](name="join", config=TaskConfig(run=total))
-    middle = [
-        Task[Number, Doubled](name=f"t{n}", config=TaskConfig(run=run, on_complete=[join])) for n in range(width)
-    ]
+    middle = [Task[Number, Doubled](name=f"t{n}", config=TaskConfig(run=run, on_complete=[join])) for n in range(width)]
     return workflow_of(name, Task[Number, Number](name="start", config=TaskConfig(run=same, on_complete=[*middle])))
 
 

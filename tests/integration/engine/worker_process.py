@@ -1,4 +1,4 @@
-"""A worker in a process of its own, to be killed: FILE PORT QUEUE. Says "ready" and "draining" on stdout; SIGTERM drains."""
+"""A worker in a process of its own, to be killed: FILE PORT QUEUE GRACE. Says "ready" and, at SIGTERM, "draining"."""
 
 from __future__ import annotations
 
