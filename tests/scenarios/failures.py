@@ -156,7 +156,7 @@ def two_failures() -> Scenario:
 
     async def slow(ctx: NoInput) -> None:
         await until_noted(ctx, "early 1")
-        await asyncio.sleep(2)  # its attempt ends a little after its note
+        await asyncio.sleep(10)  # its attempt ends a little after its note
         raise ValueError("late")
 
     tasks: dict[str, AnyTask] = {
@@ -252,10 +252,10 @@ def timeouts() -> list[Scenario]:
         journal.note(ctx, f"clean {ctx.state['kept']}")
 
     notes = ["run 1", "clean 1", "run 2", "clean 2"]
-    timed_out = failed("x", "TaskTimedOut", 2, message="took longer than its timeout of 300ms", notes=notes)
+    timed_out = failed("x", "TaskTimedOut", 2, message="took longer than its timeout of 3s", notes=notes)
     return [
-        one("AsyncTimeout", none_task("x", sleeps, timeout="300ms", retries=1, on_cancel=clean_up), timed_out),
-        one("SyncTimeout", none_task("x", spins, timeout="300ms", retries=1, on_cancel=clean_up), timed_out),
+        one("AsyncTimeout", none_task("x", sleeps, timeout="3s", retries=1, on_cancel=clean_up), timed_out),
+        one("SyncTimeout", none_task("x", spins, timeout="3s", retries=1, on_cancel=clean_up), timed_out),
         one(
             "TimeoutPerAttempt",
             none_task("x", sleeps_once, timeout="2s", retries=1),
@@ -370,9 +370,13 @@ def cancel_between_attempts() -> Scenario:
     expected = Expected(
         status="canceled", tasks={"x": ("canceled", UNKNOWN)}, notes=["failed 1", "failed 2"], check=check
     )
-    first = none_task("x", fails, retries=9, on_cancel=clean_up)
+    first = none_task("x", fails, retries=9, retry_backoff=60, on_cancel=clean_up)
     return Scenario(
-        workflow=workflow("CancelBetween", first), expected=expected, cancel_after="failed 2", cancel_at="2s"
+        workflow=workflow("CancelBetween", first),
+        expected=expected,
+        cancel_after="failed 2",
+        cancel_when="retrying",
+        cancel_at="2s",
     )
 
 

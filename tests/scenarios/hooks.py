@@ -146,7 +146,7 @@ def hooks_of_their_own() -> list[Scenario]:
             "HookOutOfTime",
             none_task("x", failing(0)),
             Expected(tasks=done, hooks={"tell": "failed"}, notes=["x 1", "hangs"]),
-            on_success=hook(run=hang, timeout="300ms", retries=0),
+            on_success=hook(run=hang, timeout="3s", retries=0),
         ),
         hooked(
             "HookThatIsToldNothing",

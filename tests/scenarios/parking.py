@@ -115,6 +115,7 @@ def canceling() -> list[Scenario]:
         Scenario(
             workflow=workflow("ParkedCanceled", chain(task, noting("after"))),
             cancel_after="bad 1",
+            cancel_when="parked",
             expected=Expected(status="canceled", tasks={"bad": ("failed", 1), "after": "skipped"}),
         ),
     ]

@@ -28,8 +28,9 @@ from moose_lib.project.settings import Settings
 from moose_lib.testing import TaskRun, run_local_async
 from moose_lib.values import read_value, write_run_input
 
-#: A run that takes longer does not end at all.
+#: A run that takes longer does not end at all; a heavy one has a thousand tasks.
 _LIMIT_SECONDS = 100
+_HEAVY_LIMIT_SECONDS = 270
 
 
 class Runner(Protocol):
@@ -121,7 +122,7 @@ class TemporalRunner:
         self._runs[scenario.name] = asyncio.create_task(self._observe(scenario))
 
     async def _observe(self, scenario: Scenario) -> Observed:
-        async with asyncio.timeout(_LIMIT_SECONDS):
+        async with asyncio.timeout(_HEAVY_LIMIT_SECONDS if scenario.is_heavy else _LIMIT_SECONDS):
             status = await self._status(scenario)
         if status.state == "timed_out":
             await asyncio.sleep(2)  # a worker hears of it with its next heartbeat, and might do something then
@@ -145,6 +146,7 @@ class TemporalRunner:
         handle = self._client.get_workflow_handle(started.workflow_id)
         if scenario.cancel_after is not None:
             await _until_noted(started, scenario.cancel_after)
+            await self._until_one_is(started, scenario.cancel_when)
             await handle.cancel()
         elif any(task.on_failure == "park" for task in plan.tasks):
             await decide(self._client, workflow, started, scenario.decisions)
@@ -156,10 +158,17 @@ class TemporalRunner:
             await handle.result()
         return await run_status(self._client, started.workflow_id, started.run_id)
 
+    async def _until_one_is(self, started: StartedRun, state: str) -> None:
+        """Wait for the server: a handler notes before its attempt ends."""
+        while True:
+            status = await run_status(self._client, started.workflow_id, started.run_id)
+            if any(task.state == state for task in (*status.tasks, *status.hooks)):
+                return
+            await asyncio.sleep(0.05)
+
 
 async def _until_noted(started: StartedRun, what: str) -> None:
     assert await asyncio.to_thread(journal.wait, started.workflow_id, what, 30), f"{what} was not noted"
-    await asyncio.sleep(0.3)  # a handler notes before its attempt ends; the server has to hear of that end first
 
 
 def _result(scenario: Scenario, status: RunStatus) -> object:

@@ -81,8 +81,9 @@ def _usual_attempts(state: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """`cancel_after`: the run is canceled when a handler has noted this; locally at `cancel_at`, in virtual time.
+    """`cancel_after`: the run is canceled when a handler has noted this and a task is in the state `cancel_when`.
 
+    Locally it is canceled at `cancel_at`, in virtual time.
     `decisions` are made whenever a task parks.
     """
 
@@ -90,6 +91,7 @@ class Scenario:
     expected: Expected
     input: BaseModel | None = None
     cancel_after: str | None = None
+    cancel_when: str = "running"
     cancel_at: str = "1s"
     decisions: Decisions = field(default_factory=dict[str, Decision])
     is_heavy: bool = False

@@ -133,20 +133,20 @@ class Child:
             transport.close()
         return exit_
 
-    def terminate(self) -> None:
-        """Ask it to stop: SIGTERM, to the process alone."""
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to stop, by a signal to the process alone."""
         if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it, and all of its group, at once."""
         if self.is_alive:
             self._kill_group()
 
-    async def stop(self, patience: timedelta) -> tuple[Exit, bool]:
+    async def stop(self, patience: timedelta, number: signal.Signals = signal.SIGTERM) -> tuple[Exit, bool]:
         """Ask it to stop and kill it if it has not by then; tells how it ended and whether it was killed."""
-        self.terminate()
+        self.terminate(number)
         try:
             async with asyncio.timeout(patience.total_seconds()):
                 return await self.wait(), False

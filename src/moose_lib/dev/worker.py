@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import deque
 from datetime import timedelta
 
@@ -88,12 +89,14 @@ class Worker:
     async def leave(self, grace: timedelta) -> None:
         """Let it finish its tasks, take no new ones and go.
 
-        SIGTERM makes it drain. When the grace is over, or on `hurry`, a second one makes it give up what it still runs;
-        if that does not end it either, it is killed.
+        SIGTERM makes it drain. When the grace is over, or on `hurry`, a second signal makes it give up what it still
+        runs; if that does not end it either, it is killed. To one that works SIGINT means the same as SIGTERM, and is
+        the second: two SIGTERMs are one to the kernel if the first has not been delivered yet.
         """
         self._process.terminate()
         await first_of(self.wait(), self._hurry.wait(), within=grace)
-        exit_, killed = await self._process.stop(MARGIN)
+        second = signal.SIGTERM if self.ready is None else signal.SIGINT
+        exit_, killed = await self._process.stop(MARGIN, second)
         self.release_output()
         self._on_event(ProcessStopped(source=self._source, pid=self.pid, exit=exit_, killed=killed))
 

@@ -90,6 +90,7 @@ class _OnLoop(Running):
     def _begin(self) -> None:
         coroutine: Coroutine[Any, Any, None] = self._run()
         self._task = self._user_loop.create_task(coroutine, context=self._context)
+        self._task.add_done_callback(self._end)
 
     def _cancel(self) -> None:
         assert self._task is not None, "begun before it is stopped: both are calls on one loop, in order"
@@ -102,3 +103,8 @@ class _OnLoop(Running):
         except BaseException as error:  # noqa: BLE001  # the outcome of users' code, sys.exit() included
             outcome = Outcome(error=error)
         self._report(lambda: self._settle(outcome))
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """Report a call that was stopped before it began: on a loop that blocked, both come in one pass."""
+        if task.cancelled():
+            self._report(lambda: self._settle(Outcome(error=asyncio.CancelledError())))

@@ -7,10 +7,11 @@ starts. The new run says in its memo which one it resumes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -29,6 +30,7 @@ from moose_lib.values import read_run_input, read_value
 __all__ = ["Resumption", "prepare_resume", "resume_run"]
 
 _HASH_LENGTH = 12
+_Begin: TypeAlias = Callable[[WorkflowIDReusePolicy], Awaitable[WorkflowHandle[Any, Any]]]  # Any: a run has any result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +152,9 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
     """
     status, start = resumption.past.status, _start_arguments(resumption)
     await _refuse_second(client, status)
-    try:
-        handle = await client.start_workflow(
+
+    async def begin(reuse: WorkflowIDReusePolicy) -> WorkflowHandle[Any, Any]:  # Any: a run's result is its workflow's
+        return await client.start_workflow(
             start.workflow,
             args=start.args,
             id=status.workflow_id,
@@ -159,16 +162,13 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
             execution_timeout=start.execution_timeout,
             retry_policy=start.retry_policy,
             memo={**start.memo, **_memo(status)},
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_reuse_policy=reuse,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"resumed from {status.run_id}, keeping {len(resumption.kept)} tasks",
             static_details=start.static_details,
         )
-    except WorkflowAlreadyStartedError as error:
-        await _refuse_second(client, status)
-        raise RunAlreadyStarted(
-            f"a run with the id {status.workflow_id!r} is open", hint=f"moose-cli workflow status {status.workflow_id}"
-        ) from error
+
+    handle = await _begin_once(client, status, begin)
     run_id = handle.result_run_id
     assert run_id is not None, "a started run has an id"
     return ResumedRun(
@@ -178,6 +178,26 @@ async def resume_run(client: Client, resumption: Resumption, *, task_queue: str,
         ui_url=run_url(ui, client.namespace, status.workflow_id, run_id),
         resumed_from=status.run_id,
     )
+
+
+async def _begin_once(client: Client, status: RunStatus, begin: _Begin) -> WorkflowHandle[Any, Any]:  # Any: as above
+    """Start unless somebody resumed the run since it was looked at, also if what they started has completed by now.
+
+    Temporal has no start on the condition that the latest run is a certain one, but one that the latest did not
+    complete. So what is left: somebody's resumed run that began and failed within these milliseconds.
+    """
+    if status.state is not RunState.COMPLETED:
+        try:
+            return await begin(WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
+        except WorkflowAlreadyStartedError:
+            await _refuse_second(client, status)  # otherwise another run of this id is open, or completed
+    try:
+        return await begin(WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+    except WorkflowAlreadyStartedError as error:
+        await _refuse_second(client, status)
+        raise RunAlreadyStarted(
+            f"a run with the id {status.workflow_id!r} is open", hint=f"moose-cli workflow status {status.workflow_id}"
+        ) from error
 
 
 async def _refuse_second(client: Client, status: RunStatus) -> None:

@@ -1,6 +1,6 @@
-"""Stands in for `moose-cli worker FILE --ready-fd N`: runs the user's file, says ready, drains on SIGTERM.
+"""Stands in for `moose-cli worker FILE --ready-fd N`: runs the user's file, says ready, drains on SIGTERM or SIGINT.
 
-The file may set VERSION, LINGER (drain until the file `release` is there or a second SIGTERM comes), IGNORE (SIGTERM).
+The file may set VERSION, LINGER (drain until the file `release` is there or a second signal comes), IGNORE (signals).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from moose_lib.dev.readiness import Ready
 async def work(user: dict[str, object]) -> None:
     told = asyncio.Queue[int]()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM,):
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.put_nowait, number)
     if user.get("GRANDCHILD"):
         print("grandchild", start_grandchild(), flush=True)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,8 @@ from moose_lib.project.loader import Project, find_project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    import pytest
 
 PATIENCE = 60
 FAKE_WORKER = str(Path(__file__).with_name("fake_worker.py"))
@@ -141,6 +144,11 @@ async def told(process: asyncio.subprocess.Process, kind: str) -> dict[str, int]
             if record.pop("kind") == kind:
                 return dict[str, int](record)
     raise AssertionError(f"it ended without {kind}")
+
+
+def kill_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give workers that were told to give up all the time they need on a slow machine."""
+    monkeypatch.setattr("moose_lib.dev.worker.MARGIN", timedelta(seconds=PATIENCE))
 
 
 def exists(pid: int) -> bool:

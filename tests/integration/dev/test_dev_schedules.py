@@ -13,6 +13,7 @@ from moose_lib.dev.events import CodeRefused, DevReady, Reloaded
 from moose_lib.operations.schedules import find_schedule, marked
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from temporalio.client import Client
@@ -46,12 +47,16 @@ async def open_runs(client: Client) -> list[str]:
     return [run.id async for run in client.list_workflows(query)]
 
 
-async def until_listed(client: Client) -> None:
+async def schedules(client: Client) -> list[str]:
+    return [name async for name in marked(client)]
+
+
+async def until_listed(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    """Lists lag behind."""
     async with asyncio.timeout(60):
-        while True:
-            if [name async for name in marked(client)]:
-                return
+        while not (found := await look()):
             await asyncio.sleep(0.05)
+    return found
 
 
 async def test_schedules_follow_the_code_and_open_runs_go_on(tmp_path: Path) -> None:
@@ -62,8 +67,8 @@ async def test_schedules_follow_the_code_and_open_runs_go_on(tmp_path: Path) -> 
         assert re.fullmatch(r"@every 1s, next \d{4}-.* \+00:00", facts.schedules["flow"])
         await dev.line("asked for 20")
         client = await connected(settings_for(project.settings.temporal.port or 0, tmp_path))
-        [run] = await open_runs(client)
-        await until_listed(client)
+        [run] = await until_listed(lambda: open_runs(client))
+        await until_listed(lambda: schedules(client))
 
         project.entry.write_text(flow('Schedule(cron="@yearly", timezone="Europe/Berlin")'))
         news = (await dev.next(Reloaded)).news

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.integration.dev.harness import EXTERNAL, Dev, exists, kill, project_in, session, until
+from tests.integration.dev.harness import EXTERNAL, Dev, exists, kill, kill_late, project_in, session, until
 
 from moose_lib.dev.events import (
     CodeRefused,
@@ -119,11 +120,41 @@ async def test_running_tasks_finish_on_the_old_code(tmp_path: Path) -> None:
         assert (await dev.next(ProcessStopped)).pid == old
 
 
-async def test_after_the_grace_period_a_worker_is_told_to_give_up(tmp_path: Path) -> None:
+async def test_after_the_grace_period_a_worker_is_told_to_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_late(monkeypatch)
     project = project_in(tmp_path, "LINGER = True", f'{EXTERNAL}[worker]\ngrace_period = "100ms"\n')
     async with session(project) as dev:
         await worker_of(dev)
         project.entry.write_text("VERSION = 2")
+
+        await dev.line("hurried")
+        assert not (await dev.next(ProcessStopped)).killed
+
+
+async def test_a_worker_that_was_told_twice_before_it_heard_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel keeps signals of one kind for a process that does not run as one."""
+    sent = list[int]()
+    send = os.kill
+
+    def note_and_send(pid: int, number: int) -> None:
+        send(pid, number)
+        sent.append(number)
+
+    kill_late(monkeypatch)
+    project = project_in(tmp_path, "LINGER = True", f'{EXTERNAL}stop_grace_period = "1h"\n')
+    async with session(project) as dev:
+        worker = await worker_of(dev)
+        kill(worker, signal.SIGSTOP)
+        monkeypatch.setattr(os, "kill", note_and_send)
+        dev.stop.set()
+        await until(lambda: len(sent) == 1)
+        dev.hurry.set()
+        await until(lambda: len(sent) == 2)
+        kill(worker, signal.SIGCONT)
 
         await dev.line("hurried")
         assert not (await dev.next(ProcessStopped)).killed
@@ -140,8 +171,9 @@ async def test_a_worker_that_does_not_go_is_killed(tmp_path: Path, monkeypatch: 
         assert (stopped.killed, stopped.exit.signal) == (True, "SIGKILL")
 
 
-async def test_old_workers_do_not_pile_up(tmp_path: Path) -> None:
+async def test_old_workers_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest of those that still finish tasks is told to hurry."""
+    kill_late(monkeypatch)
     project = project_in(tmp_path, "LINGER = True", f'{EXTERNAL}stop_grace_period = "100ms"\n')
     async with session(project) as dev:
         first = await worker_of(dev)

@@ -88,11 +88,11 @@ class Engine:
             result_type=RawValue,
         )
 
-    async def run(self, workflow: Workflow, run_input: object = None) -> Any:
+    async def run(self, workflow: Workflow, run_input: object = None, seconds: float = 60) -> Any:
         """Run to the end, and return the result as Python."""
         async with self.worker(workflow):
             handle = await self.start(workflow, run_input)
-            value = await result(handle)
+            value = await result(handle, seconds)
         await self.replay(handle)
         return value
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from datetime import timedelta
+from typing import Final
 
 from pydantic import BaseModel
-from tests.integration.engine.support import Engine, failure
+from tests.integration.engine.support import Engine, Handle, failure, result
 
 from moose_lib import NonRetryableError, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+
+_TASK_STARTED: Final = "activity_task_started_event_attributes"
 
 
 class Number(BaseModel):
@@ -38,21 +42,34 @@ async def test_no_retries_is_one_attempt(engine: Engine) -> None:
 
 
 async def test_a_retried_task_completes_and_sees_its_attempt(engine: Engine) -> None:
-    """Two failures, then success: the handler sees attempts 1, 2, 3, about 1 s and 2 s apart."""
+    """Two failures, then success: the handler sees attempts 1, 2, 3, and 1 s and 2 s pass before the retries."""
     calls = list[tuple[int, float]]()
 
-    async def third_time(ctx: TaskContext[Number]) -> Number:
+    async def at_last(ctx: TaskContext[Number]) -> Number:
         calls.append((ctx.run.attempt, time.monotonic()))
-        if ctx.run.attempt < 3:
+        if ctx.run.attempt < ctx.input.value:
             raise TimeoutError("not yet")
         return ctx.input
 
-    task = Task[Number, Number](name="task", config=TaskConfig(run=third_time, retries=2))
-    assert await engine.run(single("Third", task), {"value": 5}) == {"value": 5}
-    assert [attempt for attempt, _ in calls] == [1, 2, 3]
-    waits = [round(later - earlier) for (_, earlier), (_, later) in itertools.pairwise(calls)]
-    assert waits[0] in (1, 2)
-    assert waits[1] in (2, 3)
+    workflow = single("AtLast", Task[Number, Number](name="task", config=TaskConfig(run=at_last, retries=2)))
+    async with engine.worker(workflow):
+        for attempts, delay in ((2, 1), (3, 2)):
+            calls.clear()
+            handle = await engine.start(workflow, {"value": attempts})
+            assert await result(handle) == {"value": attempts}
+            assert [attempt for attempt, _ in calls] == [1, 2, 3][:attempts]
+            assert await last_delay(handle) == timedelta(seconds=delay)
+            await engine.replay(handle)
+    waits = [later - earlier for (_, earlier), (_, later) in itertools.pairwise(calls)]
+    assert waits[0] >= 1
+    assert waits[1] >= 2
+
+
+async def last_delay(handle: Handle) -> timedelta:
+    """How long the server was told to wait before the last attempt."""
+    events = (await handle.fetch_history()).events
+    [began] = [it.activity_task_started_event_attributes for it in events if it.HasField(_TASK_STARTED)]
+    return began.last_failure.application_failure_info.next_retry_delay.ToTimedelta()
 
 
 async def test_an_error_marked_as_final_is_not_retried(engine: Engine) -> None:
@@ -118,10 +135,10 @@ async def test_an_async_handler_is_stopped_at_its_timeout(engine: Engine) -> Non
     async def clean(ctx: TaskContext[Number]) -> None:
         seen.append(f"on_cancel {ctx.state['step']}")
 
-    task = Task[Number, Number](name="slow", config=TaskConfig(run=slow, timeout="500ms", retries=0, on_cancel=clean))
+    task = Task[Number, Number](name="slow", config=TaskConfig(run=slow, timeout="3s", retries=0, on_cancel=clean))
     error = await engine.fail(single("SlowAsync", task), {"value": 1})
     assert seen == ["finally", "on_cancel begun"]
-    assert (error.kind, error.message) == ("timeout", "took longer than its timeout of 500ms")
+    assert (error.kind, error.message) == ("timeout", "took longer than its timeout of 3s")
     assert "await asyncio.sleep(60)" in (error.traceback or "")
 
 
@@ -138,7 +155,7 @@ async def test_a_workflow_timeout_covers_the_whole_run(engine: Engine) -> None:
         return number
 
     task = Task[Number, Number](name="slow", config=TaskConfig(run=slow))
-    workflow = single("Late", task, retries=3, timeout="1s")
+    workflow = single("Late", task, retries=3, timeout="5s")
     async with engine.worker(workflow):
         handle = await engine.start(workflow, {"value": 1})
         assert (await failure(handle)).class_name == "TimeoutError"

@@ -30,13 +30,13 @@ def note(text):
 def once(ctx: TaskContext[Number]) -> Number:
     note(f"begun {ctx.run.attempt}")
     if ctx.run.attempt == 1:
-        time.sleep(20)
+        time.sleep(60)
         note("not stopped")
     return ctx.input
 
 def always(ctx: TaskContext[Number]) -> Number:
     note("begun")
-    time.sleep(20)
+    time.sleep(60)
     return ctx.input
 
 def on_cancel(ctx: TaskContext[Number]) -> None:
@@ -46,7 +46,7 @@ def define(name, **config):
     task = Task[Number, Number](name="task", config=TaskConfig(**config))
     Workflow(name=name, config=WorkflowConfig(starting_task=task))
 
-define("TimesOut", run=once, timeout="300ms", retries=1)
+define("TimesOut", run=once, timeout="2s", retries=1)
 define("GetsCanceled", run=always, on_cancel=on_cancel)
 """
 
@@ -68,7 +68,7 @@ async def test_a_blocking_handler_times_out_and_is_left_behind(engine: Engine, f
     async with worker_process(engine, file, is_measured=False):
         started = time.monotonic()
         assert await result(await engine.start_foreign("TimesOut", {"value": 1})) == {"value": 1}
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 40
     assert notes(file) == ["begun 1", "begun 2"]
 
 
@@ -80,5 +80,5 @@ async def test_cancel_of_a_handler_that_blocks(engine: Engine, file: Path) -> No
         asked = time.monotonic()
         await handle.cancel()
         assert (await failure(handle)).class_name == "CancelledError"
-        assert time.monotonic() - asked < 10
+        assert time.monotonic() - asked < 40
     assert notes(file) == ["begun", "on_cancel"]

@@ -59,7 +59,7 @@ async def test_cancel_of_an_async_handler(engine: Engine) -> None:
         await asyncio.sleep(0.5)
         order.append(f"on_cancel {ctx.state['job']} {ctx.run.task} {ctx.input.value}")
 
-    assert await canceled_after(engine, single("CancelAsync", run, on_cancel), begun) < 5
+    assert await canceled_after(engine, single("CancelAsync", run, on_cancel), begun) < 20
     assert order == ["cancelled", "finally", "on_cancel 7 task 1"]
 
 
@@ -81,7 +81,7 @@ async def test_cancel_of_a_sync_handler(engine: Engine) -> None:
     def on_cancel(ctx: TaskContext[Number]) -> None:
         order.append(f"on_cancel {ctx.state['job']}")
 
-    assert await canceled_after(engine, single("CancelSync", run, on_cancel), begun) < 5
+    assert await canceled_after(engine, single("CancelSync", run, on_cancel), begun) < 20
     assert order == ["finally", "on_cancel 8"]
 
 
@@ -136,7 +136,7 @@ async def test_cancel_between_attempts(engine: Engine) -> None:
         begun.set()
         raise ValueError("again")
 
-    assert await canceled_after(engine, single("CancelWaiting", run, None), begun) < 5
+    assert await canceled_after(engine, single("CancelWaiting", run, None), begun) < 20
     assert calls[0] == 1
     assert len(calls) <= 2
 

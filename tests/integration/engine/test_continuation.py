@@ -5,6 +5,7 @@ The server of this module suggests a new history after 60 events, where a real o
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from tests.integration.conftest import connected, settings_for, temporal_server
 from tests.integration.engine.support import Engine, Handle, failure, result
 
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib.dmv2.workflow import Handler
 
 
 class Number(BaseModel):
@@ -44,13 +46,13 @@ async def short(port: int, tmp_path: Path) -> Engine:
     return Engine(await connected(settings), settings)
 
 
-async def lives(engine: Engine, handle: Handle) -> int:
-    """In how many histories the run was executed."""
-    query = f"WorkflowId = '{handle.id}'"
-    count, seen = -1, 0
-    while count != seen:  # visibility follows a little later
-        seen, count = count, (await engine.client.count_workflows(query)).count
-    return count
+async def lives(engine: Engine, handle: Handle) -> list[WorkflowHistory]:
+    """The histories in which the run was executed, one after the other."""
+    found, run_id = list[WorkflowHistory](), handle.first_execution_run_id
+    while run_id:
+        found.append(await engine.client.get_workflow_handle(handle.id, run_id=run_id).fetch_history())
+        run_id = found[-1].events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return found
 
 
 def wide(name: str, width: int, calls: Counter[str], fails: str | None = None) -> Workflow:
@@ -81,6 +83,13 @@ def wide(name: str, width: int, calls: Counter[str], fails: str | None = None) -
     return Workflow(name=name, config=WorkflowConfig(starting_task=first, retries=0))
 
 
+def long_chain(name: str, run: Handler[Number, Number], timeout: str | None = None) -> Workflow:
+    tasks = list[Task[Number, Number]]()
+    for n in reversed(range(60)):
+        tasks.append(Task[Number, Number](name=f"t{n}", config=TaskConfig(run=run, on_complete=tasks[-1:])))
+    return Workflow(name=name, config=WorkflowConfig(starting_task=tasks[-1], timeout=timeout))
+
+
 async def test_a_thousand_tasks_over_many_histories(short: Engine) -> None:
     """500 branches of two tasks and a join: each runs once, and the join gets all outputs."""
     calls = Counter[str]()
@@ -89,23 +98,20 @@ async def test_a_thousand_tasks_over_many_histories(short: Engine) -> None:
         handle = await short.start(workflow, {"value": 3})
         assert await result(handle, 120) == {"value": 500 * 7}
     assert calls == {"start": 1, "join": 1} | {f"double{n}": 1 for n in range(500)}
-    assert await lives(short, handle) > 2
+    assert len(await lives(short, handle)) > 2
 
 
 async def test_a_chain_hands_its_values_over(short: Engine) -> None:
     """60 tasks one after another: each gets the output of the one before, also across histories."""
-    tasks = list[Task[Number, Number]]()
 
     def add(number: Number) -> Number:
         return Number(value=number.value + 1)
 
-    for n in reversed(range(60)):
-        tasks.append(Task[Number, Number](name=f"t{n}", config=TaskConfig(run=add, on_complete=tasks[-1:])))
-    workflow = Workflow(name="LongChain", config=WorkflowConfig(starting_task=tasks[-1]))
+    workflow = long_chain("LongChain", add)
     async with short.worker(workflow):
         handle = await short.start(workflow, {"value": 0})
         assert await result(handle) == {"value": 60}
-    assert await lives(short, handle) > 2
+    assert len(await lives(short, handle)) > 2
 
 
 async def test_a_failure_is_carried_to_the_end(short: Engine) -> None:
@@ -123,7 +129,7 @@ async def test_a_failure_is_carried_to_the_end(short: Engine) -> None:
     )
     assert 'raise ValueError(f"bad {fails}")' in (error.traceback or "")
     assert calls == {"start": 1} | {f"double{n}": 1 for n in range(60)}
-    assert await lives(short, handle) > 1
+    assert len(await lives(short, handle)) > 1
 
 
 async def test_retries_of_the_run_are_counted_over_histories(short: Engine) -> None:
@@ -139,11 +145,18 @@ async def test_retries_of_the_run_are_counted_over_histories(short: Engine) -> N
 
 async def test_the_timeout_of_the_run_goes_on(short: Engine) -> None:
     """The workflow's timeout is that of all histories together."""
-    calls = Counter[str]()
-    workflow = wide("ManyLate", 2000, calls)
-    workflow.config.timeout = "1500ms"
+
+    async def add(number: Number) -> Number:
+        if number.value == 30:
+            await asyncio.sleep(60)
+        return Number(value=number.value + 1)
+
+    workflow = long_chain("ManyLate", add, timeout="10s")
     async with short.worker(workflow):
-        handle = await short.start(workflow, {"value": 3})
+        handle = await short.start(workflow, {"value": 0})
         assert (await failure(handle)).class_name == "TimeoutError"
     assert (await short.client.get_workflow_handle(handle.id).describe()).status is WorkflowExecutionStatus.TIMED_OUT
-    assert 1 < calls.total() < 4000
+    begins = [life.events[0].workflow_execution_started_event_attributes for life in await lives(short, handle)]
+    ends = [begin.workflow_execution_expiration_time.ToDatetime() for begin in begins]
+    assert len(ends) > 1
+    assert set(ends) == {ends[0]}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import Counter
 
 from pydantic import BaseModel
 from tests.integration.engine.support import Engine, failure
 
-from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 from moose_lib.dmv2.workflow import Handler
 
 
@@ -46,12 +45,10 @@ def total(numbers: Numbers) -> Sum:
     return Sum(total=sum(number.value for number in numbers.numbers))
 
 
-def fan_out(name: str, width: int) -> Workflow:
+def fan_out(name: str, width: int, run: Handler[Number, Doubled] = doubled) -> Workflow:
     """start → `width` tasks → one that sums their outputs."""
     join = Task[Numbers, Sum](name="join", config=TaskConfig(run=total))
-    middle = [
-        Task[Number, Doubled](name=f"t{n}", config=TaskConfig(run=doubled, on_complete=[join])) for n in range(width)
-    ]
+    middle = [Task[Number, Doubled](name=f"t{n}", config=TaskConfig(run=run, on_complete=[join])) for n in range(width)]
     return workflow_of(name, Task[Number, Number](name="start", config=TaskConfig(run=same, on_complete=[*middle])))
 
 
@@ -96,14 +93,16 @@ async def test_siblings_run_at_the_same_time(engine: Engine) -> None:
 async def test_a_join_runs_once_after_all_its_parents(engine: Engine) -> None:
     """A diamond: the join runs one time, when the slower parent has ended, and gets both outputs in declared order."""
     calls = list[str]()
+    is_fast_over = threading.Event()
 
     def slow(number: Number) -> Doubled:
-        time.sleep(0.3)
+        assert is_fast_over.wait(30)
         calls.append("slow")
         return Doubled(value=1)
 
     def fast(number: Number) -> Doubled:
         calls.append("fast")
+        is_fast_over.set()
         return Doubled(value=2)
 
     def join(numbers: Numbers) -> Numbers:
@@ -121,9 +120,14 @@ async def test_a_join_runs_once_after_all_its_parents(engine: Engine) -> None:
 
 async def test_a_thousand_tasks_side_by_side(engine: Engine) -> None:
     """A wide run completes: no more is started at a time than the server accepts, and each task runs once."""
-    started = time.monotonic()
-    assert await engine.run(fan_out("Wide", 1000), {"value": 1}) == {"total": 2000}
-    assert time.monotonic() - started < 60
+    calls = Counter[str]()
+
+    def count(ctx: TaskContext[Number]) -> Doubled:
+        calls[ctx.run.task] += 1
+        return doubled(ctx.input)
+
+    assert await engine.run(fan_out("Wide", 1000, count), {"value": 1}, 270) == {"total": 2000}
+    assert calls == {f"t{n}": 1 for n in range(1000)}
 
 
 async def test_a_failing_branch_leaves_its_siblings_alone(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -76,26 +77,26 @@ async def test_waiting_for_a_worker_counts_for_the_total_timeout(engine: Engine)
 
 
 async def test_a_later_wait_for_a_worker_tells_the_attempts_before(engine: Engine) -> None:
-    """The worker goes after the first attempt."""
+    """The worker goes during the first attempt."""
+    begun, release = threading.Event(), threading.Event()
 
     def fail(number: Number) -> Number:
+        begun.set()
+        release.wait(30)
         raise OSError("disk")
 
     workflow = declared(fail, queue_timeout="2s", retry_delay="2s")
-    async with engine.worker(workflow):
+    async with engine.worker(workflow) as stop:
         handle = await engine.start(workflow, {"value": 1})
-        await until(lambda: _has_failed_once(handle))
+        await until(begun.is_set)
+        stop.set()
+        release.set()
     async with nobody_for_tasks(engine):
         error = await failure(handle)
         status = await status_of(engine, handle)
     assert error.message.startswith("no worker took the task within 2s (queue_timeout)")
     assert (error.kind, error.attempt) == ("queue", 1)
     assert status.tasks[0].attempts == 1
-
-
-async def _has_failed_once(handle: Handle) -> bool:
-    pending = (await handle.describe()).raw_description.pending_activities
-    return bool(pending) and pending[0].HasField("last_failure")
 
 
 async def test_workers_that_do_not_know_the_task_do_not_keep_it_for_ever(engine: Engine) -> None:
@@ -163,11 +164,11 @@ async def test_a_parked_task_begins_with_all_of_its_time_again(engine: Engine) -
             await asyncio.sleep(60)
         return ctx.input
 
-    workflow = declared(slow_once, total_timeout="1s", queue_timeout="900ms", on_failure="park")
+    workflow = declared(slow_once, total_timeout="5s", queue_timeout="4s", on_failure="park")
     async with engine.worker(workflow):
         handle = await engine.start(workflow, {"value": 7})
         status = await until_parked(engine, handle, "task")
-        assert str(status.parked[0].error) == "TotalTimedOut: total_timeout of 1s is over after 1 attempt"
+        assert str(status.parked[0].error) == "TotalTimedOut: total_timeout of 5s is over after 1 attempt"
         await retry_task(engine.client, await the_run(engine, handle), "task")
         assert await result(handle) == {"value": 7}
     assert calls == [1, 1]

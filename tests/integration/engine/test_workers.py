@@ -109,7 +109,8 @@ async def test_a_draining_worker_lets_its_tasks_end(engine: Engine, folder: Fold
         handle = await start(engine, folder)
         await until(folder.has("begun 1"), 60)
         process.terminate()
-        await asyncio.sleep(0.5)
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"draining\n"
         folder.go()
         assert await asyncio.wait_for(process.wait(), 20) == 0
     assert folder.notes == ["first", "begun 1", "ended 1"]

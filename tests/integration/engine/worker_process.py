@@ -1,4 +1,4 @@
-"""A worker in a process of its own, to be killed: FILE PORT QUEUE. Says "ready" on stdout; SIGTERM drains."""
+"""A worker in a process of its own, to be killed: FILE PORT QUEUE GRACE. Says "ready" and, at SIGTERM, "draining"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pathlib import Path
 
 from moose_lib.engine.connection import connect
 from moose_lib.engine.worker import run_worker
+from moose_lib.observing.observer import Event, WorkerIs
 from moose_lib.project.loader import find_project, load_project
+
+
+class Talker:
+    """Says that the worker takes no more tasks."""
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, WorkerIs) and event.state == "draining":
+            print("draining", flush=True)
 
 
 async def main() -> None:
@@ -30,6 +39,7 @@ async def main() -> None:
         settings=settings,
         stop=stop,
         on_ready=lambda: print("ready", flush=True),
+        observer=Talker(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from temporalio.client import Client
 from tests.integration.engine.steering import Desk, phases, the_run, until_parked, until_status
 from tests.integration.engine.support import Engine, failure, result
 from tests.integration.operations.resuming import Clerk, named, verdicts
@@ -13,7 +14,7 @@ from moose_lib.errors import NotResumable, PlanChanged, RunAlreadyStarted, TaskN
 from moose_lib.operations.control import cancel_run, terminate_run
 from moose_lib.operations.decisions import give_up_run, pause_run, skip_task
 from moose_lib.operations.following import run_status
-from moose_lib.operations.past import read_past, with_successor
+from moose_lib.operations.past import find_successor, read_past, with_successor
 from moose_lib.operations.records import ResumedRun, RunState, RunStatus
 
 CHAIN = ("first", "second", "third")
@@ -83,7 +84,7 @@ async def test_a_running_task_is_not_taken_over(clerk: Clerk, end: str) -> None:
     desk.endless.add("second")
     workflow = desk.chain(named("Running"), *CHAIN)
     async with clerk.engine.worker(workflow):
-        workflow.config.timeout = "2s" if end == "timed_out" else None
+        workflow.config.timeout = "10s" if end == "timed_out" else None
         handle = await clerk.engine.start(workflow, {"value": 1})
         workflow.config.timeout = None
         await until_status(clerk.engine, handle, lambda it: phases(it).get("second") == "running")
@@ -297,6 +298,35 @@ async def test_a_run_is_resumed_once(clerk: Clerk) -> None:
     assert desk.calls == {"first": 1, "second": 2}
 
 
+async def test_a_run_is_resumed_once_though_what_was_resumed_has_completed(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two have looked at it; one's run is over in the moment before the other's start."""
+    desk = Desk()
+    desk.broken.add("second")
+    workflow = desk.chain(named("Overtaken"), *CHAIN)
+    looked_for = "moose_lib.operations.resume.find_successor"
+    async with clerk.engine.worker(workflow):
+        handle = await clerk.engine.start(workflow, {"value": 1})
+        await failure(handle)
+        desk.broken.clear()
+        quick, slow = [await clerk.prepare(handle, workflow) for _ in range(2)]
+        started = list[ResumedRun]()
+
+        async def look_and_be_overtaken(client: Client, workflow_id: str, run_id: str) -> str | None:
+            monkeypatch.setattr(looked_for, find_successor)
+            found = await find_successor(client, workflow_id, run_id)
+            started.append(await clerk.start(quick))
+            await clerk.end(started[0])
+            return found
+
+        monkeypatch.setattr(looked_for, look_and_be_overtaken)
+        with pytest.raises(NotResumable) as late:
+            await clerk.start(slow)
+    assert str(late.value) == f"run {started[0].resumed_from!r} was resumed already, as {started[0].run_id!r}"
+    assert desk.calls == {"first": 1, "second": 2, "third": 1}
+
+
 async def test_another_run_may_have_the_id(clerk: Clerk) -> None:
     """One that is open keeps others out; one that has ended does not."""
     desk = Desk()
@@ -314,6 +344,22 @@ async def test_another_run_may_have_the_id(clerk: Clerk) -> None:
         desk.broken.clear()
         status = await clerk.end(await clerk.start(resumption))
     assert status.state is RunState.COMPLETED
+
+
+async def test_another_run_of_the_id_may_have_completed(clerk: Clerk) -> None:
+    """It resumed nothing, so it keeps nobody from doing so."""
+    desk = Desk()
+    desk.broken.add("second")
+    workflow = desk.chain(named("SameIdCompleted"), *CHAIN)
+    queue = clerk.engine.settings.temporal.task_queue
+    async with clerk.engine.worker(workflow):
+        handle = await clerk.engine.start(workflow, {"value": 1})
+        await failure(handle)
+        resumption = await clerk.prepare(handle, workflow)
+        desk.broken.clear()
+        await clerk.engine.client.execute_workflow(workflow.name, {"value": 1}, id=handle.id, task_queue=queue)
+        status = await clerk.end(await clerk.start(resumption))
+    assert (status.state, status.resumed_from) == (RunState.COMPLETED, handle.first_execution_run_id)
 
 
 async def test_a_plan_that_somebody_has_looked_at_counts_only_for_that_code(clerk: Clerk) -> None:

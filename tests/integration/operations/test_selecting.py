@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 from tests.integration.engine.steering import Desk, the_run, until_parked
@@ -33,7 +34,8 @@ async def test_runs_are_selected_by_workflow_state_and_age(engine: Engine) -> No
 
         async def is_listed() -> bool:
             listed = await list_runs(engine.client, task_queue=queue)
-            return len(listed) == 6 and sum(run.state is RunState.FAILED for run in listed) == 3
+            states = Counter(run.state for run in listed)
+            return len(listed) == 6 and (states[RunState.FAILED], states[RunState.COMPLETED]) == (3, 2)
 
         await until(is_listed)
 

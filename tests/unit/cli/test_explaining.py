@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from moose_lib.cli import explaining
 from moose_lib.cli.explaining import explanation_document, explanation_lines
 from moose_lib.cli.next_steps import next_steps
 from moose_lib.cli.output import Output
@@ -249,9 +251,10 @@ def test_an_input_that_is_not_there_is_told() -> None:
     assert "Input: not known, as there is no output of a yet, or not on this machine" in text(gone)
 
 
-def test_limits_and_the_next_attempt_are_facts() -> None:
+def test_limits_and_the_next_attempt_are_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why there is none left is one too; an error without a traceback shows all its lines."""
-    soon = replace(RETRYING, next_attempt=datetime.now(UTC) + timedelta(seconds=60, milliseconds=500))
+    monkeypatch.setattr(explaining, "datetime", SimpleNamespace(now=lambda _: NOW))
+    soon = replace(RETRYING, next_attempt=NOW + timedelta(minutes=1))
     waiting = text(explained(Cause.RETRYING, soon))
     limits = text(explained(Cause.RUNNING, RUNNING, planned=PLANNED))
     refused = text(explained(Cause.PARKED, replace(CHARGE, attempts=1, error=FINAL), blocked=tuple("abcdefghijklmn")))

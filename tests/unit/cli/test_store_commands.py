@@ -18,6 +18,7 @@ import pytest
 from tests.unit.cli.shop import filled, put, shop, write_shop
 
 from moose_lib.cli.main import main
+from moose_lib.ingest import querying
 
 __all__ = ["filled", "shop"]
 
@@ -151,10 +152,14 @@ def test_parquet_does_not_go_to_a_terminal(
     )
 
 
-def test_ctrl_c_ends_a_query_that_goes_on_for_ever(filled: Path) -> None:
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+def test_ctrl_c_ends_a_query_that_goes_on_for_ever(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = querying.query
 
+    def query_and_interrupt(connection: sqlite3.Connection, statement: str) -> querying.Answer:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return query(connection, statement)
+
+    monkeypatch.setattr(querying, "query", query_and_interrupt)
     forever = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"
     assert main(["query", forever]) == 130
 

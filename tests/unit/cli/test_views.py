@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 
 import pytest
 
+from moose_lib.cli import views
 from moose_lib.cli.output import Output
 from moose_lib.cli.texts import clock_text
 from moose_lib.cli.views import view_for
@@ -29,6 +31,14 @@ DONE = TaskStatus(name="check", state=TaskPhase.COMPLETED, attempts=1, max_attem
 FAILED = TaskStatus(name="charge", state=TaskPhase.FAILED, attempts=1, max_attempts=1, closed=NOW, error=BOOM)
 
 
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 11, 22, 12, tzinfo=tz)
+
+
 def run(*tasks: TaskStatus) -> RunStatus:
     return RunStatus(
         name="Order",
@@ -49,10 +59,13 @@ def lines_of(capsys: pytest.CaptureFixture[str], *statuses: RunStatus) -> list[s
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_lost_worker_is_no_failed_attempt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_worker_is_no_failed_attempt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says that the task runs again, once for each worker that went away."""
+    monkeypatch.setattr(views, "datetime", Noon)
     lost = TaskStatus(name="check", state=TaskPhase.RETRYING, attempts=1, max_attempts=4, error=LOST)
-    soon = replace(lost, next_attempt=datetime.now(UTC) + timedelta(seconds=60, milliseconds=500))
+    soon = replace(lost, next_attempt=NOW + timedelta(minutes=1))
     running = replace(lost, state=TaskPhase.RUNNING)
 
     lines = lines_of(capsys, run(soon), run(lost), run(running), run(lost), run(replace(lost, error=BOOM)), run(DONE))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from temporalio.worker import _workflow as sdk
 
+from moose_lib.cli import worker_logs
 from moose_lib.cli.worker_logs import WorkerLogs, capturing
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.logs.attribution import TaskLogger, current_run
@@ -287,6 +288,7 @@ def test_a_console_that_is_not_read_is_told_of_what_it_missed(tmp_path: Path, mo
     """Tasks do not wait for it; on disk there is every line."""
     stdout = Stuck()
     monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(worker_logs, "_PATIENCE_SECONDS", 60)
     with working(tmp_path, burst=2 * LIMIT) as logs:
         with within(ONE):
             print("the first")
@@ -315,6 +317,7 @@ def test_a_disk_that_is_too_slow_is_told_of_once_on_the_console(
         write(store, lines)
 
     monkeypatch.setattr(LogStore, "write", slowly)
+    monkeypatch.setattr(worker_logs, "_PATIENCE_SECONDS", 60)
     with working(tmp_path, burst=2 * LIMIT) as logs:
         with within(ONE):
             print("the first")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,10 +18,11 @@ from moose_lib.dev import temporal
 from moose_lib.dev.events import DevEvent, OutputLine, ProcessDied, TemporalVersionChanged
 from moose_lib.dev.logfile import LogFile
 from moose_lib.dev.temporal import TemporalServer, find_binary, read_version
+from moose_lib.dev.waiting import first_of
 from moose_lib.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
 
 
 def a_server(directory: Path, log: LogFile, events: list[DevEvent], durability: str = "normal") -> TemporalServer:
@@ -161,9 +162,27 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-async def test_a_temporal_that_never_serves_is_given_up(tmp_path: Path, hanging: Path) -> None:
+def spare_the_start(monkeypatch: pytest.MonkeyPatch, events: list[DevEvent]) -> None:
+    """Begin to wait for a Temporal only when it has said something: until then it is a process that starts."""
+
+    async def first_of_once_it_speaks(
+        *waits: Coroutine[Any, Any, object], within: timedelta | None = None
+    ) -> tuple[bool, ...]:
+        async with asyncio.timeout(30):
+            while not any(isinstance(event, OutputLine) for event in events):  # noqa: ASYNC110  # no event
+                await asyncio.sleep(0.01)
+        return await first_of(*waits, within=within)
+
+    monkeypatch.setattr(temporal, "first_of", first_of_once_it_speaks)
+
+
+async def test_a_temporal_that_never_serves_is_given_up(
+    tmp_path: Path, hanging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[DevEvent] = []
+    spare_the_start(monkeypatch, events)
     with LogFile(tmp_path / "log") as log:
-        server = a_server(tmp_path, log, [])
+        server = a_server(tmp_path, log, events)
         with pytest.raises(EngineFailed, match=r"did not start \(SIGTERM\): Error: hanging on purpose"):
             await server.start()
         await server.stop()  # nothing is there

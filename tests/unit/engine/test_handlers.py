@@ -51,6 +51,31 @@ async def test_a_stopped_handler_can_end_the_program_it_started() -> None:
     assert codes == [-9]
 
 
+async def test_a_handler_that_is_stopped_before_it_began_is_heard_of() -> None:
+    """The loop was busy with another handler: when it goes on, both have ended, and the stopped one did nothing."""
+    entered, release = threading.Event(), threading.Event()
+    done = list[str]()
+
+    async def block() -> None:
+        entered.set()
+        release.wait(60)  # its loop is not free meanwhile: that is the point
+
+    async def never() -> None:
+        done.append("begun")
+
+    with Handlers() as handlers:
+        blocking = handlers.on_loop(block)
+        await asyncio.to_thread(entered.wait, 60)
+        stopped = handlers.on_loop(never)
+        stopped.stop()
+        release.set()
+        outcomes = [await asyncio.wait_for(each.outcome, 60) for each in (blocking, stopped)]
+    assert outcomes[0].error is None
+    assert isinstance(outcomes[1].error, asyncio.CancelledError)
+    assert stopped.has_heard
+    assert done == []
+
+
 async def test_a_def_handler_may_run_an_event_loop_of_its_own() -> None:
     """`asyncio.run` in a thread is the standard library's, untouched."""
 

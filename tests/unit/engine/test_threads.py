@@ -13,17 +13,18 @@ from moose_lib.engine.threads import HandlerStopped, Threads
 async def test_a_stop_is_raised_in_the_running_call() -> None:
     """`finally` runs, and the call knows that it was heard."""
     threads = Threads()
-    cleaned = list[bool]()
+    begun, cleaned = threading.Event(), list[bool]()
 
     def forever() -> None:
         try:
+            begun.set()
             while True:
                 time.sleep(0.01)
         finally:
             cleaned.append(running.has_heard)
 
     running = threads.run(forever)
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(begun.wait, 10)
     running.stop()
     outcome = await asyncio.wait_for(running.outcome, 10)
     assert isinstance(outcome.error, HandlerStopped)
@@ -65,12 +66,16 @@ async def test_threads_are_used_again_and_end() -> None:
     """One call after the other needs one thread; closing ends it, also while it is busy."""
     threads = Threads()
     first = await threads.run(threading.current_thread).outcome
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while not threads._idle:  # noqa: ASYNC110  # it is given back a moment after its outcome
+            await asyncio.sleep(0.001)
     second = await threads.run(threading.current_thread).outcome
     assert first.value is second.value
     assert isinstance(second.value, threading.Thread)
-    busy = threads.run(lambda: time.sleep(0.1))
+    release = threading.Event()
+    busy = threads.run(lambda: release.wait(10))
     threads.close()
+    release.set()
     await busy.outcome
     await asyncio.to_thread(second.value.join, 10)
     assert not second.value.is_alive()

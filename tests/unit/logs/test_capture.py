@@ -39,6 +39,13 @@ def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
     return logging.makeLogRecord({"msg": message, "levelno": level, "name": "shop"})
 
 
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more may be written because of it."""
+    monkeypatch.setattr(module, "Allowance", lambda burst: Allowance(burst, lambda: 0.0))
+
+
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_flood_keeps_its_beginning_and_its_end() -> None:
     """What is missing between them is counted, and whoever reads it learns which setting it was."""
     sink = Sink()
@@ -56,6 +63,7 @@ def test_a_flood_keeps_its_beginning_and_its_end() -> None:
     assert sink.lines[50].level == "warning"
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_flood_hides_no_warning() -> None:
     """Warnings and errors have an allowance of their own."""
     sink = Sink()

@@ -28,7 +28,7 @@ async def slow(number: Number) -> Number:
     return number
 
 
-def later(number: Number) -> Number:
+async def later(number: Number) -> Number:
     raise RetryLater("1s")
 
 
