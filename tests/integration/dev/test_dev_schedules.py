@@ -54,9 +54,10 @@ async def schedules(client: Client) -> list[str]:
 async def until_listed(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
     """Lists lag behind."""
     async with asyncio.timeout(60):
-        while not (found := await look()):
+        while True:
+            if found := await look():
+                return found
             await asyncio.sleep(0.05)
-    return found
 
 
 async def test_schedules_follow_the_code_and_open_runs_go_on(tmp_path: Path) -> None:
