@@ -146,6 +146,13 @@ def test_a_verb_says_which_runs_it_is_about(bills: Cli, verb: str) -> None:
     assert "nonsense" in state.err
 
 
+@pytest.mark.parametrize("verb", ["cancel", "terminate", "pause", "unpause", "retry", "fail"])
+def test_who_asks_for_ended_runs_is_told_of_resume(bills: Cli, verb: str) -> None:
+    done = bills("workflow", verb, "--status", "failed")
+    assert done.code == 2
+    assert "these runs have ended; to go on with them: moose-cli workflow resume --status failed\n" in done.err
+
+
 def test_options_that_are_for_one_run(bills: Cli) -> None:
     """Said at once, before anything is looked up."""
     for options in (["--plan", "abc"], ["--wait"]):

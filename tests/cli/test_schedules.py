@@ -120,6 +120,14 @@ def test_other_lists_show_the_next_time_too(shop: Cli) -> None:
     assert "  30 2 * * * (Europe/Berlin)  <time>  1  Report  app/main.py:" in shown
     expect(shop("schedule", "pause", report), 0)
     assert "  30 2 * * * (Europe/Berlin)  paused  1" in plain(shop, shop("workflow", "list").out)
+    assert "overlap buffer_one, paused\n" in plain(shop, shop("check").out)
+
+
+def test_a_declared_pause_is_told_once(shop: Cli) -> None:
+    edit(shop, "    schedule=Schedule(", "    schedule=Schedule(paused=True, ")
+    expect(shop("deploy"), 0)
+
+    assert "(Europe/Berlin), overlap buffer_one, paused\n" in plain(shop, expect(shop("check"), 0).out)
 
 
 def test_next_shows_what_the_clocks_do(shop: Cli) -> None:

@@ -44,6 +44,18 @@ class Selection:
         return self.reference is None
 
 
+class _State(click.Choice[str]):
+    """A state of runs; whoever asks an open run's verb to act on ended ones is told of the verb for those."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # Any: as click's
+        """Take one of the choices."""
+        if value in ENDED_STATES and value not in self.choices:
+            self.fail(
+                f"these runs have ended; to go on with them: moose-cli workflow resume --status {value}", param, ctx
+            )
+        return super().convert(value, param, ctx)
+
+
 def selection_options(*, states: Sequence[str]) -> Callable[[_Command], _Command]:
     """Add the options that make a `Selection`, and hand it over as `selection`; bulk verbs are about these `states`."""
 
@@ -61,7 +73,7 @@ def selection_options(*, states: Sequence[str]) -> Callable[[_Command], _Command
                 "-s",
                 "--status",
                 "states",
-                type=click.Choice(states),
+                type=_State(states),
                 multiple=True,
                 help="Many at once: runs in this state.",
             ),

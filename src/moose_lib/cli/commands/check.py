@@ -70,7 +70,8 @@ def _summary(plan: Plan, fire: NextFire | None) -> str:
     said += [f"on_success {plan.on_success.name}"] if plan.on_success is not None else []
     said += [f"on_failure {plan.on_failure.name}"] if plan.on_failure is not None else []
     said += [f"schedule {plan.schedule}"] if plan.schedule is not None else []
-    said += [f"next {fire}" if fire.time is not None else str(fire)] if fire is not None else []
+    is_said = fire is not None and fire.state == "paused" and plan.schedule is not None and plan.schedule.paused
+    said += [f"next {fire}" if fire.time is not None else str(fire)] if fire is not None and not is_said else []
     return ", ".join(said)
 
 
