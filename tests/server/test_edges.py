@@ -211,16 +211,17 @@ async def test_the_document_says_what_a_record_is_and_who_may_send_it(connect: C
     assert odd["oneOf"][0] == {"type": "object", "title": "Odd"}
 
 
-async def test_the_document_has_the_parameters_of_a_query(connect: Connect) -> None:
+async def test_the_document_has_the_parameters_of_queries_and_headers(connect: Connect) -> None:
     async with connect() as http:
         paths = (await http.get("/openapi.json")).json()["paths"]
 
-    def names(path: str, method: str = "get") -> list[str]:
-        return [it["name"] for it in paths[path][method]["parameters"] if it["in"] == "query"]
+    def names(path: str, method: str = "get", place: str = "query") -> list[str]:
+        return [it["name"] for it in paths[path][method]["parameters"] if it["in"] == place]
 
     assert names("/admin/workflows/history") == ["status", "name", "limit"]
     assert names("/admin/workflows/runs/{run}") == ["wait"]
     assert names("/admin/workflows/{name}/trigger", "post") == ["wait"]
+    assert names("/admin/workflows/{name}/trigger", "post", "header") == ["Idempotency-Key"]
     assert names("/admin/logs") == ["run", "task", "attempt", "level", "since", "tail"]
     assert names("/admin/workflows") == []
 

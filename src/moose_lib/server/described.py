@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -23,13 +23,14 @@ class Parameter:
     name: str
     description: str
     schema: dict[str, Any]  # Any: JSON
+    place: Literal["query", "header"] = "query"
 
 
 class DescribedRoute(Route):
     """A route that says what it takes, for the OpenAPI document.
 
-    Parameters that it does not name are refused, because they would be overlooked. `choices` has what a part of the
-    path may be, if that is not any text; `body` is the JSON Schema of the request's body, if it takes one.
+    Parameters of the query that it does not name are refused, because they would be overlooked. `choices` has what a
+    part of the path may be, if that is not any text; `body` is the JSON Schema of the request's body, if it takes one.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class DescribedRoute(Route):
         Raises:
             BadRequest: one of them is none of this route's.
         """
-        names = [parameter.name for parameter in self.parameters]
+        names = [parameter.name for parameter in self.parameters if parameter.place == "query"]
         for name in query:
             if name not in names:
                 there_are = f"there are {', '.join(names)}" if names else "there are none here"

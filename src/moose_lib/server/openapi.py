@@ -211,7 +211,7 @@ def _admin(route: DescribedRoute) -> _Json:
                 {"name": it, "in": "path", "required": True, "schema": _part(route.choices.get(it))} for it in names
             ]
             + [
-                {"name": it.name, "in": "query", "description": it.description, "schema": it.schema}
+                {"name": it.name, "in": it.place, "description": it.description, "schema": it.schema}
                 for it in route.parameters
             ],
             **({} if route.body is None else body),

@@ -42,6 +42,12 @@ _MOST = 1000
 _LONGEST_WAIT = timedelta(minutes=5)
 _USUAL = 10
 _WAIT = Parameter("wait", "Answer when the run has ended, or after this time, 5m at most: 30s.", {"type": "string"})
+_START_KEY = Parameter(
+    "Idempotency-Key",
+    "The same key starts one run; asked again, that one is the answer.",
+    {"type": "string", "minLength": 1},
+    "header",
+)
 _WHICH_RUNS = (
     Parameter(
         "status", "Runs in these states; several may be given.", {"type": "array", "items": {"enum": list(RunState)}}
@@ -101,7 +107,9 @@ class Workflows:
                 choices=verbs,
                 body=_BODY,
             ),
-            DescribedRoute(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"], parameters=[_WAIT], body={}),
+            DescribedRoute(
+                f"{base}/{{name}}/trigger", self.trigger, methods=["POST"], parameters=[_WAIT, _START_KEY], body={}
+            ),
             DescribedRoute(f"{base}/{{name}}/terminate", self.end, methods=["POST"]),
         ]
 
