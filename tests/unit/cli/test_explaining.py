@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import Any
 
@@ -253,7 +253,11 @@ def test_an_input_that_is_not_there_is_told() -> None:
 
 def test_limits_and_the_next_attempt_are_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why there is none left is one too; an error without a traceback shows all its lines."""
-    monkeypatch.setattr(explaining, "datetime", SimpleNamespace(now=lambda _: NOW))
+
+    def now(_zone: tzinfo) -> datetime:
+        return NOW
+
+    monkeypatch.setattr(explaining, "datetime", SimpleNamespace(now=now))
     soon = replace(RETRYING, next_attempt=NOW + timedelta(minutes=1))
     waiting = text(explained(Cause.RETRYING, soon))
     limits = text(explained(Cause.RUNNING, RUNNING, planned=PLANNED))

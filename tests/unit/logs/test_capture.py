@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.unit.logs.writing import RUN, line
@@ -42,7 +43,7 @@ def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
 @pytest.fixture
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more may be written because of it."""
-    monkeypatch.setattr(module, "Allowance", lambda burst: Allowance(burst, lambda: 0.0))
+    monkeypatch.setattr(module, "Allowance", partial(Allowance, clock=lambda: 0.0))
 
 
 @pytest.mark.usefixtures("no_time_passes")
