@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.integration.conftest import connected, free_port, settings_for
+from tests.integration.engine.support import until
 
 from moose_lib.dev.logfile import LogFile
 from moose_lib.dev.temporal import TemporalServer
@@ -22,7 +23,7 @@ from moose_lib.plan.schedule import plan_schedule
 from moose_lib.project.settings import process_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     import pytest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 OWNER = Owner(project="project", task_queue="nobody")
 #: Temporal starts by itself what it is up to ten seconds late for.
 LATE = timedelta(seconds=13)
+#: Seconds that a server which has just come back gets.
+PATIENCE = 60
 
 
 def plan(name: str, schedule: Schedule) -> Plan:
@@ -74,14 +77,6 @@ async def slots(client: Client, name: str) -> set[datetime]:
     return {datetime.fromisoformat(run.id.removeprefix(f"{name}-scheduled-")) async for run in runs}
 
 
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if await look():
-                return
-            await asyncio.sleep(0.1)
-
-
 async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Workers that come up together ask for the same run, which counts once; asked again, there is nothing to do."""
     caplog.set_level("INFO", "moose_lib.operations.catchup")
@@ -91,13 +86,13 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pyt
 
     async with server(folder, *ports) as client:
         for name in ("None", "Last", "Jittered", "Frequent"):
-            await until(lambda name=name: _has_missed(client, name))  # type: ignore[misc]  # mypy infers no such lambda
+            await until(lambda name=name: _has_missed(client, name), PATIENCE)  # type: ignore[misc]  # mypy infers no such lambda
         assert await slots(client, "Last") == set()
         keepers = [asyncio.create_task(keep_caught_up(client, tuple(plans))) for _ in range(3)]
         both = {f"catching up the last missed time of {name}" for name in ("Last", "Jittered")}
-        await until(lambda: _is_told(caplog, both))
+        await until(lambda: _told(caplog) >= both, PATIENCE)
         for name in ("Last", "Jittered"):
-            await until(lambda name=name: _has_run(client, name))  # type: ignore[misc]  # as above
+            await until(lambda name=name: _has_run(client, name), PATIENCE)  # type: ignore[misc]  # as above
         for keeper in keepers:
             keeper.cancel()
         await asyncio.wait(keepers)
@@ -108,7 +103,7 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pyt
             "Last": {time},
             "Jittered": {time},
         }
-        await until(lambda: _has_caught_up(client, "All", time))
+        await until(lambda: _has_caught_up(client, "All", time), PATIENCE)
         assert among(await slots(client, "Frequent"), time, time + timedelta(seconds=1)) == set()
 
 
@@ -148,10 +143,6 @@ async def _has_run(client: Client, name: str) -> bool:
 
 def _told(caplog: pytest.LogCaptureFixture) -> set[str]:
     return {it.getMessage().partition(": ")[0] for it in caplog.records if it.levelname == "INFO"}
-
-
-async def _is_told(caplog: pytest.LogCaptureFixture, texts: set[str]) -> bool:
-    return _told(caplog) >= texts
 
 
 async def _has_missed(client: Client, name: str) -> bool:
