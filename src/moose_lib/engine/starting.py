@@ -54,7 +54,7 @@ def start_arguments(plan: Plan, run_input: bytes | None, begin: Begin | None = N
     """
     data = check_size(run_input, f"input of workflow {plan.workflow!r}") if run_input is not None else None
     frontier = None if begin is None else begin.frontier
-    envelope = wire.encode(wire.Envelope(plan=plan, frontier=frontier, is_resumed=begin is not None))
+    envelope = wire.encode(wire.Envelope(plan=plan, frontier=frontier, is_resumed=begin is not None), is_terse=True)
     return StartArguments(
         workflow=plan.workflow,
         args=(wire.json_value(data), envelope, *(() if begin is None else (begin.outputs,))),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
@@ -187,9 +188,15 @@ def encode(message: BaseModel, *, is_terse: bool = False) -> RawValue:
 def read_envelope(data: bytes | None) -> Envelope | None:
     """The envelope, or `None` where a foreign client passed something else or nothing."""
     try:
-        return None if data is None else Envelope.model_validate_json(data)
+        return None if data is None else _envelope(data)
     except ValidationError:
         return None
+
+
+@lru_cache(maxsize=16)
+def _envelope(data: bytes) -> Envelope:
+    """Read once what all runs of a workflow begin with."""
+    return Envelope.model_validate_json(data)
 
 
 def read_order(data: bytes | None) -> Order | None:

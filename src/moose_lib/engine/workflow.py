@@ -259,7 +259,7 @@ class _Life:
         envelope = wire.Envelope(plan=self._plan, frontier=frontier, is_resumed=self._is_resumed)
         allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
         left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
-        workflow.continue_as_new(args=[self._input, wire.encode(envelope), outputs], retry_policy=left)
+        workflow.continue_as_new(args=[self._input, wire.encode(envelope, is_terse=True), outputs], retry_policy=left)
 
 
 def _step() -> int:

@@ -22,34 +22,29 @@ class Allowance:
 
     def __init__(self, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._burst = float(burst)
+        self._per_second = max(1.0, self._burst / _REFILL_SECONDS)
         self._clock = clock
         self._left = self._burst
         self._filled = clock()
         self._is_exhausted = False
-
-    @property
-    def per_second(self) -> float:
-        """How many lines may follow each second."""
-        return max(1.0, self._burst / _REFILL_SECONDS)
+        self._goes_on = self._filled
 
     def __str__(self) -> str:
         """`10,000 lines at once, then 100 a second`."""
-        return f"{self._burst:,.0f} lines at once, then {self.per_second:,.0f} a second"
+        return f"{self._burst:,.0f} lines at once, then {self._per_second:,.0f} a second"
 
     def admits(self, length: int) -> bool:
         """Tell whether a line of `length` characters may be written, and count it if so."""
         cost = 1 + length // _LINE
         if self._is_exhausted or self._left < cost:
-            self._refill()
-            if self._is_exhausted and self._left < self.per_second:
+            now = self._clock()
+            if self._is_exhausted and now < self._goes_on:
                 return False
+            self._left = min(self._burst, self._left + (now - self._filled) * self._per_second)
+            self._filled = now
             self._is_exhausted = self._left < min(cost, self._burst)
             if self._is_exhausted:
+                self._goes_on = now + 1 - self._left / self._per_second
                 return False
         self._left -= cost
         return True
-
-    def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._filled) * self.per_second)
-        self._filled = now

@@ -50,25 +50,25 @@ class Capture:
 
     def printed(self, run: RunInfo, stream: PrintStream, text: str) -> None:
         """Take what an attempt has printed."""
-        self._attempt(run).printed(stream, text)
+        attempt = self._attempts.get((run.run_id, run.task, run.attempt)) or self._begin(run)
+        attempt.printed(stream, text)
 
     def logged(self, run: RunInfo, record: logging.LogRecord) -> None:
         """Take a record of an attempt."""
-        self._attempt(run).logged(record)
+        attempt = self._attempts.get((run.run_id, run.task, run.attempt)) or self._begin(run)
+        attempt.logged(record)
 
     def attempt_ended(self, run: RunInfo) -> None:
         """Tell what has no end of line, and what was dropped."""
-        attempt = self._attempts.pop(_key(run), None)
+        attempt = self._attempts.pop((run.run_id, run.task, run.attempt), None)
         if attempt is not None:
             attempt.end()
 
-    def _attempt(self, run: RunInfo) -> _Attempt:
-        key = _key(run)
-        attempt = self._attempts.get(key)
-        if attempt is None:
-            attempt = self._attempts.setdefault(key, _Attempt(run, self._deliver, self._burst))
-            if len(self._attempts) > _REMEMBERED:
-                self._forget_oldest()
+    def _begin(self, run: RunInfo) -> _Attempt:
+        new = _Attempt(run, self._deliver, self._burst)
+        attempt = self._attempts.setdefault((run.run_id, run.task, run.attempt), new)
+        if len(self._attempts) > _REMEMBERED:
+            self._forget_oldest()
         return attempt
 
     def _forget_oldest(self) -> None:
@@ -99,6 +99,9 @@ class _Attempt:
         self._breather.written()
         key = (stream, threading.get_ident())
         with self._lock:
+            if text == "\n":  # how `print` ends a line
+                self._print(stream, self._begun.pop(key, ""))
+                return
             begun = self._begun.pop(key, "") + text
             if "\n" not in text and len(begun) <= LONGEST:
                 if begun:
@@ -129,12 +132,14 @@ class _Attempt:
             self._tell_dropped(is_end=True)
 
     def _print(self, stream: PrintStream, text: str) -> None:
-        text = text.removesuffix("\r")
-        text = text[text.rfind("\r") + 1 :]  # a progress bar writes over itself: what is left to be seen counts
+        if "\r" in text:  # a progress bar writes over itself: what is left to be seen counts
+            text = text.removesuffix("\r")
+            text = text[text.rfind("\r") + 1 :]
         level: Level = "info" if stream == "stdout" else "warning"
-        for start in range(0, max(len(text), 1), LONGEST):
-            piece = text[start : start + LONGEST]
-            self._add(Line(time.time(), level, PRINT, stream, piece, self._run))
+        while len(text) > LONGEST:
+            self._add(Line(time.time(), level, PRINT, stream, text[:LONGEST], self._run))
+            text = text[LONGEST:]
+        self._add(Line(time.time(), level, PRINT, stream, text, self._run))
 
     def _add(self, line: Line) -> None:
         allowance = self._allowance if line.level in _CALM else self._urgent
@@ -198,7 +203,8 @@ class CaptureHandler(logging.Handler):
 
 
 def _line(run: RunInfo, record: logging.LogRecord) -> Line:
-    fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    told = record.__dict__
+    fields = {name: value for name, value in told.items() if name not in _STANDARD} if told.keys() - _STANDARD else None
     return Line(
         time=record.created,
         level=level_of(record.levelno),
@@ -207,7 +213,7 @@ def _line(run: RunInfo, record: logging.LogRecord) -> Line:
         message=_cut(record.getMessage()),
         run=run,
         traceback=_traceback(record),
-        fields=fields or None,
+        fields=fields,
     )
 
 
@@ -222,10 +228,6 @@ def _traceback(record: logging.LogRecord) -> str | None:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… {len(text) - LONGEST:,} characters cut"
-
-
-def _key(run: RunInfo) -> tuple[str, str, int]:
-    return run.run_id, run.task, run.attempt
 
 
 _FORMATTER: Final = logging.Formatter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
+from temporalio.converter import DataConverter, WorkflowSerializationContext
 
 from moose_lib.engine import wire
 from moose_lib.engine.payloads import check_size, converter_for, data_converter
 from moose_lib.engine.value_failures import ValueMissing
 from moose_lib.errors import SettingsError, StoreUnreachable, ValueTooLarge
+from moose_lib.plan.model import Plan, PlannedTask, Source
 from moose_lib.project.settings import load_settings
 
 LARGE = wire.json_value(b'"' + b"x" * 300_000 + b'"')
@@ -124,3 +127,36 @@ def test_the_largest_field_is_named(data: bytes, field: str | None) -> None:
         check_size(data, "output of task 'a'", limit=5)
     assert (caught.value.field, caught.value.size, caught.value.limit) == (field, len(data), 5)
     assert check_size(data, "x", limit=100) == data
+
+
+async def test_what_is_small_passes_untouched(tmp_path: Path) -> None:
+    """No step copies it, and nothing is built to say whose it is: the SDK asks for both, for every value."""
+    converter = converter_for(tmp_path)
+    payloads = [wire.json_value(b"1").payload, wire.json_value(b"2").payload]
+    whose = WorkflowSerializationContext(namespace="default", workflow_id="W-1")
+    assert converter.with_context(whose) is converter
+    assert await converter.with_context(whose)._external_store_payload_sequence(payloads) is payloads
+    assert files_in(tmp_path) == []
+
+
+def test_the_sdk_still_has_the_steps_that_are_left_out(tmp_path: Path) -> None:
+    """A step that it has renamed is taken again: nothing breaks, but a worker gets slower."""
+    steps = {name for name in vars(type(converter_for(tmp_path))) if not name.startswith("__")}
+    assert "_encode_payload_sequence" in steps
+    assert steps <= set(dir(DataConverter))
+
+
+def test_an_envelope_is_read_once() -> None:
+    """Runs of one workflow begin with the same bytes, and reading a wide plan takes milliseconds."""
+    plan = Plan(
+        workflow="W", start="a", tasks=(PlannedTask(name="a", source=Source(kind="run"), timeout=None, retries=0),)
+    )
+    data = wire.encode(wire.Envelope(plan=plan), is_terse=True).payload.data
+    assert json.loads(data)["plan"]["tasks"] == [
+        {"name": "a", "source": {"kind": "run"}, "timeout": None, "retries": 0}
+    ]
+    first = wire.read_envelope(data)
+    assert first == wire.Envelope(plan=plan)
+    assert first is not None
+    assert first.plan.hash == plan.hash
+    assert wire.read_envelope(bytes(bytearray(data))) is first
