@@ -26,6 +26,7 @@ from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
 from moose_lib.server.app import build_apps
+from moose_lib.server.ingest import Targets
 
 Connect = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 ONE = {"user": "a"}
@@ -165,10 +166,38 @@ async def test_an_unknown_model_is_told_with_what_was_meant(connect: Connect) ->
         404,
         (
             "Please run `moose ls` to view your routes: nothing takes 'Cliks' (did you mean Clicks?); "
-            "there are Clicks, Plain, Views"
+            "there are Clicks, Views/1.10, Views/1.9, shop/plain"
         ),
     )
     assert as_json.json()["error"]["code"] == "unknown-model"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            "ingest/Views/1.3",
+            "nothing takes 'Views/1.3' (did you mean Views/1.10?); there are Views/1.10, Views/1.2, my/shop",
+        ),
+        ("ingest/Shop", "nothing takes 'Shop' (did you mean my/shop?)"),
+        ("ingest/my/shap", "nothing takes 'my/shap' (did you mean my/shop?)"),
+        ("ingest/vews", "nothing takes 'vews' (did you mean Views/1.10?)"),
+        ("ingest/Weather", "nothing takes 'Weather'; there are Views/1.10, Views/1.2, my/shop"),
+    ],
+)
+def test_an_unknown_version_or_path_is_told_with_those_there_are(asked: str, told: str) -> None:
+    _registry.clear()
+    apis = [
+        *(
+            IngestApi[Click](
+                "Views", IngestConfig(version=version, table=OlapTable[Click]("V" + version.replace(".", "_")))
+            )
+            for version in ("1.2", "1.10")
+        ),
+        IngestApi[Click]("Shop", IngestConfig(path="my/shop", table=OlapTable[Click]("Shop"))),
+    ]
+    endpoints, _ = try_compile_endpoints(apis)
+    assert told in Targets(endpoints).unknown(asked).message
 
 
 async def test_a_key_stores_once(connect: Connect, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Activities:
         """Run a task, or find a plan."""
         if activity.info().activity_type == wire.PLAN_ACTIVITY:
             return await self._find_plan(args)
-        call = wire.Call.model_validate_json(args[0].payload.data)
+        call = wire.read_call(args[0].payload.data)
         values = from_arguments(args[1:], is_packed=call.is_packed)
         return await self._attend(Turn(call), values)
 

@@ -199,6 +199,12 @@ def _envelope(data: bytes) -> Envelope:
     return Envelope.model_validate_json(data)
 
 
+@lru_cache(maxsize=1024)
+def read_call(data: bytes) -> Call:
+    """The call of a task, which is the same in most runs; ValidationError if it is none."""
+    return Call.model_validate_json(data)
+
+
 def read_order(data: bytes | None) -> Order | None:
     """The argument of a signal about a task; its bare name will do. `None` where it is neither."""
     try:

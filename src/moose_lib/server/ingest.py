@@ -73,7 +73,7 @@ class Targets:
         endpoints = sorted(endpoints, key=lambda it: _numbers(it.version))
         targets = {it.key: _target(it) for it in endpoints}
         self._targets = tuple(targets.values())
-        self._names = sorted({it.name for it in endpoints})
+        self._labels = {it.path.removeprefix("ingest/"): it.name for it in endpoints}
         unversioned = {f"ingest/{it.name}".lower(): targets[it.key] for it in endpoints if it.version is not None}
         self._by_path = unversioned | {it.path.lower(): targets[it.key] for it in endpoints}
 
@@ -83,8 +83,15 @@ class Targets:
 
     def unknown(self, path: str) -> UnknownModel:
         """What to say where there is none."""
-        name = path.strip("/").removeprefix("ingest/").partition("/")[0]
-        return UnknownModel(name, get_close_matches(name, self._names, n=1), self._names)
+        asked = path.strip("/").removeprefix("ingest/")
+        name = asked.partition("/")[0].lower()
+        paths = {its_name.lower(): label for label, its_name in self._labels.items()}  # of its highest version
+        if name in paths:  # of another version, or at another path
+            meant = [paths[name]]
+        else:
+            meant = get_close_matches(asked, self._labels, n=1)
+            meant = meant or [paths[it] for it in get_close_matches(name, paths, n=1)]
+        return UnknownModel(asked, meant, sorted(self._labels))
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self._targets)
