@@ -180,6 +180,18 @@ def test_an_allowance_fills_again() -> None:
     assert [allowance.admits(10) for _ in range(2000)].count(True) == 1000 - 98
 
 
+def test_what_is_left_when_a_long_line_was_refused_waits_for_a_seconds_worth() -> None:
+    """Short lines between the long ones of a flood would each need a line that says what is missing before it."""
+    now = 0.0
+    allowance = Allowance(1000, lambda: now)
+    assert [allowance.admits(992 * 1024), allowance.admits(8 * 1024)] == [True, False]
+    assert not allowance.admits(1)
+    now = 0.2  # 7 were left, 2 have come
+    assert not allowance.admits(1)
+    now = 0.31
+    assert allowance.admits(1)
+
+
 def test_a_line_longer_than_the_whole_allowance_is_let_through_once() -> None:
     """A small limit does not mean silence."""
     allowance = Allowance(2, lambda: 0.0)
