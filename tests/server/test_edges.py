@@ -298,6 +298,25 @@ async def test_a_token_or_a_key_opens_where_tokens_are_not_enforced(connect: Con
     assert (by_token.status_code, by_nothing.status_code) == (200, 401)
 
 
+async def test_an_endpoint_that_asks_by_itself_takes_a_token(connect: Connect) -> None:
+    """Also where the project asks nobody; the document says which one it is."""
+    IngestApi[Item]("Closed", IngestConfig(table=OlapTable[Item]("Closed"), authenticate=True))
+    async with connect(jwt=JWT) as http:
+        refused = [
+            (await http.post(path, json={"sku": "a"})).status_code for path in ("/ingest/Closed", "/ingest/closed")
+        ]
+        allowed = await http.post("/ingest/Closed", json={"sku": "a"}, headers=token())
+        others = await http.post("/ingest/Orders", json={"order_id": "1"})
+        paths = (await http.get("/openapi.json")).json()["paths"]
+
+    assert (refused, allowed.status_code, others.status_code) == ([401, 401], 200, 200)
+    assert ["security" in paths[f"/ingest/{it}"]["post"] for it in ("Closed", "Orders", "Plain")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

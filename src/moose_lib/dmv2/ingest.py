@@ -30,7 +30,8 @@ class IngestConfig:
         strict: types as they are in JSON, no "7" for 7; unset: what the model's own configuration says.
         table: where its records go, for an endpoint that no pipeline and no stream gives one.
         dead_letter_queue: where refused records of a batch go; unset: a batch with one is refused as a whole.
-        authenticate: False lets everybody in, also where the project asks for a key or token.
+        authenticate: True asks for a key or token also where the project does not, and False lets everybody in, also
+            where it does; unset: as the project's settings say.
     """
 
     version: str | None = None

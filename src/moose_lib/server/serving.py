@@ -58,7 +58,7 @@ def require_ready(project: LoadedProject) -> None:
         StoreFailed: the store cannot be read.
     """
     settings = project.project.settings
-    Doorkeeper(settings)
+    Doorkeeper(settings, project.endpoints)
     _tls(settings.server)
     require_driver(settings)
     with contextlib.suppress(StoreNotFound), reading(settings.store_path) as connection:
