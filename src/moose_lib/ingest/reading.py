@@ -45,8 +45,8 @@ class Refused:
 class Records:
     """What a request brought; `is_array` tells one object from an array with one.
 
-    `positions` says where each accepted record stands in the request. `breakage` is the first exception of a validator that
-    is no verdict: a mistake in the code rather than in the record.
+    `positions` says where each accepted record stands in the request. `breakage` is the first exception of a validator
+    that is no verdict: a mistake in the code rather than in the record.
     """
 
     accepted: tuple[BaseModel, ...]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, field_validator, model_validator
 
 from moose_lib.ingest.errors import UnreadableBody
 from moose_lib.ingest.reading import Format, RecordReader, Records
@@ -132,6 +132,23 @@ def test_what_a_validator_raises_is_told_on_one_line(error: Exception, reason: s
     (refused,) = RecordReader(Broken).read(b"{}").refused
 
     assert [str(it) for it in refused.faults] == [reason]
+
+
+def test_a_fault_of_the_whole_record_is_told_without_its_type() -> None:
+    """Which type it has only matters where that is the fault."""
+
+    class Zero(BaseModel):
+        number: int = 0
+
+        @model_validator(mode="after")
+        def refuse(self) -> Self:
+            raise ValueError("zero")
+
+    (zero,) = RecordReader(Zero).read(b"{}").refused
+    (listed,) = RecordReader(RootModel[list[int]]).read(b"{}").refused
+
+    assert [str(it) for it in zero.faults] == ["value error, zero"]
+    assert [str(it) for it in listed.faults] == ["input should be a valid array, got dict"]
 
 
 JSON = st.recursive(
