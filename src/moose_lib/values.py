@@ -214,8 +214,14 @@ def _field_fault(detail: ErrorDetails) -> FieldFault:
         case "json_invalid":
             reason = _lower_first(detail["msg"])
         case _:
-            reason = f"{_lower_first(detail['msg'])}, got {shown:.60}"
+            reason = _lower_first(detail["msg"])
+            reason += "" if _is_about_all(detail) else f", got {shown:.60}"
     return FieldFault(path=path, reason=reason)
+
+
+def _is_about_all(detail: ErrorDetails) -> bool:
+    """A validator of the model refuses the value as a whole, which is of the right type: to name that says nothing."""
+    return not detail["loc"] and isinstance(detail["input"], dict | BaseModel) and not detail["type"].endswith("_type")
 
 
 def _lower_first(text: str) -> str:

@@ -32,6 +32,41 @@ Workflow(
 PATIENT = {"MOOSE_WORKER__GRACE_PERIOD": "10m"}
 
 
+SLOW_IMPORT = """\
+import time
+from pathlib import Path
+
+Path("importing").touch()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [("serve", signal.SIGTERM, 143), ("worker", signal.SIGTERM, 143), ("serve", signal.SIGINT, 130)],
+)
+def test_who_is_stopped_while_it_imports_the_project_leaves_quietly(
+    tmp_path: Path, command: str, number: signal.Signals, code: int
+) -> None:
+    """It is no mistake of the code that happened to be imported."""
+    (tmp_path / "slow.py").write_text(SLOW_IMPORT)
+    process = Cli(folder=tmp_path).start(command, "slow.py")
+    wait_for((tmp_path / "importing").exists)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err.strip()) == (code, "", "")  # click ends the line of a terminal's ^C
+
+
+def test_code_that_ends_the_process_itself_does_not_import(tmp_path: Path) -> None:
+    """With the same exit code even."""
+    (tmp_path / "ending.py").write_text("raise SystemExit(143)\n")
+    done = Cli(folder=tmp_path)("serve", "ending.py")
+
+    assert done.code == 2
+    assert "ending.py does not import" in done.err
+
+
 def test_a_worker_says_where_it_works_and_drains(cli: Cli) -> None:
     """Three lines, then only what tasks write; SIGTERM is no failure."""
     worker = cli.start("worker", "--task-queue", "cli-drain")

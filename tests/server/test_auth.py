@@ -12,14 +12,16 @@ import pytest
 from pydantic import BaseModel
 
 from moose_lib import IngestApi, IngestConfig, OlapTable
+from moose_lib.cli.main import main
 from moose_lib.dmv2 import _registry
 from moose_lib.errors import SettingsError
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
-from moose_lib.project.loader import LoadedProject, Project
+from moose_lib.project.loader import LoadedProject, Project, find_project, load_project
 from moose_lib.project.settings import Settings
 from moose_lib.server.app import build_apps
 from moose_lib.server.auth import hash_of, new_key
+from moose_lib.server.serving import require_ready
 
 #: Test vector of the existing Moose.
 BEARER = "deadbeefdeadbeefdeadbeefdeadbeef.0123456789abcdef0123456789abcdef"
@@ -144,6 +146,8 @@ async def test_with_a_key_administrators_show_it_wherever_they_are(connect: Conn
         ({"authentication": {"admin_api_key": "secret"}}, "admin_api_key in [authentication] is not the hash of a key"),
         ({"authentication": {"ingest_api_key": BEARER}}, "ingest_api_key in [authentication] is not the hash of a key"),
         ({"jwt": {"secret": "-----BEGIN PUBLIC KEY-----"}}, "[jwt] lacks issuer, audience"),
+        ({"jwt": {"issuer": "shop", "audience": "moose"}}, "[jwt] lacks secret"),
+        ({"jwt": {"audience": "moose"}}, "[jwt] lacks secret, issuer"),
     ],
 )
 async def test_settings_that_would_not_protect_are_refused(
@@ -154,3 +158,58 @@ async def test_settings_that_would_not_protect_are_refused(
             pass
 
     assert text in caught.value.message
+
+
+async def test_an_endpoint_that_asks_by_itself_takes_the_projects_key(connect: Connect) -> None:
+    IngestApi[Click]("Closed", IngestConfig(table=OlapTable[Click]("Closed"), authenticate=True))
+    async with connect(authentication={"ingest_api_key": HASH}) as http:
+        refused = await http.post("/ingest/Closed", json={"user": "a"})
+        allowed = await http.post("/ingest/Closed", json={"user": "a"}, headers=KEY)
+
+    assert (refused.status_code, allowed.status_code) == (401, 200)
+
+
+@pytest.mark.parametrize("names", [["Closed"], ["Closed", "Locked"]])
+async def test_an_endpoint_that_asks_for_what_nobody_can_have_is_refused(connect: Connect, names: list[str]) -> None:
+    """Otherwise it would be open, or shut for good."""
+    for name in names:
+        IngestApi[Click](name, IngestConfig(table=OlapTable[Click](name), authenticate=True))
+
+    with pytest.raises(SettingsError) as caught:
+        async with connect():
+            pass
+
+    named = "endpoint 'Closed'" if len(names) == 1 else "endpoints 'Closed', 'Locked'"
+    assert caught.value.message == (f"{named}: authenticate=True asks for a key or token, and the settings have none")
+    assert caught.value.hint == (
+        "set ingest_api_key in [authentication] (moose-cli generate hash-token makes one), or [jwt]"
+    )
+
+
+def test_check_and_the_server_of_dev_refuse_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+from pydantic import BaseModel
+from moose_lib import IngestConfig, IngestPipeline, IngestPipelineConfig
+
+class Click(BaseModel):
+    user: str
+
+IngestPipeline[Click]("Clicks", IngestPipelineConfig(ingest_api=IngestConfig(authenticate=True)))
+"""
+    (tmp_path / "shop.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    loaded = load_project(find_project(tmp_path, Path("shop.py")))
+
+    assert main(["check", "shop.py"]) == 2
+    with pytest.raises(SettingsError, match="endpoint 'Clicks': authenticate=True"):
+        require_ready(loaded)
+    told = capsys.readouterr().err
+    monkeypatch.setenv("MOOSE_AUTHENTICATION__INGEST_API_KEY", HASH)
+    assert main(["check", "shop.py"]) == 0
+
+    assert told.splitlines() == [
+        "error: endpoint 'Clicks': authenticate=True asks for a key or token, and the settings have none",
+        "hint: set ingest_api_key in [authentication] (moose-cli generate hash-token makes one), or [jwt]",
+    ]

@@ -201,10 +201,32 @@ async def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     assert answer.text == "SUCCESS"
 
 
+def test_a_certificate_without_a_key_and_a_key_without_a_certificate_are_told(tmp_path: Path) -> None:
+    """By the name of the setting that is missing; otherwise a key alone would mean plain HTTP."""
+    files = certificate(tmp_path)
+    with pytest.raises(SettingsError) as no_key:
+        require_ready(project_in(tmp_path, tls_cert=files["tls_cert"]))
+    with pytest.raises(SettingsError) as no_certificate:
+        require_ready(project_in(tmp_path, tls_key=files["tls_key"]))
+    both = tmp_path / "both.pem"
+    both.write_bytes(files["tls_cert"].read_bytes() + files["tls_key"].read_bytes())
+    require_ready(project_in(tmp_path, tls_cert=both))
+
+    assert no_key.value.message == (
+        f"the TLS certificate {files['tls_cert']} cannot be used:"
+        " tls_key is missing, and this file has no private key that fits"
+    )
+    assert no_key.value.hint == "name the file of its private key, as tls_key in [http_server_config]"
+    assert no_certificate.value.message == "tls_key in [http_server_config] is set, and tls_cert is missing"
+    assert no_certificate.value.hint == "name the file of the certificate, as tls_cert, or take tls_key out"
+
+
 async def test_what_would_not_work_is_told_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
-    with pytest.raises(SettingsError, match="cannot be used"):
-        require_ready(project_in(tmp_path, tls_cert=tmp_path / "cert.pem"))
+    with pytest.raises(SettingsError, match="cannot be used with the key"):
+        require_ready(project_in(tmp_path, tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "cert.pem"))
+    with pytest.raises(SettingsError, match=r"nothing.pem cannot be used: .*No such file"):
+        require_ready(project_in(tmp_path, tls_cert=tmp_path / "nothing.pem"))
     with pytest.raises(SettingsError, match="cannot listen on"):
         await run_server(project_in(tmp_path, host="203.0.113.7"), stop=asyncio.Event(), on_ready=lambda _: None)
 

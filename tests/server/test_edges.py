@@ -110,14 +110,36 @@ async def test_a_misspelt_field_is_told_where_its_record_was_refused_for_it(conn
     assert (ndjson.status_code, ndjson.json()["ignored_fields"]) == (400, told)
 
 
-async def test_a_validator_that_breaks_is_a_fault_of_the_server_and_the_log_says_which(
+async def test_a_validator_that_breaks_is_the_fault_of_its_record_and_the_log_says_where(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The others are kept; the log has one traceback, however many records there were."""
+    sent = [{"order_id": it} for it in ("1", "broken", "2", "broken")]
     async with connect() as http:
-        answer = await http.post("/ingest/Orders", json={"order_id": "broken"})
+        answer = await http.post("/ingest/Orders", json=sent)
+        logged = caplog.text
+        one = await http.post("/ingest/Orders", json={"order_id": "broken"})
+        detailed = await http.post("/ingest/Orders?errors=detail", json={"order_id": "broken"})
+
+    assert (answer.status_code, answer.text) == (207, "PARTIAL: 2 stored, 2 rejected")
+    assert (one.status_code, one.text) == (400, "Invalid JSON: KeyError: 'broken' at line 1 column 1")
+    assert detailed.json()["faults"] == [{"index": 0, "path": "", "reason": "KeyError: 'broken'"}]
+    assert logged.count("Traceback (most recent call last)") == 1
+    assert "raise KeyError(value)" in logged
+
+
+async def test_what_breaks_in_the_server_itself_is_answered_and_the_log_says_where(
+    connect: Connect, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def put(*_: object) -> None:
+        raise RuntimeError("our mistake")
+
+    monkeypatch.setattr(SqliteStore, "put", put)
+    async with connect() as http:
+        answer = await http.post("/ingest/Orders", json={"order_id": "1"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
-    assert "KeyError: 'broken'" in caplog.text
+    assert "RuntimeError: our mistake" in caplog.text
 
 
 async def test_more_records_than_may_come_at_once_are_refused_early(connect: Connect) -> None:
@@ -296,6 +318,25 @@ async def test_a_token_or_a_key_opens_where_tokens_are_not_enforced(connect: Con
         by_nothing = await http.post("/ingest/Orders", json=[])
 
     assert (by_token.status_code, by_nothing.status_code) == (200, 401)
+
+
+async def test_an_endpoint_that_asks_by_itself_takes_a_token(connect: Connect) -> None:
+    """Also where the project asks nobody; the document says which one it is."""
+    IngestApi[Item]("Closed", IngestConfig(table=OlapTable[Item]("Closed"), authenticate=True))
+    async with connect(jwt=JWT) as http:
+        refused = [
+            (await http.post(path, json={"sku": "a"})).status_code for path in ("/ingest/Closed", "/ingest/closed")
+        ]
+        allowed = await http.post("/ingest/Closed", json={"sku": "a"}, headers=token())
+        others = await http.post("/ingest/Orders", json={"order_id": "1"})
+        paths = (await http.get("/openapi.json")).json()["paths"]
+
+    assert (refused, allowed.status_code, others.status_code) == ([401, 401], 200, 200)
+    assert ["security" in paths[f"/ingest/{it}"]["post"] for it in ("Closed", "Orders", "Plain")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from moose_lib.ingest.schema import pending_changes
 from moose_lib.plan.endpoints import Endpoint, TablePlan
 from moose_lib.project.loader import LoadedProject
 
-__all__ = ["clickhouse_changes", "endpoint_document", "store_changes", "table_document"]
+__all__ = ["clickhouse_changes", "endpoint_document", "require_keys", "store_changes", "table_document"]
 
 
 def table_document(table: TablePlan) -> dict[str, Any]:  # Any: JSON
@@ -42,6 +42,7 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:  # Any: JSON
         "table": endpoint.table.name,
         "has_dead_letters": endpoint.has_dead_letters,
         "is_open": endpoint.is_open,
+        "is_closed": endpoint.is_closed,
         "metadata": endpoint.metadata,
     }
 
@@ -62,6 +63,18 @@ def store_changes(loaded: LoadedProject) -> tuple[list[str], list[LossyMigration
     except MooseError as error:
         return [error.message], []
     return changes, losses
+
+
+def require_keys(loaded: LoadedProject) -> None:
+    """Refuse settings of keys and tokens that the server would refuse; nothing is asked where nothing is served.
+
+    Raises:
+        SettingsError: they are wrong, or an endpoint asks for what nobody can have.
+    """
+    if loaded.endpoints:
+        from moose_lib.server.auth import Doorkeeper  # a tenth of a second that only this has to pay
+
+        Doorkeeper(loaded.project.settings, loaded.endpoints)
 
 
 def clickhouse_changes(loaded: LoadedProject) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from moose_lib.cli.texts import json_time, local_text
 from moose_lib.durations import parse_duration
 from moose_lib.errors import ImportFailed, InvalidDefinition
 from moose_lib.ingest.errors import TableNotFound
+from moose_lib.ingest.exact import exact_json
 from moose_lib.ingest.letters import Letter, Replayed, count_letters, known_endpoints, read_letters, replay
 from moose_lib.ingest.querying import best_version, reading, stored_tables
 from moose_lib.plan.endpoints import Endpoint
@@ -140,8 +140,8 @@ def _row(output: Output, letter: Letter) -> tuple[str, ...]:
 def _document(letter: Letter) -> dict[str, Any]:  # Any: JSON
     """The existing Moose's names, and ours; a record that is no JSON is its text."""
     try:
-        record = json.loads(letter.record)
-    except ValueError:
+        record = exact_json(letter.record)
+    except (ValueError, RecursionError):
         record = letter.record
     return {
         "id": letter.id,

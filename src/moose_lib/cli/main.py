@@ -12,6 +12,7 @@ import click
 
 from moose_lib.cli.groups import CommandPlace, LazyGroup
 from moose_lib.cli.output import Output, OutputClosed
+from moose_lib.project.ending import Terminated
 
 __all__ = ["cli", "end", "main", "run"]
 
@@ -76,7 +77,7 @@ def run() -> NoReturn:
 
 def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001  # Python's signature
     """Leave as on any other error, so that a terminal gets its cursor back."""
-    raise SystemExit(128 + number)
+    raise Terminated(128 + number)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from moose_lib.dmv2._rules import Finding
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PATH = re.compile(r"[A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*")
+_PATH_HINT = 'as "shop/clicks"'
+_RESERVED = "sqlite_"
 
 #: Names become those of tables, in SQLite and in ClickHouse, with a version behind them.
 LONGEST_NAME = 100
@@ -29,6 +32,24 @@ def name_findings(name: object) -> list[Finding]:
     return []
 
 
+def table_name_findings(name: object) -> list[Finding]:
+    """SQLite keeps names for its own tables."""
+    if isinstance(name, str) and name.lower().startswith(_RESERVED):
+        return [("bad-name", f"names that begin with {_RESERVED!r} are SQLite's own", "choose another one")]
+    return []
+
+
+def column_findings(names: Iterable[str]) -> list[Finding]:
+    """Fields become columns, and SQLite's ignore the case of ASCII letters."""
+    found, earlier = list[Finding](), dict[bytes, str]()
+    for name in names:
+        first = earlier.setdefault(name.encode().lower(), name)  # of bytes, `lower` changes ASCII alone
+        if first != name:
+            hint = f'rename one of them; in JSON it can keep its name: Field(alias="{name}")'
+            found.append(("same-column", f"fields {first!r} and {name!r} differ only in case", hint))
+    return found
+
+
 def version_findings(version: object) -> list[Finding]:
     """A version is unset, or numbers with dots."""
     if version is None or (isinstance(version, str) and _VERSION.fullmatch(version) is not None):
@@ -37,9 +58,9 @@ def version_findings(version: object) -> list[Finding]:
 
 
 def path_findings(path: object) -> list[Finding]:
-    """A path is unset, or plain segments."""
+    """A path is unset, or plain segments; clients resolve "." and ".." before they send."""
+    if isinstance(path, str) and not {".", ".."}.isdisjoint(path.split("/")):
+        return [("bad-path", f"path {path!r} has a segment '.' or '..', which no request comes with", _PATH_HINT)]
     if path is None or (isinstance(path, str) and _PATH.fullmatch(path.strip("/")) is not None):
         return []
-    return [
-        ("bad-path", f"path {path!r} is not segments of letters, digits, '_', '.', '~' and '-'", 'as "shop/clicks"')
-    ]
+    return [("bad-path", f"path {path!r} is not segments of letters, digits, '_', '.', '~' and '-'", _PATH_HINT)]

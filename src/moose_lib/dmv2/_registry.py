@@ -86,6 +86,11 @@ def register_table(table: OlapTable[Any], faults: list[Fault]) -> None:
     Raises:
         InvalidDefinition: there are faults, its name in this version being taken among them, and nobody collects them.
     """
+    namesake = next((it for key, it in _tables.items() if key != table.key and key.lower() == table.key.lower()), None)
+    if namesake is not None:
+        text = f"table {table.key!r} differs only in case from {namesake.key!r} (at {namesake.location})"
+        hint = "give one another name: the store takes them for the same"
+        faults.append(Fault(code="duplicate", message=text, location=table.location, hint=hint))
     _add(_tables, table, "table", faults)
 
 

@@ -30,7 +30,8 @@ class IngestConfig:
         strict: types as they are in JSON, no "7" for 7; unset: what the model's own configuration says.
         table: where its records go, for an endpoint that no pipeline and no stream gives one.
         dead_letter_queue: where refused records of a batch go; unset: a batch with one is refused as a whole.
-        authenticate: False lets everybody in, also where the project asks for a key or token.
+        authenticate: True asks for a key or token also where the project does not, and False lets everybody in, also
+            where it does; unset: as the project's settings say.
     """
 
     version: str | None = None
@@ -127,14 +128,14 @@ class IngestPipelineConfig:
     Attributes:
         table: the records are kept in a table.
         stream: fine either way; the durable queue plays its part.
-        ingest_api: there is an endpoint. `ingest` is the older name of the same setting.
+        ingest_api: there is an endpoint; unset: there is. `ingest` is the older name of the same setting.
         dead_letter_queue: refused records are kept with the reason.
         version, path, metadata, life_cycle: for all parts.
     """
 
     table: bool | OlapConfig = True
     stream: bool | StreamConfig = True
-    ingest_api: bool | IngestConfig = True
+    ingest_api: bool | IngestConfig | None = None
     dead_letter_queue: bool | StreamConfig = True
     version: str | None = None
     path: str | None = None
@@ -174,6 +175,7 @@ class IngestPipeline(Generic[M]):
         if config is not None and not isinstance(config, IngestPipelineConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             text = f"config is {config!r}, which is not an IngestPipelineConfig"
             found.append(("bad-config", text, "write IngestPipelineConfig(…)"))
+        found += _endpoint_findings(self.config)
         _registry.report([self._fault(*finding) for finding in found])
         if not found:
             self._declare_parts(t)
@@ -229,17 +231,17 @@ class IngestPipeline(Generic[M]):
         if parts.stream is not False:
             stream = parts.stream if isinstance(parts.stream, StreamConfig) else StreamConfig()
             self.stream = Stream(self.name, replace(stream, destination=self.table, **common), t=models)
-        wanted = parts.ingest_api if parts.ingest is None else parts.ingest
-        if wanted is not False:
-            self.ingest_api = IngestApi(self.name, self._endpoint(wanted), t=models)
+        said = (parts.ingest_api, parts.ingest)
+        if not any(it is False for it in said):
+            given = next((it for it in said if isinstance(it, IngestConfig)), IngestConfig())
+            self.ingest_api = IngestApi(self.name, self._endpoint(given), t=models)
 
     def _common(self) -> dict[str, Any]:  # Any: settings of several types
         """The pipeline's own settings, which hold for all parts."""
         said = {"version": self.config.version, "metadata": self.config.metadata, "life_cycle": self.config.life_cycle}
         return {name: value for name, value in said.items() if value is not None}
 
-    def _endpoint(self, wanted: bool | IngestConfig) -> IngestConfig:
-        given = wanted if isinstance(wanted, IngestConfig) else IngestConfig()
+    def _endpoint(self, given: IngestConfig) -> IngestConfig:
         return replace(
             given,
             version=given.version if self.config.version is None else self.config.version,
@@ -251,6 +253,23 @@ class IngestPipeline(Generic[M]):
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"pipeline {self.name!r}: {text}", hint=hint, location=self.location)
+
+
+def _endpoint_findings(config: IngestPipelineConfig) -> list[Finding]:
+    """Both names of one setting say the same, if both are given; `True` goes with a configuration."""
+    one, other = config.ingest_api, config.ingest
+    if one is None or other is None:
+        return []
+    is_half_off = (one is False) is not (other is False)
+    are_two = isinstance(one, IngestConfig) and isinstance(other, IngestConfig) and one != other
+    if not is_half_off and not are_two:
+        return []
+    hint = "leave ingest out: it is the older name of ingest_api"
+    return [("contradiction", f"ingest_api={_shown(one)} and ingest={_shown(other)} contradict each other", hint)]
+
+
+def _shown(part: bool | IngestConfig) -> str:
+    return "IngestConfig(…)" if isinstance(part, IngestConfig) else str(part)
 
 
 def _destination_findings(table: OlapTable[Any] | None, model: type[BaseModel] | None) -> list[Finding]:

@@ -93,7 +93,7 @@ class OlapTable(Generic[M]):
         self.config = config if isinstance(config, OlapConfig) else OlapConfig()
         self.location = _registry.caller_location()
         self.model_type, found = data_model("OlapTable", t)
-        found += _ingest_rules.name_findings(name)
+        found += _ingest_rules.name_findings(name) + _ingest_rules.table_name_findings(name)
         if config is not None and not isinstance(config, OlapConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
             found.append(("bad-config", f"config is {config!r}, which is not an OlapConfig", "write OlapConfig(…)"))
         found += _findings(self.config, self.model_type)
@@ -126,6 +126,7 @@ def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding
     found = _ingest_rules.version_findings(config.version)
     if config.order_by_fields and config.order_by_expression is not None:
         found.append(("bad-order", "has both order_by_fields and order_by_expression", "leave one of them out"))
+    found += _ingest_rules.column_findings(() if model is None else model.model_fields)
     known = list(model.model_fields) if model is not None else config.order_by_fields
     for name in config.order_by_fields:
         if name not in known:

@@ -20,7 +20,7 @@ from moose_lib.faults import FieldFault
 from moose_lib.ingest.columns import Cell, RowMaker
 from moose_lib.ingest.errors import StoreFailed, StoreNotFound, UnreadableBody, UnstorableRecord
 from moose_lib.ingest.reading import RecordReader
-from moose_lib.ingest.schema import insert_statement, migrate, stamp
+from moose_lib.ingest.schema import insert_statement, migrate, pending_changes, stamp
 from moose_lib.plan.endpoints import Endpoint
 
 #: Letters of one transaction.
@@ -126,7 +126,9 @@ def replay(
         LossyMigration: the table holds rows of another shape than the model of now.
     """
     with _writing(path) as connection:
-        if not is_dry:
+        if is_dry:
+            pending_changes(connection, endpoint.table)  # refuses what `migrate` would refuse
+        else:
             migrate(connection, [endpoint.table])
         done = Replayed()
         for letters in _chunks(connection, endpoint.key, since, limit):

@@ -1,7 +1,8 @@
 """From the bytes of a request to checked records: one object, a JSON array, or NDJSON.
 
 The common case, all records valid, is one pass of pydantic over the bytes. Only when something is wrong are the records
-told apart, each with its own text, so that the good ones can be kept and the bad ones shown as they came.
+told apart, each with its own text, so that the good ones can be kept and the bad ones shown as they came. A
+validator of the user's may raise what pydantic does not take for a verdict; that is the fault of its record alone, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Format = Literal["json", "ndjson"]
 MOST_RECORDS: Final = 100_000
 #: The first ones of a record are told; a model with many fields makes many out of `{}`.
 _MOST_FAULTS: Final = 10
+#: Of what a validator says, so many characters are told.
+_LONGEST_REASON: Final = 200
 _BLANK: Final = " \t\n\r"
 _DECODER: Final = JSONDecoder()
 
@@ -42,13 +45,15 @@ class Refused:
 class Records:
     """What a request brought; `is_array` tells one object from an array with one.
 
-    `positions` says where each accepted record stands in the request.
+    `positions` says where each accepted record stands in the request. `breakage` is the first exception of a validator
+    that is no verdict: a mistake in the code rather than in the record.
     """
 
     accepted: tuple[BaseModel, ...]
     positions: Sequence[int]
     refused: tuple[Refused, ...] = ()
     is_array: bool = True
+    breakage: Exception | None = None
 
 
 class RecordReader:
@@ -77,14 +82,16 @@ class RecordReader:
             if start == b"[":
                 records = tuple(self._many.validate_json(body, strict=self._is_strict))
                 return Records(accepted=records, positions=range(len(records)))
-        except ValidationError as error:
-            _refuse_whole(error)
+        except Exception as error:  # noqa: BLE001  # whatever users' validators raise; below it is known for which record
+            if isinstance(error, ValidationError):
+                _refuse_whole(error)
         else:
             raise UnreadableBody("expected an object or an array of objects", line=1, column=1)
         return self._told_apart(texts_of(body, form), is_array=start == b"[")
 
     def _told_apart(self, texts: Iterable[str], *, is_array: bool) -> Records:
         accepted, positions, refused = list[BaseModel](), list[int](), list[Refused]()
+        breakage: Exception | None = None
         for index, text in enumerate(texts):
             if index == MOST_RECORDS:
                 raise TooManyRecords(MOST_RECORDS)
@@ -93,7 +100,16 @@ class RecordReader:
                 positions.append(index)
             except ValidationError as error:
                 refused.append(Refused(index=index, text=text, faults=tuple(islice(field_faults(error), _MOST_FAULTS))))
-        return Records(accepted=tuple(accepted), positions=positions, refused=tuple(refused), is_array=is_array)
+            except Exception as error:  # noqa: BLE001  # as above
+                breakage = error if breakage is None else breakage
+                refused.append(Refused(index=index, text=text, faults=(_told(error),)))
+        return Records(
+            accepted=tuple(accepted),
+            positions=positions,
+            refused=tuple(refused),
+            is_array=is_array,
+            breakage=breakage,
+        )
 
 
 def texts_of(body: bytes, form: Format = "json") -> Iterator[str]:
@@ -106,6 +122,13 @@ def texts_of(body: bytes, form: Format = "json") -> Iterator[str]:
     if form == "ndjson":
         return (line for line in text.split("\n") if line.strip())
     return iter([text.strip()]) if text.lstrip(_BLANK)[:1] == "{" else _elements(text)
+
+
+def _told(error: Exception) -> FieldFault:
+    """`KeyError: 'sku'`; pydantic does not say at which field it was."""
+    return FieldFault(
+        path="", reason=f"{type(error).__name__}: {' '.join(str(error).split()):.{_LONGEST_REASON}}".rstrip(": ")
+    )
 
 
 def _refuse_whole(error: ValidationError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from moose_lib.ingest.columns import Column, Kind, columns_of
@@ -98,10 +98,19 @@ def insert_statement(table: TablePlan) -> str:
 
 
 def _columns_before(connection: sqlite3.Connection, name: str) -> dict[str, Kind] | None:
-    """The columns of a table as it is in the store."""
+    """The columns of a table as it is in the store; `None` if it is not there.
+
+    Raises:
+        LossyMigration: it is there under a name that differs only in case, which SQLite ignores.
+    """
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_moose_tables'").fetchone() is None:
         return None
     row = connection.execute("SELECT columns FROM _moose_tables WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        tables = [it[0] for it in connection.execute("SELECT name FROM _moose_tables")]
+        namesake = _in_other_case(name, tables)
+        if namesake is not None:
+            raise LossyMigration(name, [f"its name was {namesake}"])
     return None if row is None else {column: Kind(kind) for column, kind in json.loads(row[0]).items()}
 
 
@@ -144,7 +153,13 @@ def _remember(connection: sqlite3.Connection, name: str, columns: Iterable[Colum
     connection.execute("INSERT OR REPLACE INTO _moose_tables (name, columns) VALUES (?, ?)", (name, kinds))
 
 
-def _refuse_losses(table: str, before: Mapping[str, Kind], now: Iterable[Column]) -> None:
+def _in_other_case(name: str, names: Iterable[str]) -> str | None:
+    """The name that SQLite takes for the same; of bytes, as there, the case of ASCII letters alone is changed."""
+    same = [it for it in names if it.encode().lower() == name.encode().lower()]
+    return None if name in same else next(iter(same), None)
+
+
+def _refuse_losses(table: str, before: Mapping[str, Kind], now: Sequence[Column]) -> None:
     lost = [
         f"{column.name} is {column.kind.value}, was {before[column.name].value}"
         for column in now
@@ -152,5 +167,6 @@ def _refuse_losses(table: str, before: Mapping[str, Kind], now: Iterable[Column]
         and column.kind is not before[column.name]
         and (before[column.name], column.kind) not in _WIDENING
     ]
+    lost += [f"{it.name} was {namesake}" for it in now if (namesake := _in_other_case(it.name, before)) is not None]
     if lost:
         raise LossyMigration(table, lost)

@@ -27,7 +27,8 @@ class Endpoint:
     """Where records of a model are accepted: `path` without the leading slash, `ingest/Clicks/1.2`.
 
     `has_dead_letters`: refused records of a batch are kept while the others are stored. `is_strict` is `None` where the
-    model's own configuration says it; `is_open`: nobody has to show a key.
+    model's own configuration says it; `is_open`: nobody has to show a key; `is_closed`: everybody has to, also where
+    the project asks nobody.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Endpoint:
     has_dead_letters: bool
     is_strict: bool | None
     is_open: bool
+    is_closed: bool = False
     metadata: Mapping[str, Any] | None = None  # Any: JSON
 
     @property
@@ -81,5 +83,6 @@ def _endpoint(api: IngestApi[Any], model: type[BaseModel], table: TablePlan) -> 
         has_dead_letters=config.dead_letter_queue is not None,
         is_strict=config.strict,
         is_open=config.authenticate is False,
+        is_closed=config.authenticate is True,
         metadata=config.metadata,
     )

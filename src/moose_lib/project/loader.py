@@ -21,6 +21,7 @@ from moose_lib.errors import Fault, ImportFailed, InvalidDefinition, ProjectNotF
 from moose_lib.plan.build import try_compile
 from moose_lib.plan.endpoints import Endpoint, TablePlan, compile_tables, try_compile_endpoints
 from moose_lib.plan.model import Plan
+from moose_lib.project.ending import Terminated
 from moose_lib.project.settings import Settings, load_settings
 
 CONFIG_FILE = "moose.config.toml"
@@ -142,6 +143,8 @@ def _import(project: Project, declared: list[Fault]) -> None:
             else:
                 _put_first(project.root)
                 _import_package(project)
+    except Terminated:
+        raise  # it happened to be here
     except (Exception, SystemExit) as error:
         hint = None if project.is_single_file else f"cd {project.root} && python -m {_package(project)}.main"
         faults = sorted(declared, key=_position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from starlette.applications import Starlette
@@ -73,13 +73,15 @@ def build_apps(
         seconds=server.body_timeout.total_seconds(),
         budget=Budget(server.max_bodies_in_flight),
     )
-    doorkeeper, engine = Doorkeeper(settings), Engine(settings)
+    doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
     parts = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
     admin = [route for part in parts for route in part.routes(prefix)]
     health = Health(store, engine, needs_engine=bool(project.workflows), troubles=troubles)
     title = project.project.name
-    told = document(title, project.endpoints, admin, prefix=prefix, has_ingest_key=doorkeeper.has_ingest_key)
+    # As they are guarded here, so that the document needs to know nothing of keys.
+    endpoints = [replace(it, is_open=not doorkeeper.asks(it)) for it in project.endpoints]
+    told = document(title, endpoints, admin, prefix=prefix, has_ingest_key=True)
     shown = [*health.routes(prefix), *Pages(title, told, metrics).routes(prefix)]
     taken, shortcuts = _ingest_ways(project, store, bodies, doorkeeper, metrics, prefix)
     routes = [taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
@@ -112,18 +114,18 @@ def _ingest_ways(
     async def take_records(request: Request) -> Response:
         path = f"ingest/{request.path_params['path']}"
         target = targets.find(path)
-        if target is None or not target.endpoint.is_open:
+        if doorkeeper.asks(None if target is None else target.endpoint):
             doorkeeper.let_ingest(request)
         if target is None:
             raise targets.unknown(path)
         return await ingest(target, Incoming(request.scope, request.receive))
 
     def shortcut(target: Target) -> Shortcut:
-        is_open = target.endpoint.is_open or not doorkeeper.has_ingest_key
+        asks = doorkeeper.asks(target.endpoint)
 
         async def take(scope: Scope, receive: Receive) -> Response:
             try:
-                if not is_open:
+                if asks:
                     doorkeeper.let_ingest(Request(scope))
                 return await ingest(target, Incoming(scope, receive))
             except MooseError as error:

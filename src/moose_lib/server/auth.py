@@ -1,7 +1,7 @@
 """Who may do what: keys as the existing Moose has them, `Authorization: Bearer <token>.<salt>`.
 
-A project's settings hold hashes only. Without an ingest key everybody may ingest; without an admin key, the admin API
-is for callers on this machine, and only if the server listens nowhere else.
+A project's settings hold hashes only. Without an ingest key everybody may ingest, except where an endpoint asks by
+itself; without an admin key, the admin API is for callers on this machine, and only if the server listens nowhere else.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from moose_lib.errors import SettingsError
+from moose_lib.plan.endpoints import Endpoint
 from moose_lib.project.settings import Settings, is_loopback
 from moose_lib.server.refusals import Unauthorized
 from moose_lib.server.tokens import token_check
@@ -53,30 +55,32 @@ class Doorkeeper:
     """Lets requests in, or raises.
 
     Raises:
-        SettingsError: a configured hash is none, or the settings ask for what is not supported.
+        SettingsError: a configured hash is none, `[jwt]` is incomplete, or an endpoint asks for what nobody can have.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, endpoints: Iterable[Endpoint] = ()) -> None:
         self._ingest = _lock(settings.authentication.ingest_api_key, "ingest_api_key")
         self._admin = _lock(settings.authentication.admin_api_key, "admin_api_key")
         self._is_local = is_loopback(settings.server.host)
         jwt = settings.jwt
-        self._is_good = None if jwt.secret is None and not jwt.enforce_on_all_ingest_apis else token_check(jwt)
         self._needs_jwt = jwt.enforce_on_all_ingest_apis
+        is_said = self._needs_jwt or any(it is not None for it in (jwt.secret, jwt.issuer, jwt.audience))
+        self._is_good = token_check(jwt) if is_said else None
+        if self._ingest is None and self._is_good is None:
+            _refuse_closed(endpoints)
 
-    @property
-    def has_ingest_key(self) -> bool:
-        """Whether ingest asks for a key or token."""
+    def asks(self, endpoint: Endpoint | None) -> bool:
+        """Whether who sends to an endpoint has to show a key or token; `None`: to one that is not there."""
+        if endpoint is not None and (endpoint.is_open or endpoint.is_closed):
+            return endpoint.is_closed
         return self._ingest is not None or self._needs_jwt
 
     def let_ingest(self, request: Request) -> None:
-        """Ask for the ingest key or a JSON Web Token, if the settings do; for the token alone if they say so.
+        """Ask for the ingest key or a JSON Web Token; for the token alone if the settings say so.
 
         Raises:
             Unauthorized: it is missing or wrong.
         """
-        if not self.has_ingest_key:
-            return
         if self._is_good is not None and self._is_good(_bearer(request)):
             return
         if self._needs_jwt or self._ingest is None or not self._ingest.fits(_bearer(request)):
@@ -93,6 +97,16 @@ class Doorkeeper:
                 raise Unauthorized
         elif not (self._is_local and _is_from_here(request)):
             raise Unauthorized(_NOT_CONFIGURED)
+
+
+def _refuse_closed(endpoints: Iterable[Endpoint]) -> None:
+    closed = [repr(it.key) for it in endpoints if it.is_closed]
+    if not closed:
+        return
+    named = f"{'endpoint' if len(closed) == 1 else 'endpoints'} {', '.join(closed)}"
+    text = f"{named}: authenticate=True asks for a key or token, and the settings have none"
+    hint = "set ingest_api_key in [authentication] (moose-cli generate hash-token makes one), or [jwt]"
+    raise SettingsError(text, hint=hint)
 
 
 def _is_from_here(request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from moose_lib.server.incoming import Incoming
 from moose_lib.server.receipts import Outcome, answer, success, unreadable, wants_detail
 from moose_lib.server.refusals import BodyTooLarge, IdempotencyConflict, ServerBusy, StoreUnavailable, UnknownModel
 
+_logger: Final = logging.getLogger(__name__)
 _NDJSON: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
@@ -197,6 +199,8 @@ def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
 def _read(target: Target, body: bytes, form: Format) -> _Read:
     """Everything that takes time and needs nobody else."""
     records = target.reader.read(body, form)
+    if records.breakage is not None:
+        _logger.error("a validator raised", exc_info=records.breakage, extra={"endpoint": target.key})
     try:
         return _Read(records, rows_of(target.rows, records.accepted), [*records.refused])
     except UnstorableRecord:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -58,7 +59,7 @@ def require_ready(project: LoadedProject) -> None:
         StoreFailed: the store cannot be read.
     """
     settings = project.project.settings
-    Doorkeeper(settings)
+    Doorkeeper(settings, project.endpoints)
     _tls(settings.server)
     require_driver(settings)
     with contextlib.suppress(StoreNotFound), reading(settings.store_path) as connection:
@@ -182,10 +183,22 @@ def _listening(settings: ServerSettings, port: int, key: str) -> Generator[socke
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
+        if settings.tls_key is not None:
+            hint = "name the file of the certificate, as tls_cert, or take tls_key out"
+            raise SettingsError("tls_key in [http_server_config] is set, and tls_cert is missing", hint=hint)
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"the TLS certificate {settings.tls_cert} cannot be used: {error}") from error
+        raise _unusable(settings.tls_cert, settings.tls_key, error) from error
     return context
+
+
+def _unusable(cert: Path, key: Path | None, error: OSError) -> SettingsError:
+    """A certificate without a key may have it in its own file."""
+    text = f"the TLS certificate {cert} cannot be used"
+    if key is None and isinstance(error, ssl.SSLError):
+        hint = "name the file of its private key, as tls_key in [http_server_config]"
+        return SettingsError(f"{text}: tls_key is missing, and this file has no private key that fits", hint=hint)
+    return SettingsError(f"{text}{'' if key is None else f' with the key {key}'}: {error}")

@@ -41,6 +41,30 @@ async def test_dead_letters_are_listed_with_their_reason(shop: Path, capsys: pyt
     assert (document["originalRecord"], document["errorType"]) == ("{nonsense", "ValidationError")
 
 
+async def test_dead_letters_are_valid_json_whatever_was_sent(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has no words for what Python's parser reads; and a pipe takes no half of a surrogate pair."""
+    bad = [
+        '{"total": 1e400, "order_id": NaN}',
+        '{"total": 12345678901234567890.12}',
+        r'{"order_id": "\ud800"}',
+        "[" * 9999,
+    ]
+    await put(shop, "Orders", [], bad)
+
+    assert main(["dead-letters", "Orders", "--json"]) == 0
+
+    def refuse(word: str) -> object:
+        raise AssertionError(word)
+
+    documents = json.loads(capsys.readouterr().out.encode(), parse_constant=refuse)
+    assert [it["originalRecord"] for it in documents] == [
+        "[" * 9999,
+        r'{"order_id": "\ud800"}',
+        {"total": "12345678901234567890.12"},
+        {"total": "1e400", "order_id": "NaN"},
+    ]
+
+
 def test_dead_letters_of_nobody(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dead-letters", "Orders"]) == 0
     assert main(["dead-letters", "Ordres"]) == 4

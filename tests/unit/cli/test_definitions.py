@@ -115,6 +115,40 @@ def test_check_tells_all_mistakes_at_once(shop: Path, capsys: pytest.CaptureFixt
     assert len(json.loads(capsys.readouterr().out)["error"]["faults"]) == 2
 
 
+TABLES = """\
+from pydantic import BaseModel
+from moose_lib import IngestPipeline, OlapTable
+
+class Order(BaseModel):
+    total: int
+    Total: int
+
+class Click(BaseModel):
+    user: str
+
+IngestPipeline[Click]("Clicks")
+OlapTable[Click]("clicks")
+OlapTable[Order]("Orders")
+OlapTable[Click]("sqlite_clicks")
+"""
+
+
+def test_check_tells_what_the_store_would_not_take(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SQLite ignores case, and keeps names for itself; the server would end at its start."""
+    (shop / "app" / "main.py").write_text(TABLES, encoding="utf-8")
+
+    assert main(["check"]) == 2
+
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: app/main.py:12: table 'clicks' differs only in case from 'Clicks' (at {shop}/app/main.py:11)",
+        "hint: give one another name: the store takes them for the same",
+        "error: app/main.py:13: table 'Orders': fields 'total' and 'Total' differ only in case",
+        'hint: rename one of them; in JSON it can keep its name: Field(alias="Total")',
+        "error: app/main.py:14: table 'sqlite_clicks': names that begin with 'sqlite_' are SQLite's own",
+        "hint: choose another one",
+    ]
+
+
 def test_code_that_does_not_import_is_shown_with_its_traceback(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The user's own, whole."""
     (shop / "app" / "main.py").write_text("import no_such_module\n", encoding="utf-8")

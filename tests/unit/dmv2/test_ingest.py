@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from moose_lib import (
     StreamConfig,
 )
 from moose_lib.dmv2 import _registry
+from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 
 
@@ -33,6 +35,11 @@ class Click(BaseModel):
 
 class Other(BaseModel):
     name: str
+
+
+class Cased(BaseModel):
+    total: int
+    Total: int
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +147,14 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Other]("T"))), "its table 'T' takes Other"),
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a b")), "path 'a b' is not"),
         (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(table=False)), "its records would go nowhere"),
+        (lambda: OlapTable[Cased]("A"), "table 'A': fields 'total' and 'Total' differ only in case"),
+        (lambda: OlapTable[Click]("SQLite_A"), "names that begin with 'sqlite_' are SQLite's own"),
+        (lambda: IngestPipeline[Click]("sqlite_a"), "table 'sqlite_a': names that begin with"),
+        (
+            lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="../admin")),
+            "segment '.' or '..'",
+        ),
+        (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a/./b")), "segment '.' or '..'"),
         (lambda: Stream[Click]("A", StreamConfig(schema_config={})), "schema_config needs a schema registry"),
     ],
 )
@@ -169,6 +184,69 @@ def test_a_name_is_declared_once() -> None:
     OlapTable[Click]("Clicks")
 
     assert "table 'Clicks' is declared twice: here and at" in fault_of(lambda: OlapTable[Click]("Clicks"))
+
+
+def test_a_name_that_differs_only_in_case_is_taken() -> None:
+    """Also on one line, as in a loop: the store would take the two for one table."""
+    OlapTable[Click]("T")
+
+    assert "table 't' differs only in case from 'T' (at " in fault_of(lambda: OlapTable[Click]("t"))
+    assert "table 'b' differs only in case from 'B'" in fault_of(lambda: [OlapTable[Click](it) for it in "Bb"])
+
+
+def test_fields_with_other_letters_than_ascii_keep_their_case(tmp_path: Path) -> None:
+    """As in SQLite: what is told as a fault is what it would refuse, and no more."""
+
+    class Names(BaseModel):
+        ä: int
+        Ä: int
+
+    OlapTable[Names]("Names")
+
+    with SqliteStore(tmp_path / "store.db", compile_tables(_registry.registered_tables().values()).values()) as store:
+        assert store.migrated == ["table Names made"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text"),
+    [
+        (True, False, "ingest_api=True and ingest=False contradict each other"),
+        (False, True, "ingest_api=False and ingest=True contradict"),
+        (IngestConfig(), False, "ingest_api=IngestConfig(…) and ingest=False contradict"),
+        (False, IngestConfig(), "ingest_api=False and ingest=IngestConfig(…) contradict"),
+        (IngestConfig(path="a"), IngestConfig(path="b"), "ingest_api=IngestConfig(…) and ingest=IngestConfig(…)"),
+    ],
+)
+def test_both_names_of_a_setting_that_say_different_things_are_a_fault(
+    one: bool | IngestConfig, other: bool | IngestConfig, text: str
+) -> None:
+    config = IngestPipelineConfig(ingest_api=one, ingest=other)
+
+    assert text in fault_of(lambda: IngestPipeline[Click]("Clicks", config))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "path"),
+    [
+        (None, None, "ingest/Clicks"),
+        (True, None, "ingest/Clicks"),
+        (True, True, "ingest/Clicks"),
+        (IngestConfig(path="a"), True, "ingest/a"),
+        (True, IngestConfig(path="a"), "ingest/a"),
+        (None, IngestConfig(path="a"), "ingest/a"),
+        (IngestConfig(path="a"), IngestConfig(path="a"), "ingest/a"),
+        (False, None, None),
+        (None, False, None),
+        (False, False, None),
+    ],
+)
+def test_both_names_of_a_setting_may_say_the_same(
+    one: bool | IngestConfig | None, other: bool | IngestConfig | None, path: str | None
+) -> None:
+    """A configuration says more than `True`, and no other."""
+    clicks = IngestPipeline[Click]("Clicks", IngestPipelineConfig(ingest_api=one, ingest=other))
+
+    assert (None if clicks.ingest_api is None else clicks.ingest_api.path) == path
 
 
 def test_the_same_line_may_declare_again() -> None:

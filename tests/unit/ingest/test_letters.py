@@ -138,7 +138,10 @@ async def test_letters_from_before_are_left_out(path: Path) -> None:
     assert (letter.record, letter.replayed_at) == ('{"number": 1}', None)
 
 
-async def test_a_replay_that_would_lose_rows_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("is_dry", [True, False])
+async def test_a_replay_that_would_lose_rows_is_refused(path: Path, is_dry: bool) -> None:
+    """Also where it is only asked what it would do."""
+
     class Changed(BaseModel):
         number: str
 
@@ -146,8 +149,8 @@ async def test_a_replay_that_would_lose_rows_is_refused(path: Path) -> None:
     table = TablePlan(name="Clicks", model=Changed, config=OlapConfig())
     changed = dataclasses.replace(CLICKS, model=Changed, table=table)
 
-    with pytest.raises(LossyMigration):
-        replay(path, changed)
+    with pytest.raises(LossyMigration, match="table 'Clicks' holds rows of another shape: number is text, was integer"):
+        replay(path, changed, is_dry=is_dry)
 
     assert ask(path, "SELECT replayed_at FROM _moose_dead_letters") == [(None,)]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, field_validator, model_validator
 
 from moose_lib.ingest.errors import UnreadableBody
-from moose_lib.ingest.reading import RecordReader, Records
+from moose_lib.ingest.reading import Format, RecordReader, Records
 
 
 class Click(BaseModel):
@@ -26,6 +26,8 @@ class Click(BaseModel):
     def positive(cls, value: int) -> int:
         if value < 0:
             raise ValueError("negative")
+        if value == 4:
+            raise KeyError(value)
         return value
 
 
@@ -97,6 +99,58 @@ def test_what_is_no_json_is_told_with_its_place(body: bytes, text: str) -> None:
     assert text in caught.value.message
 
 
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+def test_a_validator_that_breaks_refuses_its_record_alone(form: Format) -> None:
+    """Whatever it raises: the class and the text are the reason, and the first one is handed on for a log."""
+    texts = ['{"user": "a"}', '{"user": "b", "count": 4}', '{"user": "c"}', '{"user": 7}', '{"user": "d", "count": 4}']
+    body = "\n".join(texts) if form == "ndjson" else f"[{','.join(texts)}]"
+
+    records = READER.read(body.encode(), form)
+
+    assert users(records) == ["a", "c"]
+    assert [it.index for it in records.refused] == [1, 3, 4]
+    assert [str(it) for it in records.refused[0].faults] == ["KeyError: 4"]
+    assert isinstance(records.breakage, KeyError)
+    assert READER.read(b'[{"user": 7}]').breakage is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError(), "RuntimeError"),
+        (TypeError("a\n b"), "TypeError: a b"),
+        (OSError("x" * 500), f"OSError: {'x' * 200}"),
+    ],
+)
+def test_what_a_validator_raises_is_told_on_one_line(error: Exception, reason: str) -> None:
+    class Broken(BaseModel):
+        @model_validator(mode="before")
+        @classmethod
+        def fail(cls, _: object) -> object:
+            raise error
+
+    (refused,) = RecordReader(Broken).read(b"{}").refused
+
+    assert [str(it) for it in refused.faults] == [reason]
+
+
+def test_a_fault_of_the_whole_record_is_told_without_its_type() -> None:
+    """Which type it has only matters where that is the fault."""
+
+    class Zero(BaseModel):
+        number: int = 0
+
+        @model_validator(mode="after")
+        def refuse(self) -> Self:
+            raise ValueError("zero")
+
+    (zero,) = RecordReader(Zero).read(b"{}").refused
+    (listed,) = RecordReader(RootModel[list[int]]).read(b"{}").refused
+
+    assert [str(it) for it in zero.faults] == ["value error, zero"]
+    assert [str(it) for it in listed.faults] == ["input should be a valid array, got dict"]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -121,7 +175,7 @@ def test_the_verdict_on_each_record_is_pydantics(given_records: list[Any], inden
     for index, record in enumerate(given_records):
         try:
             expected[index] = adapter.validate_json(json.dumps(record))
-        except ValidationError:
+        except (ValidationError, KeyError):
             continue
 
     records = READER.read(json.dumps(given_records, indent=indent, ensure_ascii=False).encode())

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from moose_lib.dmv2.olap import OlapConfig
 from moose_lib.ingest.columns import RowMaker
 from moose_lib.ingest.errors import KeyReused, LossyMigration, StoreBusy, StoreFailed
+from moose_lib.ingest.querying import reading
+from moose_lib.ingest.schema import pending_changes
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.ingest.store import Batch, Idempotency, Receipt, RejectedRecord
 from moose_lib.plan.endpoints import TablePlan
@@ -179,6 +181,25 @@ async def test_a_change_that_would_lose_data_is_refused_with_the_difference(path
 
     with pytest.raises(LossyMigration, match="table 'Clicks' holds rows of another shape: user is integer, was text"):
         migrated(path, Other)
+    assert migrated(path, Click) == []
+
+
+async def test_a_field_or_table_that_changes_only_its_case_is_refused_before_anything_starts(path: Path) -> None:
+    """SQLite takes the two for the same; `moose-cli check` says it, too."""
+
+    class Cased(BaseModel):
+        User: str
+        count: int = 1
+
+    fields, name = replace(TABLE, model=Cased), replace(TABLE, name="clicks")
+    with SqliteStore(path, [TABLE]) as store:
+        await store.put(batch("a"))
+
+    for table, text in ((fields, "'Clicks' .*: User was user"), (name, "'clicks' .*: its name was Clicks")):
+        with pytest.raises(LossyMigration, match=text), SqliteStore(path, [table]):
+            pass
+        with reading(path) as connection, pytest.raises(LossyMigration, match=text):
+            pending_changes(connection, table)
     assert migrated(path, Click) == []
 
 

@@ -27,9 +27,9 @@ def check(output: Output, file: Path | None) -> None:
 
     Prints each workflow as a tree with the value that feeds each task; all mistakes together, with file and line (exit
     2). Tables are compared with the store, if there is one, and with ClickHouse, if it is set and answers: what the
-    server would change, and what it would refuse (exit 2).
+    server would change, and what it would refuse (exit 2); so are the settings of keys and tokens.
     """
-    from moose_lib.cli.declared import clickhouse_changes, store_changes
+    from moose_lib.cli.declared import clickhouse_changes, require_keys, store_changes
     from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_project, open_session
     from moose_lib.ingest.errors import LossyMigration
@@ -40,6 +40,7 @@ def check(output: Output, file: Path | None) -> None:
     session = open_session(target)
     loaded = load_project(session.project or open_project(target))
     plans = loaded.plans
+    require_keys(loaded)
     changes, losses = store_changes(loaded)
     if losses:
         raise LossyMigration.together(losses)
