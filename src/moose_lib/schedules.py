@@ -11,6 +11,7 @@ import zoneinfo
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from itertools import pairwise
 
 from moose_lib.durations import parse_duration
 from moose_lib.errors import InvalidDuration, InvalidSchedule
@@ -27,6 +28,7 @@ _WORDS = {
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _LONGEST_MONTH = {month: 30 if month in (4, 6, 9, 11) else 29 if month == 2 else 31 for month in range(1, 13)}
+_ZONE = re.compile(r"(?:CRON_)?TZ=(?P<name>\S+)\s+(?P<times>.+)")
 _ITEM = re.compile(r"(?P<start>\*|\w+)(?:-(?P<end>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
 
 
@@ -78,8 +80,12 @@ def check_schedule(value: object) -> ScheduleSpec:
     if not isinstance(value, str) or not value.strip():
         raise InvalidSchedule(value, "not a text" if not isinstance(value, str) else "empty")
     text = value.strip()
+    zone = _ZONE.fullmatch(text)
+    if zone is not None:
+        known = f"Schedule(cron={zone['times']!r}, timezone={zone['name']!r})"
+        raise InvalidSchedule(value, f"the time zone has a place of its own: {known}")
     if text.startswith("@every"):
-        return ScheduleSpec(every=_interval(value, text.removeprefix("@every").strip()))
+        return ScheduleSpec(every=check_interval(text.removeprefix("@every").strip(), value))
     if text.startswith("@"):
         if text not in _WORDS:
             raise InvalidSchedule(value, f"unknown word; known are {', '.join(_WORDS)} and @every")
@@ -87,8 +93,40 @@ def check_schedule(value: object) -> ScheduleSpec:
     if _looks_like_an_interval(text):
         if not any(character.isdigit() for character in text):
             raise InvalidSchedule(value, "neither cron nor an interval")
-        return ScheduleSpec(every=_interval(value, text))
+        return ScheduleSpec(every=check_interval(text, value))
     return ScheduleSpec(crons=_crons(value, text))
+
+
+def check_interval(text: str, value: object) -> timedelta:
+    """Read the length of an interval; `value` is what the user wrote.
+
+    Raises:
+        InvalidSchedule: not a length of time, or one that is not whole seconds.
+    """
+    if text in _WORDS:
+        raise InvalidSchedule(value, f"it is a word for times of the day; write cron={text!r}")
+    try:
+        interval = parse_duration(text)
+    except InvalidDuration as error:
+        raise InvalidSchedule(value, error.message) from None
+    if interval is None or interval < timedelta(seconds=1):
+        raise InvalidSchedule(value, "an interval is one second or more")
+    if interval % timedelta(seconds=1):
+        raise InvalidSchedule(value, "an interval is whole seconds")
+    return interval
+
+
+def longest_gap(spec: ScheduleSpec) -> timedelta | None:
+    """The longest time between two fires, by the clock; `None` where it is not the same each day."""
+    if spec.every is not None:
+        return spec.every
+    minutes = set[int]()
+    for minute, hour, *days in map(read_cron, spec.crons):
+        if [len(it) for it in days] != [31, 12, 7]:
+            return None
+        minutes |= {60 * it + after for it in hour for after in minute}
+    times = sorted(minutes)
+    return timedelta(minutes=max(later - time for time, later in pairwise([*times, times[0] + 24 * 60])))
 
 
 def read_cron(text: str) -> tuple[frozenset[int], ...]:
@@ -136,18 +174,6 @@ def _looks_like_an_interval(text: str) -> bool:
     """`5m` and `5 minutes`, but not `*/5` or `0 0 * *`."""
     words = text.split()
     return "*" not in text and (len(words) == 1 or (len(words) < len(_FIELDS) and words[-1][-1].isalpha()))
-
-
-def _interval(value: str, text: str) -> timedelta:
-    try:
-        interval = parse_duration(text)
-    except InvalidDuration as error:
-        raise InvalidSchedule(value, error.message) from None
-    if interval is None or interval < timedelta(seconds=1):
-        raise InvalidSchedule(value, "an interval is one second or more")
-    if interval % timedelta(seconds=1):
-        raise InvalidSchedule(value, "an interval is whole seconds")
-    return interval
 
 
 def _crons(value: str, text: str) -> tuple[str, ...]:

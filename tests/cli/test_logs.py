@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli, start_worker
+from tests.cli.logged import TALKING, project, worker_of
 from tests.cli.polling import line_with, wait_for
 
-TALKING = Path(__file__).with_name("talking.py")
 SOON = """\
 error: 'soon' is not a duration: it does not begin with a number
 hint: write "30s", "5m", "1h30m", "1d" or "never"
@@ -26,33 +26,6 @@ hint: write "30s", "5m", "1h30m", "1d" or "never"
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d")
-
-
-def project(root: Path, server: int, **variables: str) -> Cli:
-    (root / "app").mkdir()
-    (root / "moose.config.toml").write_text('language = "python"\n[logger]\nlevel = "warn"\n', encoding="utf-8")
-    (root / "app" / "main.py").write_text(TALKING.read_text(encoding="utf-8"), encoding="utf-8")
-    return Cli(
-        folder=root,
-        environment={
-            "MOOSE_TEMPORAL_CONFIG__ADDRESS": f"127.0.0.1:{server}",
-            "MOOSE_TEMPORAL_CONFIG__TASK_QUEUE": f"logs-{root.name}",
-            "MOOSE_WORKER__GRACE_PERIOD": "1s",
-            "MOOSE_LOGGER__LEVEL": "info",
-            **variables,
-        },
-    )
-
-
-@contextmanager
-def worker_of(cli: Cli) -> Generator[subprocess.Popen[str]]:
-    worker = start_worker(cli)
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            worker.send_signal(signal.SIGTERM)
-            worker.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +140,8 @@ def test_without_a_run_each_line_says_which_it_is_of(talk: Cli) -> None:
             "error: no task of workflow 'Talk' named 'speek'\nhint: did you mean: --task speak\n",
         ),
         (["-f", "Tolk"], 4, "error: no run or workflow named 'Tolk'\nhint: did you mean: moose-cli logs Talk\n"),
-        (["Silent"], 0, "Silent has logged nothing yet\n"),
-        (["Silent-1"], 0, "Silent-1 has logged nothing yet\n"),
+        (["Silent"], 0, "Silent has logged nothing\n"),
+        (["Silent-1"], 0, "Silent-1 has logged nothing\n"),
         (["Flood"], 0, "Flood has logged nothing yet\n"),
         (["Talk", "--attempt", "9"], 0, "no such lines\n"),
         (

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
+from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleSpec
 from tests.cli.conftest import Cli
 from tests.cli.scheduling import edit, expect, names, plain, shop_in, wait_for_list
 
@@ -63,7 +66,74 @@ def test_deploy_tells_of_an_id_that_is_taken(shop: Cli) -> None:
         f"error: the schedule of {report} is not deployed: it belongs to project {shop.folder.name!r} "
         f"with task queue {queue!r}\n"
     ) in done.err
+    assert done.err.endswith(f" before: moose-cli deploy --take-over {shop.folder.name}\n")
+    assert {it["state"] for it in other("schedule", "list", "--json").document} == {"foreign"}
+    assert {it["schedule_state"] for it in other("workflow", "list", "--json").document} == {"foreign"}
     assert {it["state"] for it in shop("schedule", "list", "--json").document} == {"active"}
+
+
+def test_a_renamed_project_takes_over(shop: Cli) -> None:
+    """With its old name, and only then."""
+    report, clean = names(shop)
+    expect(shop("deploy"), 0)
+    wait_for_list(shop, clean)
+    renamed = Cli(folder=shop.folder.rename(shop.folder.with_name("renamed")), environment=shop.environment)
+    edit(renamed, ', schedule="36h"', "")
+    assert plain(renamed, expect(renamed("deploy"), 1).err) == (
+        f"error: the schedule of Report is not deployed: it belongs to project {shop.folder.name!r} with task queue "
+        "'queue-'\n"
+        f"hint: if this project was called {shop.folder.name!r} before: "
+        f"moose-cli deploy --take-over {shop.folder.name}\n"
+    )
+
+    take_over = ("deploy", "--take-over", shop.folder.name, "--json")
+    dry, done = expect(renamed(*take_over, "--dry-run"), 0), expect(renamed(*take_over), 0)
+
+    for each in (dry, done):
+        assert [(it["name"], it["change"], it["reasons"]) for it in each.document["changes"]] == [
+            (clean, "removed", []),
+            (report, "changed", [f"project was {shop.folder.name}"]),
+        ]
+    assert [it["change"] for it in expect(renamed("deploy", "--json"), 0).document["changes"]] == ["unchanged"]
+
+
+async def test_a_schedule_that_was_made_by_hand_is_left_to_whoever_made_it(shop: Cli) -> None:
+    """Though it has the id of ours: both lists have one word for it, and no verb does anything to it."""
+    report, _ = names(shop)
+    client = await Client.connect(shop.environment["MOOSE_TEMPORAL_CONFIG__ADDRESS"])
+    action = ScheduleActionStartWorkflow("Theirs", id="theirs", task_queue="nobody")
+    handle = await client.create_schedule(f"moose-{report}", Schedule(action=action, spec=ScheduleSpec()))
+
+    rows = expect(shop("schedule", "list", "--json"), 0).document
+    assert [(row["state"], row["next_time"]) for row in rows if row["name"] == report] == [("foreign", None)]
+    assert "foreign" in {row["schedule_state"] for row in expect(shop("workflow", "list", "--json"), 0).document}
+    for verb in (["trigger"], ["pause"], ["unpause"], ["backfill", "--from", "2026-01-01", "--to", "2026-01-02"]):
+        done = expect(shop("schedule", verb[0], report, *verb[1:]), 4)
+        assert plain(shop, done.err) == (
+            "error: the schedule 'moose-Report' was not made by moose-cli: it starts 'Theirs'\n"
+            "hint: if nobody needs it: temporal schedule delete --schedule-id moose-Report && moose-cli deploy\n"
+        )
+    described = await handle.describe()
+    assert (described.info.num_actions, described.schedule.state.paused) == (0, False)
+    await handle.delete()
+
+
+async def test_what_somebody_changed_by_hand_is_told(shop: Cli) -> None:
+    """`deploy` would set it back."""
+    report, _ = names(shop)
+    expect(shop("deploy"), 0)
+    client = await Client.connect(shop.environment["MOOSE_TEMPORAL_CONFIG__ADDRESS"])
+    raw = (await client.get_schedule_handle(f"moose-{report}").describe()).raw_description.schedule
+    raw.spec.jitter.FromTimedelta(timedelta(minutes=5))
+    await client.workflow_service.update_schedule(
+        UpdateScheduleRequest(namespace=client.namespace, schedule_id=f"moose-{report}", schedule=raw)
+    )
+
+    listed = expect(shop("schedule", "list", "--json"), 0)
+    assert [row["state"] for row in listed.document if row["name"] == report] == ["differs"]
+    shown = plain(shop, expect(shop("schedule", "describe", report), 0).out)
+    assert "  State  active; jitter changed by hand, which moose-cli deploy sets back\n" in shown
+    assert expect(shop("schedule", "describe", report, "--json"), 0).document["changed_by_hand"] == ["jitter"]
 
 
 def test_list_shows_what_is_declared_beside_what_is_deployed(shop: Cli) -> None:

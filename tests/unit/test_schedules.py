@@ -84,6 +84,14 @@ def test_day_of_month_with_day_of_week_fires_on_either_as_in_unix() -> None:
         ("1500ms", "an interval is whole seconds"),
         ("5", "'5' is not a duration: a unit is missing, as in '5s'"),
         ("* * * *", "cron has 5 fields, this has 4"),
+        *(
+            (
+                f"{word}=Europe/Berlin {times}",
+                f"the time zone has a place of its own: Schedule(cron={times!r}, timezone='Europe/Berlin')",
+            )
+            for word in ("TZ", "CRON_TZ")
+            for times in ("0 9 * * *", "@daily")
+        ),
         ("0 0 0 * * *", "cron has 5 fields, this has 6; seconds and years are not read"),
         ("60 * * * *", "'60' is no minute from 0 to 59"),
         ("* 24 * * *", "'24' is no hour from 0 to 23"),

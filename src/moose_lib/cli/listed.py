@@ -46,19 +46,19 @@ def ask_about(session: Session, plans: Sequence[Plan]) -> Known:
     if not plans:
         return Known(runs={}, open={}, fires={})
     try:
-        return session.run(lambda client: _ask(client, session.task_queue, plans))
+        return session.run(lambda client: _ask(client, session, plans))
     except MooseError as error:
         return Known(runs={}, open={}, fires={}, fault=error.message)
 
 
-async def _ask(client: Client, task_queue: str, plans: Sequence[Plan]) -> Known:
+async def _ask(client: Client, session: Session, plans: Sequence[Plan]) -> Known:
     from moose_lib.operations.following import run_statuses
     from moose_lib.operations.listing import last_runs
     from moose_lib.operations.records import RunState
 
     runs, fires = await asyncio.gather(
-        last_runs(client, [plan.workflow for plan in plans], task_queue=task_queue),
-        ask_next_fires(client, [plan for plan in plans if plan.schedule is not None]),
+        last_runs(client, [plan.workflow for plan in plans], task_queue=session.task_queue),
+        ask_next_fires(client, session, [plan for plan in plans if plan.schedule is not None]),
     )
     statuses = await run_statuses(client, [run for run in runs.values() if run.state is RunState.RUNNING])
     fresh = {run.name: replace(run, state=status.state, closed=status.closed) for run, status in statuses}

@@ -18,7 +18,7 @@ from moose_lib.durations import parse_duration
 from moose_lib.errors import EngineUnreachable, ImportFailed, InvalidDefinition, RunNotFound, TaskNotFound
 from moose_lib.logs.lines import Level, Line, document, whole_text
 from moose_lib.logs.reading import LogReader, Named, Wanted, find_known, find_named, has_task
-from moose_lib.logs.store import LOGS_DIRECTORY
+from moose_lib.logs.store import LOGS_DIRECTORY, kept_since
 
 if TYPE_CHECKING:
     from moose_lib.operations.records import RunSummary
@@ -141,9 +141,18 @@ def _nothing(output: Output, session: Session, directory: Path, reference: str) 
     run = _run_on_server(session, reference)
     loaded = None if run is not None else _loaded(session)
     if run is not None or (loaded is not None and reference in loaded.workflows):
-        output.talk(f"{reference} has logged nothing yet")
+        output.talk(f"{reference} {_why_nothing(run, directory)}")
         return 0
     raise not_found(directory, reference, () if loaded is None else loaded.workflows)
+
+
+def _why_nothing(run: RunSummary | None, directory: Path) -> str:
+    """The oldest lines make room for new ones: of a run that began before those that are here, nobody knows."""
+    since = kept_since(directory)
+    is_over = run is not None and run.closed is not None
+    if run is not None and (is_over if since is None else since > run.started):
+        return "has no lines here: it logged nothing, or they are no longer kept ([logger] max_size)"
+    return "has logged nothing" if is_over else "has logged nothing yet"
 
 
 def not_found(directory: Path, reference: str, declared: Iterable[str]) -> RunNotFound:

@@ -40,12 +40,12 @@ def next_fires(session: Session, plans: Iterable[Plan]) -> Mapping[str, NextFire
     if not scheduled:
         return {}
     try:
-        return session.run(lambda client: ask_next_fires(client, scheduled))
+        return session.run(lambda client: ask_next_fires(client, session, scheduled))
     except MooseError:  # whatever keeps us from asking: what is declared is shown all the same
         return {}
 
 
-async def ask_next_fires(client: Client, plans: Iterable[Plan]) -> Mapping[str, NextFire]:
+async def ask_next_fires(client: Client, session: Session, plans: Iterable[Plan]) -> Mapping[str, NextFire]:
     """Ask the server about plans that have a schedule."""
     from moose_lib.cli.schedule_text import state_of
     from moose_lib.operations.schedules import find_schedule
@@ -54,7 +54,7 @@ async def ask_next_fires(client: Client, plans: Iterable[Plan]) -> Mapping[str, 
     for plan in plans:
         assert plan.schedule is not None, "only these are asked for"
         there = await find_schedule(client, plan.workflow)
-        state = state_of(plan.schedule, there, has_project=True)
-        times = () if there is None or there.is_paused or there.declared is None else there.next_times
+        state = state_of(plan.schedule, there, project=None if session.project is None else session.project.name)
+        times = () if there is None or there.is_paused or state == "foreign" else there.next_times
         found[plan.workflow] = NextFire(state=state, time=times[0] if times else None, zone=plan.schedule.timezone)
     return found

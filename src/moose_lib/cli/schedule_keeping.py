@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from moose_lib.cli.schedule_text import change_line, change_notes, next_text
+from moose_lib.cli.schedule_text import change_line, change_notes, next_text, take_over_hints
 from moose_lib.errors import MooseError
 from moose_lib.operations.catchup import keep_caught_up
 from moose_lib.operations.reconcile import reconcile
@@ -75,7 +75,7 @@ async def bring_schedules(client: Client, loaded: LoadedProject) -> Brought:
     return Brought(
         schedules={change.workflow: _text(change) for change in changes if change.workflow in declared},
         changes=tuple(change for change in changes if change.kind not in (ChangeKind.LEFT, ChangeKind.FOREIGN)),
-        notes=tuple(change_notes(changes)),
+        notes=(*change_notes(changes), *take_over_hints(changes)),
     )
 
 
@@ -98,7 +98,7 @@ async def catching_up(client: Client, loaded: LoadedProject) -> AsyncGenerator[N
         plan.workflow for plan in loaded.plans.values() if plan.schedule is not None and plan.schedule.catchup == "last"
     ]
     is_off = loaded.project.settings.worker.schedules == "off"
-    keeping = asyncio.create_task(keep_caught_up(client, () if is_off else tuple(names)))
+    keeping = asyncio.create_task(keep_caught_up(client, loaded.project.name, () if is_off else tuple(names)))
     try:
         yield
     finally:

@@ -10,8 +10,8 @@ from moose_lib.cli.schedule_keeping import owner_of
 from moose_lib.cli.schedule_text import in_text, state_of, zone_text
 from moose_lib.cli.texts import json_time
 from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import DeployedSchedule
-from moose_lib.operations.schedules import list_schedules
+from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction
+from moose_lib.operations.schedules import find_schedule, list_schedules
 from moose_lib.plan.schedule import PlannedSchedule
 
 if TYPE_CHECKING:
@@ -41,9 +41,16 @@ class ScheduleRow:
     @property
     def next_time(self) -> datetime | None:
         """When it fires next; None if it does not."""
-        if self.there is None or self.there.is_paused or not self.there.next_times:
+        if self.there is None or self.state == "foreign" or self.there.is_paused or not self.there.next_times:
             return None
         return self.there.next_times[0]
+
+    @property
+    def last(self) -> ScheduledAction | None:
+        """What it started last."""
+        return (
+            self.there.recent[-1] if self.there is not None and self.state != "foreign" and self.there.recent else None
+        )
 
 
 async def schedule_rows(client: Client, session: Session) -> list[ScheduleRow]:
@@ -51,37 +58,39 @@ async def schedule_rows(client: Client, session: Session) -> list[ScheduleRow]:
     loaded = session.load()
     there = {it.workflow: it for it in await list_schedules(client)}
     if loaded is None:
-        return [_row(name, None, found, has_project=False) for name, found in there.items()]
+        return [_row(name, None, found, project=None) for name, found in there.items()]
     owner = owner_of(loaded.project)
     declared = {plan.workflow: plan.schedule for plan in loaded.plans.values() if plan.schedule is not None}
+    for name in declared.keys() - there.keys():  # the list may be behind, and has none that others have made
+        found = await find_schedule(client, name)
+        there |= {} if found is None else {name: found}
+    project = loaded.project.name
     ours = {name for name, found in there.items() if found.owner == owner}
-    return [_row(name, declared.get(name), there.get(name), has_project=True) for name in sorted({*declared, *ours})]
+    return [_row(name, declared.get(name), there.get(name), project=project) for name in sorted({*declared, *ours})]
 
 
 def _row(
-    name: str, declared: PlannedSchedule | None, there: DeployedSchedule | None, *, has_project: bool
+    name: str, declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None
 ) -> ScheduleRow:
-    state = state_of(declared, there, has_project=has_project)
+    state = state_of(declared, there, project=project)
     return ScheduleRow(workflow=name, declared=declared, there=there, state=state)
 
 
 def row_cells(row: ScheduleRow) -> tuple[str, ...]:
     """Return the cells of a row."""
     zone = "UTC" if row.schedule is None else row.schedule.timezone
-    last = row.there.recent[-1] if row.there is not None and row.there.recent else None
     return (
         row.workflow,
         "-" if row.schedule is None else str(row.schedule),
         row.state,
         "-" if row.next_time is None else zone_text(row.next_time, zone),
-        "-" if last is None else zone_text(last.scheduled, zone),
+        "-" if row.last is None else zone_text(row.last.scheduled, zone),
     )
 
 
 def row_document(row: ScheduleRow) -> _Document:
     """Return a row as JSON."""
-    there = row.there
-    last = there.recent[-1] if there is not None and there.recent else None
+    there, last = row.there, row.last
     return {
         "name": row.workflow,
         "schedule": None if row.schedule is None else row.schedule.text,
@@ -100,6 +109,8 @@ def described_lines(found: DeployedSchedule, output: Output, now: datetime) -> l
     """Return a deployed schedule as lines."""
     zone = "UTC" if found.declared is None else found.declared.timezone
     state = f"paused: {found.note}" if found.is_paused and found.note else "paused" if found.is_paused else "active"
+    if found.drifted:
+        state += f"; {', '.join(found.drifted)} changed by hand, which moose-cli deploy sets back"
     facts = {
         "Schedule": "not made by moose-cli" if found.declared is None else str(found.declared),
         "State": state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from moose_lib.cli.texts import duration_text, json_time
 from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
+from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, ScheduledAction
 
 if TYPE_CHECKING:
     from moose_lib.operations.clock_changes import ClockChange, Effect
@@ -24,7 +25,9 @@ __all__ = [
     "in_text",
     "next_text",
     "offset_text",
+    "started_text",
     "state_of",
+    "take_over_hints",
     "zone_text",
 ]
 
@@ -56,15 +59,18 @@ def next_text(time: datetime | None, zone: str, *, is_paused: bool) -> str:
     return "never fires again" if time is None else f"next {zone_text(time, zone)}"
 
 
-def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, has_project: bool) -> str:
-    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`."""
+def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None) -> str:
+    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`.
+
+    `foreign` is what was not made by moose-cli, or belongs to another project than `project`.
+    """
     if there is None:
         return "not deployed"
-    if there.declared is None:
+    if there.declared is None or there.owner is None or project not in (None, there.owner.project):
         return "foreign"
-    if has_project and declared is None:
+    if project is not None and declared is None:
         return "not declared"
-    if has_project and declared != there.declared:
+    if there.drifted or (project is not None and declared != there.declared):
         return "differs"
     return "paused" if there.is_paused else "active"
 
@@ -73,6 +79,15 @@ def held_back_text(workflow: str, open_runs: Sequence[str]) -> str:
     """Say why a schedule that was to fire has started nothing."""
     runs = ", ".join(open_runs) or "an earlier run"
     return f"no run of {workflow!r} has started: {runs} is open, and the schedule's overlap makes it wait or skip"
+
+
+def started_text(workflow: str, action: ScheduledAction) -> str:
+    """Say what a trigger has started, or who else did."""
+    if action.is_shared:
+        return (
+            f"'{workflow}' was started in the same second by another trigger, or its own time: one run for all of them."
+        )
+    return f"'{workflow}' started by its schedule."
 
 
 def change_line(change: Change) -> str:
@@ -93,6 +108,15 @@ def change_notes(changes: Iterable[Change]) -> list[str]:
                 f"the schedule of {change.workflow} is no longer declared but still fires; moose-cli deploy removes it"
             )
     return notes
+
+
+def take_over_hints(changes: Iterable[Change]) -> list[str]:
+    """How a project that was renamed gets its schedules back."""
+    owners = dict.fromkeys(it.owner.project for it in changes if it.kind is ChangeKind.FOREIGN and it.owner is not None)
+    return [
+        f"if this project was called {name!r} before: moose-cli deploy --take-over {shlex.quote(name)}"
+        for name in owners
+    ]
 
 
 def change_document(change: Change) -> dict[str, Any]:  # Any: JSON

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from moose_lib.durations import format_duration, parse_duration
 from moose_lib.errors import InvalidDuration, InvalidSchedule
-from moose_lib.schedules import ScheduleSpec, check_schedule, time_zone_fault
+from moose_lib.schedules import ScheduleSpec, check_interval, check_schedule, longest_gap, time_zone_fault
 
 __all__ = ["Catchup", "Overlap", "Schedule"]
 
@@ -118,16 +118,14 @@ class Schedule:
             return
         if jitter is None:
             yield "jitter 'never' is not a length of time", 'write "30s" or "5m"'
-        elif self._shortest is not None and jitter > self._shortest:
-            yield (
-                f"jitter {format_duration(jitter)} is longer than the interval {format_duration(self._shortest)}",
-                None,
-            )
+        elif self._gap is not None and jitter > self._gap:
+            longest = "interval" if self.every is not None else "longest time between two runs,"
+            yield f"jitter {format_duration(jitter)} is longer than the {longest} {format_duration(self._gap)}", None
 
     @property
-    def _shortest(self) -> timedelta | None:
+    def _gap(self) -> timedelta | None:
         try:
-            return self.spec().every
+            return longest_gap(self.spec())
         except InvalidSchedule:
             return None
 
@@ -140,7 +138,7 @@ def _interval(every: object) -> ScheduleSpec:
         raise InvalidSchedule(every, "every is a length of time")
     if isinstance(every, timedelta) and every % timedelta(seconds=1):
         raise InvalidSchedule(every, "an interval is whole seconds")
-    return check_schedule(f"@every {text}")
+    return ScheduleSpec(every=check_interval(text.strip(), every))
 
 
 def _word_findings(name: str, value: object, allowed: tuple[str | None, ...]) -> Iterator[_Finding]:

@@ -34,8 +34,12 @@ def _source(task: PlannedTask) -> str | None:
 
 
 def run_summary(plan: Plan) -> str:
-    """The tasks in their order: `validate → charge → ship`."""
-    return _cut(" → ".join(task.name for task in islice(plan.tasks, _SHOWN_TASKS)), _SUMMARY_BYTES)
+    """The tasks in their order, side by side those of one depth: `check → charge, pack → ship`."""
+    depths, levels = dict[str, int](), dict[int, list[str]]()
+    for task in islice(plan.tasks, _SHOWN_TASKS):
+        depths[task.name] = 1 + max((depths[parent] for parent in task.after), default=0)
+        levels.setdefault(depths[task.name], []).append(task.name)
+    return _cut(" → ".join(", ".join(levels[depth]) for depth in sorted(levels)), _SUMMARY_BYTES)
 
 
 def run_details(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 
 from moose_lib.logs.lines import Line, to_json
 
-__all__ = ["LOGS_DIRECTORY", "LogStore", "log_files"]
+__all__ = ["LOGS_DIRECTORY", "LogStore", "kept_since", "log_files"]
 
 #: Below the project's `.moose/`.
 LOGS_DIRECTORY: Final = "logs"
@@ -27,6 +27,7 @@ _SUFFIX: Final = ".jsonl"
 _FILES: Final = 20
 _SMALLEST_FILE: Final = 64 * 1024
 _LARGEST_FILE: Final = 10 * 1024 * 1024
+_STAMP: Final = "%Y%m%dT%H%M%S.%f"
 _PIECE: Final = 64 * 1024
 #: After a failure, how long lines are given up before the disk is tried again.
 _PAUSE_SECONDS: Final = 5.0
@@ -38,6 +39,14 @@ def log_files(directory: Path) -> list[Path]:
         return sorted(path for path in directory.iterdir() if path.suffix == _SUFFIX)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def kept_since(directory: Path) -> datetime | None:
+    """Return the time of the first line that is kept; None if there is none. What is older made room for it."""
+    for path in log_files(directory):
+        with contextlib.suppress(ValueError):  # not a file of ours
+            return datetime.strptime(path.name.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    return None
 
 
 class LogStore:
@@ -115,7 +124,7 @@ class LogStore:
         return descriptor
 
     def _create(self, first: Line) -> int:
-        stamp = f"{datetime.fromtimestamp(first.time, UTC):%Y%m%dT%H%M%S.%f}"
+        stamp = datetime.fromtimestamp(first.time, UTC).strftime(_STAMP)
         path = self._directory / f"{stamp}-{os.getpid()}-{secrets.token_hex(2)}{_SUFFIX}"
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)

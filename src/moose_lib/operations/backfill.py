@@ -15,7 +15,7 @@ from moose_lib.operations.listing import find_by_id
 from moose_lib.operations.records import RunSummary
 from moose_lib.operations.schedule_protos import overlap_number, timestamp
 from moose_lib.operations.schedule_records import Slot, SlotState, schedule_id
-from moose_lib.operations.schedules import describe_schedule, patch_schedule, read_answer
+from moose_lib.operations.schedules import describe_ours, patch_schedule, read_answer
 from moose_lib.operations.slots import times_between, trial_schedule, without_jitter
 
 __all__ = ["MOST_SLOTS", "Backfill", "backfill", "plan_backfill"]
@@ -65,10 +65,10 @@ async def plan_backfill(
     Unless `overlap` says otherwise, the runs follow one after the other; together, where the schedule allows that.
 
     Raises:
-        ScheduleNotFound: the server has none.
+        ScheduleNotFound: the server has none, or one that is not ours.
         TooManySlots: there are more than `MOST_SLOTS`.
     """
-    found = await describe_schedule(client, workflow)
+    found = await describe_ours(client, workflow)
     answer = await read_answer(client, workflow)
     assert answer is not None, "it was there a moment ago"
     is_parallel = found.declared is not None and found.declared.overlap == "allow_all"

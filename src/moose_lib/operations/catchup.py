@@ -38,14 +38,14 @@ _BACK = (timedelta(hours=1), timedelta(days=2), timedelta(days=40), timedelta(da
 _INSTANT = timedelta(milliseconds=1)
 
 
-async def keep_caught_up(client: Client, workflows: tuple[str, ...]) -> None:
-    """Look after schedules with catchup="last", until cancelled."""
+async def keep_caught_up(client: Client, project: str, workflows: tuple[str, ...]) -> None:
+    """Look after a project's schedules with catchup="last", until cancelled."""
     pauses = list(_SOON)
     while workflows:
         await asyncio.sleep(pauses.pop(0) if pauses else _SECONDS_BETWEEN)
         try:
             for workflow in workflows:
-                time = await catch_up(client, workflow)
+                time = await catch_up(client, project, workflow)
                 if time is not None:
                     _logger.info("catching up the last missed time of %s: %s", workflow, time.isoformat())
         except (RPCError, MooseError) as error:  # it is gone for now, or the schedule has just been removed
@@ -53,11 +53,16 @@ async def keep_caught_up(client: Client, workflows: tuple[str, ...]) -> None:
             pauses = list(_SOON[1:])
 
 
-async def catch_up(client: Client, workflow: str) -> datetime | None:
-    """Run the last time that was missed, if there is one that nobody has attended to; return it."""
+async def catch_up(client: Client, project: str, workflow: str) -> datetime | None:
+    """Run the last time that was missed, if there is one that nobody has attended to; return it.
+
+    Another project's schedule is left to its own workers.
+    """
     answer = await read_answer(client, workflow)
     record = None if answer is None else await read_record(client, answer)
-    if answer is None or record is None or answer.info.missed_catchup_window <= record.caught_up:
+    if answer is None or record is None or record.project != project:
+        return None
+    if answer.info.missed_catchup_window <= record.caught_up:
         return None
     is_wanted = record.schedule.catchup == "last" and not answer.schedule.state.paused
     time = await _last_missed(client, workflow, answer) if is_wanted else None

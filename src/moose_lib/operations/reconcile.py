@@ -1,15 +1,16 @@
 """Bringing the server's schedules in line with what a project declares.
 
-Only schedules that a project of ours has made are touched, and only this project's are removed. A run that is open goes
-on whatever happens to its schedule. Anybody may do this at any time, several at once: a schedule that somebody else has
-just made is looked at again, and an update counts only if nothing has changed since it was looked at.
+Only this project's schedules are touched. A project is known by its name; one that was renamed says what it was called
+(`former`), because nothing else tells it from another one. A run that is open goes on whatever happens to its schedule.
+Anybody may do this at any time, several at once: a schedule that somebody else has just made is looked at again, and an
+update counts only if nothing has changed since it was looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from temporalio.api.schedule.v1 import Schedule
@@ -26,15 +27,16 @@ from moose_lib.errors import MooseError
 from moose_lib.operations.schedule_protos import (
     MARK,
     Record,
-    as_time,
     drift,
     memo_message,
     read_record,
     request_id,
     schedule_message,
+    spec_message,
 )
 from moose_lib.operations.schedule_records import Change, ChangeKind, Owner, schedule_id
-from moose_lib.operations.schedules import marked, read_answer
+from moose_lib.operations.schedules import coming_times, marked, read_answer
+from moose_lib.operations.slots import next_times, trial_schedule
 from moose_lib.plan.model import Plan
 from moose_lib.plan.schedule import PlannedSchedule
 
@@ -47,9 +49,17 @@ _DECLARED_PAUSED = "declared with paused=True"
 
 
 async def reconcile(
-    client: Client, plans: Mapping[str, Plan], owner: Owner, *, removes: bool, is_dry: bool = False
+    client: Client,
+    plans: Mapping[str, Plan],
+    owner: Owner,
+    *,
+    removes: bool,
+    is_dry: bool = False,
+    former: str | None = None,
 ) -> tuple[Change, ...]:
     """Add and change schedules as `plans` say; with `removes`, remove this project's that are no longer declared.
+
+    Those of the project `former` count as this project's.
 
     Returns what was done, or with `is_dry` would be: one change for each schedule that is declared or this project's,
     by workflow.
@@ -57,7 +67,7 @@ async def reconcile(
     Raises:
         MooseError: a schedule keeps changing while it is updated.
     """
-    project = _Project(client=client, owner=owner, removes=removes, is_dry=is_dry)
+    project = _Project(client=client, owner=owner, removes=removes, is_dry=is_dry, former=former)
     declared = {name: plan for name, plan in plans.items() if plan.schedule is not None}
     places = asyncio.Semaphore(_AT_ONCE)
 
@@ -77,6 +87,7 @@ class _Project:
     owner: Owner
     removes: bool
     is_dry: bool
+    former: str | None
 
     async def bring(self, plan: Plan) -> Change:
         """Have the schedule of a workflow as it is declared."""
@@ -93,7 +104,7 @@ class _Project:
         """Remove the schedule of a workflow that declares none, if it is this project's."""
         answer = await read_answer(self.client, workflow)
         record = None if answer is None else await read_record(self.client, answer)
-        if record is None or record.owner != self.owner:
+        if record is None or not self._owns(record) or record.task_queue != self.owner.task_queue:
             return None
         if not self.removes:
             return Change(kind=ChangeKind.LEFT, workflow=workflow, schedule=record.schedule)
@@ -110,7 +121,8 @@ class _Project:
             message = await schedule_message(self.client, plan, record, is_paused=is_paused, note=note)
             if not await _create(self.client, plan.workflow, message):
                 return None
-        next_time = None if self.is_dry else await _next_time(self.client, plan.workflow)
+        there = None if self.is_dry else await read_answer(self.client, plan.workflow)
+        next_time = await self._next_time(plan.workflow, there)
         return Change(
             kind=ChangeKind.ADDED, workflow=plan.workflow, schedule=schedule, next_time=next_time, is_paused=is_paused
         )
@@ -118,21 +130,43 @@ class _Project:
     async def _change(self, plan: Plan, answer: DescribeScheduleResponse) -> Change | None:
         """Update it if it differs; None if somebody else changes it too."""
         there, record = await read_record(self.client, answer), self._record(plan)
-        if there is None or self.owner not in (there.owner, *_relatives(self.owner, there.owner)):
-            return Change(kind=ChangeKind.FOREIGN, workflow=plan.workflow, reasons=(_whose(there),))
+        if there is None or not self._owns(there):
+            owner = None if there is None else there.owner
+            return Change(kind=ChangeKind.FOREIGN, workflow=plan.workflow, reasons=(_whose(there),), owner=owner)
         is_paused, note = _paused(answer.schedule, there.schedule, record.schedule)
         record = record.model_copy(update={"caught_up": answer.info.missed_catchup_window})
         wanted = await schedule_message(self.client, plan, record, is_paused=is_paused, note=note)
         reasons = tuple(_differences(there, record)) or _by_hand(drift(answer.schedule, wanted))
+        changed = Change(
+            kind=ChangeKind.CHANGED if reasons else ChangeKind.UNCHANGED,
+            workflow=plan.workflow,
+            schedule=record.schedule,
+            reasons=reasons,
+            is_paused=is_paused,
+        )
         if not reasons:
-            return _changed(ChangeKind.UNCHANGED, answer, record.schedule)
+            return replace(changed, next_time=await self._next_time(plan.workflow, answer))
         if self.is_dry:
-            return _changed(ChangeKind.CHANGED, answer, record.schedule, reasons)
+            return replace(changed, next_time=await self._next_time_of(record.schedule))
         await _update(self.client, plan.workflow, wanted, answer.conflict_token)
         after = await read_answer(self.client, plan.workflow)
         if after is None or not _is_same(await read_record(self.client, after), record):
             return None
-        return _changed(ChangeKind.CHANGED, after, record.schedule, reasons)
+        return replace(changed, next_time=await self._next_time(plan.workflow, after))
+
+    async def _next_time(self, workflow: str, answer: DescribeScheduleResponse | None) -> datetime | None:
+        times = () if answer is None else await coming_times(self.client, workflow, answer)
+        return times[0] if times else None
+
+    async def _next_time_of(self, schedule: PlannedSchedule) -> datetime | None:
+        """When a schedule would fire that is not on the server."""
+        async with trial_schedule(self.client, spec_message(schedule)) as trial:
+            times = await next_times(self.client, trial, 1)
+        return times[0] if times else None
+
+    def _owns(self, there: Record) -> bool:
+        """Also with another queue than now: that is in the settings, and may change."""
+        return there.project in (self.owner.project, self.former)
 
     def _record(self, plan: Plan) -> Record:
         assert plan.schedule is not None, "only workflows with a schedule are brought"
@@ -152,11 +186,6 @@ async def write_record(client: Client, workflow: str, answer: DescribeScheduleRe
     memo = await memo_message(client, {MARK: record.model_dump_json()})
     schedule.action.start_workflow.memo.fields[MARK].CopyFrom(memo.fields[MARK])
     await _update(client, workflow, schedule, answer.conflict_token)
-
-
-def _relatives(owner: Owner, other: Owner) -> tuple[Owner, ...]:
-    """A project that was renamed or has another queue now is still the same; so is one in another folder."""
-    return (owner,) if owner.project == other.project or owner.task_queue == other.task_queue else ()
 
 
 def _whose(there: Record | None) -> str:
@@ -191,26 +220,6 @@ def _differences(there: Record, now: Record) -> Iterable[str]:
 
 def _is_same(there: Record | None, wanted: Record) -> bool:
     return there is not None and not list(_differences(there, wanted))
-
-
-def _changed(
-    kind: ChangeKind, answer: DescribeScheduleResponse, schedule: PlannedSchedule, reasons: tuple[str, ...] = ()
-) -> Change:
-    times = answer.info.future_action_times
-    return Change(
-        kind=kind,
-        workflow=answer.schedule.action.start_workflow.workflow_type.name,
-        schedule=schedule,
-        reasons=reasons,
-        next_time=as_time(times[0]) if times else None,
-        is_paused=answer.schedule.state.paused,
-    )
-
-
-async def _next_time(client: Client, workflow: str) -> datetime | None:
-    answer = await read_answer(client, workflow)
-    times = () if answer is None else answer.info.future_action_times
-    return as_time(times[0]) if times else None
 
 
 async def _create(client: Client, workflow: str, schedule: Schedule) -> bool:

@@ -21,6 +21,7 @@ def schedule_document(found: DeployedSchedule) -> dict[str, Any]:  # Any: JSON
         "task_queue": found.task_queue,
         "is_paused": found.is_paused,
         "note": found.note,
+        "changed_by_hand": list(found.drifted),
         "next_times": [json_time(time) for time in found.next_times],
         "open_runs": list(found.open_runs),
         "recent": [

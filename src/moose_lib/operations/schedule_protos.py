@@ -47,6 +47,7 @@ __all__ = [
     "Record",
     "as_time",
     "drift",
+    "hand_changes",
     "mark_of",
     "overlap_number",
     "read_record",
@@ -92,16 +93,18 @@ def overlap_number(overlap: str) -> ScheduleOverlapPolicy.ValueType:
 
 async def schedule_message(client: Client, plan: Plan, record: Record, *, is_paused: bool, note: str) -> Schedule:
     """Return the schedule of a workflow, whose runs a worker plans when they start: with the code of then."""
-    schedule = record.schedule
-    window = _LONGEST_WINDOW if schedule.catchup == "all" else _SHORTEST_WINDOW
-    policies = SchedulePolicies(overlap_policy=overlap_number(schedule.overlap))
-    policies.catchup_window.FromTimedelta(window)
     return Schedule(
-        spec=spec_message(schedule),
+        spec=spec_message(record.schedule),
         action=ScheduleAction(start_workflow=await _start(client, plan, record)),
-        policies=policies,
+        policies=_policies(record.schedule),
         state=ScheduleState(paused=is_paused, notes=note),
     )
+
+
+def _policies(schedule: PlannedSchedule) -> SchedulePolicies:
+    policies = SchedulePolicies(overlap_policy=overlap_number(schedule.overlap))
+    policies.catchup_window.FromTimedelta(_LONGEST_WINDOW if schedule.catchup == "all" else _SHORTEST_WINDOW)
+    return policies
 
 
 def spec_message(schedule: PlannedSchedule) -> ScheduleSpec:
@@ -158,7 +161,13 @@ async def read_record(client: Client, answer: DescribeScheduleResponse) -> Recor
         return None
 
 
-def read_schedule(answer: DescribeScheduleResponse, record: Record | None) -> DeployedSchedule:
+def read_schedule(
+    answer: DescribeScheduleResponse,
+    record: Record | None,
+    *,
+    drifted: tuple[str, ...],
+    next_times: tuple[datetime, ...],
+) -> DeployedSchedule:
     """Return what the server said about a schedule."""
     info, start = answer.info, answer.schedule.action.start_workflow
     return DeployedSchedule(
@@ -168,7 +177,7 @@ def read_schedule(answer: DescribeScheduleResponse, record: Record | None) -> De
         task_queue=start.task_queue.name,
         is_paused=answer.schedule.state.paused,
         note=answer.schedule.state.notes,
-        next_times=tuple(as_time(time) for time in info.future_action_times),
+        next_times=next_times,
         recent=tuple(_action(action) for action in info.recent_actions),
         open_runs=tuple(run.workflow_id for run in info.running_workflows),
         created=as_time(info.create_time),
@@ -177,6 +186,7 @@ def read_schedule(answer: DescribeScheduleResponse, record: Record | None) -> De
         missed=info.missed_catchup_window,
         skipped=info.overlap_skipped,
         waiting=info.buffer_size,
+        drifted=drifted,
     )
 
 
@@ -205,6 +215,18 @@ def drift(there: Schedule, wanted: Schedule) -> tuple[str, ...]:
     )
     found += [] if is_same_start else ["what it starts"]
     return tuple(found)
+
+
+def hand_changes(workflow: str, there: Schedule, record: Record) -> tuple[str, ...]:
+    """The same, since `record` was deployed."""
+    start = NewWorkflowExecutionInfo(workflow_id=scheduled_base_id(workflow))
+    start.workflow_type.name = workflow
+    if record.timeout is not None:
+        start.workflow_execution_timeout.FromTimedelta(record.timeout)
+    action = ScheduleAction(start_workflow=start)
+    return drift(
+        there, Schedule(spec=spec_message(record.schedule), action=action, policies=_policies(record.schedule))
+    )
 
 
 _Times = tuple[frozenset[tuple[frozenset[int], ...]], frozenset[timedelta]]

@@ -26,12 +26,16 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledAction:
-    """A run that a schedule has started: for which time, when really, and which run that is."""
+    """A run that a schedule has started: for which time, when really, and which run that is.
+
+    `is_shared`: whoever asked for a run got this one, which another trigger of the same second has started.
+    """
 
     scheduled: datetime
     started: datetime
     workflow_id: str
     run_id: str
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class DeployedSchedule:
 
     `declared` and `owner` are what the project said that deployed it; `None` if it was made by somebody else.
     `missed` and `skipped` count times that passed while the server was down, and while an earlier run was open;
-    `waiting` are the runs that start when it has ended.
+    `waiting` are the runs that start when it has ended. `drifted` names what somebody has changed by hand since.
     """
 
     workflow: str
@@ -58,6 +62,7 @@ class DeployedSchedule:
     missed: int
     skipped: int
     waiting: int
+    drifted: tuple[str, ...] = ()
 
 
 class ChangeKind(StrEnum):
@@ -77,7 +82,10 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One schedule and what reconciling did with it; `reasons` says why, in a few words each."""
+    """One schedule and what reconciling did with it; `reasons` says why, in a few words each.
+
+    `owner` is whose it is, where it is another project's.
+    """
 
     kind: ChangeKind
     workflow: str
@@ -85,6 +93,7 @@ class Change:
     reasons: tuple[str, ...] = ()
     next_time: datetime | None = None
     is_paused: bool = False
+    owner: Owner | None = None
 
     def __str__(self) -> str:
         """`Nightly changed (0 1 * * *)`."""

@@ -88,7 +88,8 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pyt
         for name in ("None", "Last", "Jittered", "Frequent"):
             await until(lambda name=name: _has_missed(client, name), PATIENCE)  # type: ignore[misc]  # mypy infers no such lambda
         assert await slots(client, "Last") == set()
-        keepers = [asyncio.create_task(keep_caught_up(client, tuple(plans))) for _ in range(3)]
+        assert [await catch_up(client, "another project", name) for name in plans] == [None] * len(plans)
+        keepers = [asyncio.create_task(keep_caught_up(client, OWNER.project, tuple(plans))) for _ in range(3)]
         both = {f"catching up the last missed time of {name}" for name in ("Last", "Jittered")}
         await until(lambda: _told(caplog) >= both, PATIENCE)
         for name in ("Last", "Jittered"):
@@ -96,7 +97,7 @@ async def test_none_the_last_or_all_missed_times_run(tmp_path: Path, caplog: pyt
         for keeper in keepers:
             keeper.cancel()
         await asyncio.wait(keepers)
-        assert [await catch_up(client, name) for name in plans] == [None] * len(plans)
+        assert [await catch_up(client, OWNER.project, name) for name in plans] == [None] * len(plans)
         assert _told(caplog) == both
         assert {name: await slots(client, name) for name in ("None", "Last", "Jittered")} == {
             "None": set(),

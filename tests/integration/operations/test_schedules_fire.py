@@ -169,6 +169,24 @@ async def test_a_trigger_obeys_the_overlap(engine: Engine) -> None:
     assert first.workflow_id != beside.workflow_id
 
 
+async def test_each_of_many_triggers_is_answered_a_run_that_is_there(engine: Engine) -> None:
+    """Those of one second share its run: the server drops all but one of them, and says nothing."""
+    desk = Desk(Schedule(cron="@yearly", overlap="allow_all"))
+    desk.go.clear()
+
+    async with deployed(engine, desk), engine.worker(desk.workflow):
+        found = await asyncio.gather(*[trigger_schedule(engine.client, desk.name) for _ in range(5)])
+        desk.go.set()
+        actions = [action for action in found if action is not None]
+        own = {action.run_id for action in actions if not action.is_shared}
+        for action in actions:
+            await engine.client.get_workflow_handle(action.workflow_id, run_id=action.run_id).result()
+        described = await describe_schedule(engine.client, desk.name)
+
+    assert (len(actions), described.started) == (5, len(own))
+    assert {action.run_id for action in actions} == own == {action.run_id for action in described.recent}
+
+
 @pytest.mark.parametrize("jitter", [None, "10m"])
 async def test_backfill_runs_only_the_missing_times_each_with_its_own(engine: Engine, jitter: str | None) -> None:
     """Also where jitter starts them somewhat later: the time is the declared one."""

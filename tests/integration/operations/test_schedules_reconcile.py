@@ -206,16 +206,64 @@ async def test_a_schedule_that_somebody_made_by_hand_is_left_alone(client: Clien
     assert (found.workflow, found.declared, found.owner) == ("Theirs", None, None)
 
 
-async def test_a_project_with_another_queue_or_folder_keeps_its_schedules(
-    client: Client, name: str, owner: Owner
-) -> None:
+async def test_a_project_with_another_queue_keeps_its_schedules(client: Client, name: str, owner: Owner) -> None:
     await told(client, name, "@daily", owner)
     moved = Owner(project=owner.project, task_queue=f"{owner.task_queue}-2")
-    assert await told(client, name, "@daily", moved) == f"{name} changed (task queue was {owner.task_queue})"
-    renamed = Owner(project=f"{owner.project}-2", task_queue=moved.task_queue)
-    assert await told(client, name, "@daily", renamed) == f"{name} changed (project was {owner.project})"
 
+    assert await told(client, name, "@daily", moved) == f"{name} changed (task queue was {owner.task_queue})"
+    assert (await describe_schedule(client, name)).owner == moved
+
+
+async def test_a_renamed_project_takes_its_schedules_over_when_it_says_its_old_name(
+    client: Client, name: str, owner: Owner
+) -> None:
+    """By itself it would be any other project with the same queue. What it no longer declares is removed."""
+    renamed = Owner(project=f"{owner.project}-2", task_queue=owner.task_queue)
+    await told(client, name, "@daily", owner)
+    [change] = mine(await reconcile(client, plans(name, "@hourly"), renamed, removes=True), name)
+    assert str(change) == (
+        f"{name} foreign (it belongs to project {owner.project!r} with task queue {owner.task_queue!r})"
+    )
+    assert change.owner == owner
+    await listed(client, name)
+    assert mine(await reconcile(client, plans(name, None), renamed, removes=True), name) == []
+    assert (await describe_schedule(client, name)).declared == plan_schedule("@daily", None)
+
+    former = owner.project
+    [taken] = mine(await reconcile(client, plans(name, "@daily"), renamed, removes=True, former=former), name)
+    assert str(taken) == f"{name} changed (project was {former})"
     assert (await describe_schedule(client, name)).owner == renamed
+    await told(client, name, "@daily", Owner(project=former, task_queue=owner.task_queue))  # in vain
+    [removed] = mine(await reconcile(client, {}, renamed, removes=True), name)
+    assert removed.kind is ChangeKind.REMOVED
+
+
+async def test_what_another_project_has_is_not_removed_when_it_was_not_taken_over(
+    client: Client, name: str, owner: Owner
+) -> None:
+    """With the same queue; a later removal of the declaration is no removal of theirs."""
+    other = Owner(project=f"{owner.project}-2", task_queue=owner.task_queue)
+    await told(client, name, "@daily", owner)
+    await told(client, name, "@daily", other)
+    await listed(client, name)
+
+    assert await told(client, name, None, other) == ""
+    assert (await describe_schedule(client, name)).owner == owner
+
+
+async def test_a_dry_run_tells_the_next_time_of_the_schedule_that_would_be(
+    client: Client, name: str, owner: Owner
+) -> None:
+    await told(client, name, "0 0 1 1 *", owner)
+    changed = Schedule(cron="0 0 2 1 *")
+
+    [change] = mine(await reconcile(client, plans(name, changed), owner, removes=True, is_dry=True), name)
+
+    assert change.next_time is not None
+    assert (change.next_time.month, change.next_time.day) == (1, 2)
+    paused = plans(name, Schedule(cron="0 0 2 1 *", paused=True))
+    [change] = mine(await reconcile(client, paused, owner, removes=True, is_dry=True), name)
+    assert change.is_paused
 
 
 async def test_a_pause_by_hand_stays_until_the_declaration_changes_it(client: Client, name: str, owner: Owner) -> None:
@@ -247,11 +295,13 @@ async def test_what_somebody_changed_by_hand_is_set_back(client: Client, name: s
     await client.workflow_service.update_schedule(
         UpdateScheduleRequest(namespace=client.namespace, schedule_id=f"moose-{name}", schedule=raw)
     )
+    assert (await describe_schedule(client, name)).drifted == ("times",)
 
     assert await told(client, name, Schedule(cron="0 0 * * *", timezone="Europe/Berlin"), owner) == (
         f"{name} changed (times changed by hand)"
     )
     assert await told(client, name, Schedule(cron="0 0 * * *", timezone="Europe/Berlin"), owner) == f"{name} unchanged"
+    assert (await describe_schedule(client, name)).drifted == ()
 
 
 async def test_several_at_once_end_with_one_schedule(client: Client, name: str, owner: Owner) -> None:

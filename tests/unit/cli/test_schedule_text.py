@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from moose_lib.cli.schedule_text import (
@@ -12,14 +13,17 @@ from moose_lib.cli.schedule_text import (
     held_back_text,
     in_text,
     next_text,
+    started_text,
     state_of,
+    take_over_hints,
     zone_text,
 )
 from moose_lib.operations.clock_changes import ClockChange, Effect
-from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
+from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, Owner, ScheduledAction
 from moose_lib.plan.schedule import PlannedSchedule
 
 NOW = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+OWNER = Owner(project="shop", task_queue="moose")
 DAILY = PlannedSchedule(text="@daily", crons=("0 0 * * *",), timezone="Europe/Berlin")
 
 
@@ -27,7 +31,7 @@ def there(declared: PlannedSchedule | None, *, is_paused: bool = False) -> Deplo
     return DeployedSchedule(
         workflow="W",
         declared=declared,
-        owner=None,
+        owner=None if declared is None else OWNER,
         task_queue="moose",
         is_paused=is_paused,
         note="",
@@ -62,12 +66,14 @@ def test_the_next_time_or_why_there_is_none() -> None:
 
 def test_states() -> None:
     other = DAILY.model_copy(update={"overlap": "allow_all"})
-    assert state_of(DAILY, None, has_project=True) == "not deployed"
-    assert state_of(DAILY, there(None), has_project=True) == "foreign"
-    assert state_of(None, there(DAILY), has_project=True) == "not declared"
-    assert state_of(DAILY, there(other), has_project=True) == "differs"
-    assert state_of(DAILY, there(DAILY, is_paused=True), has_project=True) == "paused"
-    assert state_of(None, there(DAILY), has_project=False) == "active"
+    assert state_of(DAILY, None, project="shop") == "not deployed"
+    assert state_of(DAILY, there(None), project="shop") == "foreign"
+    assert state_of(DAILY, there(DAILY), project="three") == "foreign"
+    assert state_of(None, there(DAILY), project="shop") == "not declared"
+    assert state_of(DAILY, there(other), project="shop") == "differs"
+    assert state_of(DAILY, replace(there(DAILY), drifted=("times",)), project="shop") == "differs"
+    assert state_of(DAILY, there(DAILY, is_paused=True), project="shop") == "paused"
+    assert state_of(None, there(DAILY), project=None) == "active"
 
 
 def test_what_holds_a_schedule_back() -> None:
@@ -75,6 +81,14 @@ def test_what_holds_a_schedule_back() -> None:
     begin, end = "no run of 'W' has started: ", " is open, and the schedule's overlap makes it wait or skip"
     assert held_back_text("W", ["W-1", "W-2"]) == f"{begin}W-1, W-2{end}"
     assert held_back_text("W", []) == f"{begin}an earlier run{end}"
+
+
+def test_who_has_started_a_triggered_run() -> None:
+    action = ScheduledAction(scheduled=NOW, started=NOW, workflow_id="W-1", run_id="r1")
+    assert started_text("W", action) == "'W' started by its schedule."
+    assert started_text("W", replace(action, is_shared=True)) == (
+        "'W' was started in the same second by another trigger, or its own time: one run for all of them."
+    )
 
 
 def test_changes() -> None:
@@ -88,6 +102,10 @@ def test_changes() -> None:
     assert change_notes([added, removed, left, foreign]) == [
         "the schedule of W is no longer declared but still fires; moose-cli deploy removes it",
         "the schedule of W is not deployed: it is theirs",
+    ]
+    owned = [replace(foreign, workflow=name, owner=Owner(project="my shop", task_queue="moose")) for name in "WX"]
+    assert take_over_hints([added, foreign, *owned]) == [
+        "if this project was called 'my shop' before: moose-cli deploy --take-over 'my shop'"
     ]
     assert change_document(foreign) == {
         "name": "W",

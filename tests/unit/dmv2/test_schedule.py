@@ -31,6 +31,8 @@ def told(**fields: object) -> list[str]:
         Schedule(cron="@daily", timezone="Europe/Berlin", overlap="buffer_one", catchup="none"),
         Schedule(cron=["0 9 * * mon-fri", "30 10 * * sat"], overlap="skip", catchup="all", jitter="5m", paused=True),
         Schedule(every="36h", overlap="allow_all", jitter=timedelta(minutes=1)),
+        Schedule(cron=["0 8 * * *", "5 8 * * *"], jitter="2h"),
+        Schedule(cron="* * * * mon", jitter="2h"),
         Schedule(every=timedelta(minutes=5), overlap="cancel_other", input=Report(days=1)),
         Schedule(every="7d", overlap="terminate_other", catchup="last", input={"days": 1}),
         Schedule(every="1h", overlap="buffer_all", timezone="UTC"),
@@ -63,6 +65,19 @@ def test_an_interval_is_a_text_or_a_timedelta() -> None:
         ({"cron": 5}, "5 is not a schedule: cron is one text or a list of texts"),
         ({"cron": [5]}, "5 is not a schedule: not a text"),
         ({"every": "@every 5m"}, "'@every 5m' is not a schedule: write every='5m'"),
+        (
+            {"every": "@daily"},
+            "'@daily' is not a schedule: it is a word for times of the day; write cron='@daily'",
+        ),
+        ({"every": "soon"}, "'soon' is not a schedule: 'soon' is not a duration: it does not begin with a number"),
+        (
+            {"cron": "* * * * *", "jitter": "2h"},
+            "jitter 2h is longer than the longest time between two runs, 1m",
+        ),
+        (
+            {"cron": ["0 8 * * *", "30 20 * * *"], "jitter": "13h"},
+            "jitter 13h is longer than the longest time between two runs, 12h30m",
+        ),
         ({"every": 300}, "300 is not a schedule: every is a length of time"),
         (
             {"every": timedelta(milliseconds=1500)},

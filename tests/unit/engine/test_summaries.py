@@ -55,7 +55,8 @@ def test_a_run_shows_its_tasks_and_its_graph() -> None:
     small = plan_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
     wide = plan_of({"a": [], **{f"b{n}": ["a"] for n in range(100)}})
 
-    assert run_summary(small) == "a → b → c → d"
+    assert run_summary(small) == "a → b, c → d"
+    assert run_summary(plan_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b"], "e": ["c", "d"]})) == "a → b, c → d → e"
     assert run_details(small) == "```text\na\n├─ b\n└─ c\n   └─ d after b, c\n```"
     assert run_details(wide).endswith("├─ b58\n```\n\nand 41 more tasks")
 

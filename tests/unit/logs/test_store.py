@@ -13,7 +13,7 @@ from tests.unit.logs.writing import RUN, line, messages, size
 
 from moose_lib.logs import store as module
 from moose_lib.logs.reading import LogReader, Wanted, find_known, find_named, has_task
-from moose_lib.logs.store import LogStore, log_files
+from moose_lib.logs.store import LogStore, kept_since, log_files
 
 MEGABYTE = 1_000_000
 BIG = "x" * 1000
@@ -33,6 +33,19 @@ def test_the_oldest_lines_make_room(tmp_path: Path) -> None:
     assert sizes[-1] > MEGABYTE * 0.8
     assert kept == list(range(kept[0], 3000))
     assert store.fault is None
+
+
+def test_since_when_lines_are_kept(tmp_path: Path) -> None:
+    """The first line says so; files that are not ours say nothing."""
+    theirs = tmp_path / "0.jsonl"
+    theirs.write_text("x" * 100_000, encoding="utf-8")
+    assert kept_since(tmp_path) is None
+
+    store = LogStore(tmp_path, max_size=1_000_000)
+    store.write([line("one", time=90.5), line("two", time=100.0)])
+    store.close()
+
+    assert kept_since(tmp_path) == datetime.fromtimestamp(90.5, UTC)
 
 
 def test_several_write_at_once_each_its_own_file(tmp_path: Path) -> None:

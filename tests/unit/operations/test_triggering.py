@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -11,14 +11,15 @@ from temporalio.client import Client
 
 from moose_lib.errors import RunNotSeen
 from moose_lib.operations import schedules
-from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction
+from moose_lib.operations.schedule_records import DeployedSchedule, Owner, ScheduledAction
+from moose_lib.plan.schedule import plan_schedule
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
 ACTION = ScheduledAction(scheduled=NOW, started=NOW, workflow_id="Nightly-scheduled-1", run_id="r1")
 BEFORE = DeployedSchedule(
     workflow="Nightly",
-    declared=None,
-    owner=None,
+    declared=plan_schedule("@daily", None),
+    owner=Owner(project="shop", task_queue="moose"),
     task_queue="moose",
     is_paused=False,
     note="",
@@ -48,6 +49,7 @@ def fired(monkeypatch: pytest.MonkeyPatch) -> list[DeployedSchedule]:
     monkeypatch.setattr(schedules, "describe_schedule", describe)
     monkeypatch.setattr(schedules, "patch_schedule", patch)
     monkeypatch.setattr(schedules, "_PAUSE", 0)
+    monkeypatch.setattr(schedules, "_moment", lambda: NOW)
     return found
 
 
@@ -59,6 +61,35 @@ async def test_the_run_is_answered_as_soon_as_it_is_there(fired: list[DeployedSc
     fired += [BEFORE, replace(BEFORE, started=4, recent=(ACTION,))]
 
     assert await trigger() == ACTION
+
+
+async def test_the_run_of_another_trigger_is_not_taken_for_its_own(fired: list[DeployedSchedule]) -> None:
+    """Though it has come meanwhile, and is the newest."""
+    other = replace(ACTION, scheduled=NOW - timedelta(seconds=3), run_id="r0")
+    fired += [replace(BEFORE, started=4, recent=(other,)), replace(BEFORE, started=5, recent=(ACTION, other))]
+
+    assert await trigger() == ACTION
+
+
+async def test_a_trigger_that_the_server_drops_is_answered_the_run_that_has_its_second(
+    fired: list[DeployedSchedule],
+) -> None:
+    """An own one may still come for some looks."""
+    other = replace(ACTION, scheduled=NOW + timedelta(milliseconds=300))
+    beside = replace(BEFORE, started=4, recent=(other,))
+
+    fired += [beside, replace(BEFORE, started=5, recent=(other, ACTION))]
+    assert await trigger() == ACTION
+
+    fired[:] = [BEFORE, beside]
+    assert await trigger() == replace(other, is_shared=True)
+
+
+async def test_an_old_server_takes_its_own_moment(fired: list[DeployedSchedule]) -> None:
+    late = replace(ACTION, scheduled=NOW + timedelta(seconds=2))
+    fired.append(replace(BEFORE, started=4, recent=(late,)))
+
+    assert await trigger() == late
 
 
 @pytest.mark.parametrize("held", [{"skipped": 2}, {"waiting": 2}])

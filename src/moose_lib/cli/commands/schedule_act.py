@@ -87,7 +87,7 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
 
     To run the workflow with another input, or beside the schedule: moose-cli workflow run.
     """
-    from moose_lib.cli.schedule_text import held_back_text
+    from moose_lib.cli.schedule_text import held_back_text, started_text
     from moose_lib.cli.session import open_session
     from moose_lib.operations.schedules import describe_schedule, trigger_schedule
 
@@ -99,7 +99,7 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
         output.document(
             {
                 "name": name,
-                "is_started": action is not None,
+                "is_started": action is not None and not action.is_shared,
                 "workflow_id": None if action is None else action.workflow_id,
                 "run_id": None if action is None else action.run_id,
                 "open_runs": list(found.open_runs),
@@ -109,7 +109,7 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
         output.error(held_back_text(name, found.open_runs))
         output.hint(f"moose-cli schedule trigger {name} --overlap allow_all")
         return 1
-    output.data(f"'{name}' started by its schedule.", f"Workflow ID: {action.workflow_id}", f"Run ID: {action.run_id}")
+    output.data(started_text(name, action), f"Workflow ID: {action.workflow_id}", f"Run ID: {action.run_id}")
     if not output.is_json:
         output.hint(f"moose-cli workflow status {action.workflow_id} --watch")
     return 0

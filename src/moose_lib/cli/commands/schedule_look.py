@@ -34,7 +34,7 @@ def list_schedules(output: Output, target: Target) -> None:
         output.table(("NAME", "SCHEDULE", "STATE", "NEXT", "LAST"), [row_cells(row) for row in rows])
     else:
         output.talk("no schedules are declared or deployed")
-    if any(row.state in ("differs", "not declared", "not deployed") for row in rows):
+    if any(row.state in ("differs", "not declared", "not deployed", "foreign") for row in rows):
         output.hint("moose-cli deploy --dry-run")
 
 

@@ -1,0 +1,50 @@
+"""The next times of a deployed schedule, as far as they have not passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
+from temporalio.client import Client
+
+from moose_lib.operations import schedules
+from moose_lib.operations.schedule_protos import timestamp
+from moose_lib.operations.schedules import coming_times
+
+NOBODY = cast("Client", None)  # whoever asks it is stood in for
+SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+PAST = SOON - timedelta(hours=2)
+
+
+def told(*times: datetime) -> DescribeScheduleResponse:
+    """What the server says of a schedule."""
+    answer = DescribeScheduleResponse()
+    answer.info.future_action_times.extend(timestamp(time) for time in times)
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server answers when it is asked for the times after now."""
+
+    async def next_times(client: Client, schedule: str, count: int) -> tuple[datetime, ...]:
+        assert (client, schedule) == (NOBODY, "moose-Nightly")
+        return tuple(SOON + timedelta(days=number) for number in range(count))
+
+    monkeypatch.setattr(schedules, "next_times", next_times)
+
+
+@pytest.mark.parametrize(
+    ("answer", "times"),
+    [
+        (told(SOON), (SOON,)),
+        (told(PAST, SOON), (SOON,)),
+        (told(PAST, PAST), (SOON, SOON + timedelta(days=1))),
+        (told(), ()),
+    ],
+)
+async def test_no_time_that_has_passed_is_next(answer: DescribeScheduleResponse, times: tuple[datetime, ...]) -> None:
+    """After the server was down, what it knows is of before; one that never fires again stays so."""
+    assert await coming_times(NOBODY, "Nightly", answer) == times
