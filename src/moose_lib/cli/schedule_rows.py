@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moose_lib.cli.schedule_keeping import owner_of
-from moose_lib.cli.schedule_text import in_text, state_of, zone_text
+from moose_lib.cli.schedule_text import in_text, zone_text
 from moose_lib.cli.texts import json_time
+from moose_lib.operations.next_fires import state_of
 from moose_lib.operations.schedule_documents import details_document
 from moose_lib.operations.schedule_records import DeployedSchedule
 from moose_lib.operations.schedules import list_schedules

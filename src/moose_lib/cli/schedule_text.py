@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 
 from moose_lib.cli.texts import duration_text, json_time
 from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
+from moose_lib.operations.schedule_records import Change, ChangeKind
 
 if TYPE_CHECKING:
     from moose_lib.operations.clock_changes import ClockChange, Effect
-    from moose_lib.plan.schedule import PlannedSchedule
 
 __all__ = [
     "change_document",
@@ -24,7 +23,6 @@ __all__ = [
     "in_text",
     "next_text",
     "offset_text",
-    "state_of",
     "zone_text",
 ]
 
@@ -54,19 +52,6 @@ def next_text(time: datetime | None, zone: str, *, is_paused: bool) -> str:
     if is_paused:
         return "paused"
     return "never fires again" if time is None else f"next {zone_text(time, zone)}"
-
-
-def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, has_project: bool) -> str:
-    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`."""
-    if there is None:
-        return "not deployed"
-    if there.declared is None:
-        return "foreign"
-    if has_project and declared is None:
-        return "not declared"
-    if has_project and declared != there.declared:
-        return "differs"
-    return "paused" if there.is_paused else "active"
 
 
 def held_back_text(workflow: str, open_runs: Sequence[str]) -> str:

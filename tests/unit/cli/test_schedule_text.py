@@ -12,10 +12,10 @@ from moose_lib.cli.schedule_text import (
     held_back_text,
     in_text,
     next_text,
-    state_of,
     zone_text,
 )
 from moose_lib.operations.clock_changes import ClockChange, Effect
+from moose_lib.operations.next_fires import state_of
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule
 from moose_lib.plan.schedule import PlannedSchedule
 
