@@ -39,6 +39,16 @@ def report(loaded: Loaded) -> Loaded:
     return loaded
 
 
+def give_up() -> None:
+    orders.get_table().insert([Order(number=number, by="give_up") for number in range(500)])
+    raise RuntimeError("after 500")
+
+
+Workflow(
+    name="GivingUp",
+    config=WorkflowConfig(starting_task=Task[None, None](name="give_up", config=TaskConfig(run=give_up, retries=1))),
+)
+
 last = Task[Loaded, Loaded](name="report", config=TaskConfig(run=report, retries=0))
 middle = Task[Loaded, None](name="add", config=TaskConfig(run=add))
 first = Task[None, Loaded](

@@ -68,3 +68,14 @@ def test_a_repeated_task_and_a_resumed_run_store_nothing_twice(loading: Cli) -> 
     assert result["report"] == {"stored": 12_000, "repeated": 12_000}
     assert [it["n"] for it in rows(loading)] == [2, 12_000]
     assert loading("peek", "Orders", "-n", "1").code == 0
+
+
+def test_a_task_that_fails_says_what_it_has_stored_all_the_same(loading: Cli) -> None:
+    """Its records are committed, whatever became of it."""
+    assert loading("workflow", "run", "GivingUp", "--id", "gave-up", "--wait").code == 1
+    document = loading("workflow", "status", "gave-up", "--json").document
+
+    assert document["tasks"][0]["ingested"] == {"Orders": 500}
+    text = loading("workflow", "status", "gave-up").out
+    assert "RuntimeError: after 500; ingested 500 into Orders all the same" in text
+    assert [(it["by"], it["n"]) for it in rows(loading)] == [("give_up", 500)]

@@ -20,16 +20,18 @@ def test_many_parked_runs_at_once(bills: Cli, broken: Path) -> None:
     until_listed(bills, "ManyParking", 2)
     dry = bills("workflow", "retry", "--status", "parked", "--workflow", "ManyParking", "--dry-run")
     dry_failing = bills("workflow", "fail", "--status", "parked", "--workflow", "ManyParking", "--dry-run")
-    none = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing")
-    none_json = bills("workflow", "retry", "-s", "parked", "--workflow", "Nothing", "--json")
+    one_dry = bills("workflow", "retry", "many-1", "--dry-run")
+    none = bills("workflow", "retry", "-s", "parked", "--workflow", "ManyMixed")
+    none_json = bills("workflow", "retry", "-s", "parked", "--workflow", "ManyMixed", "--json")
     one_task = bills("workflow", "retry", "--workflow", "ManyParking", "--since", "1h", "--json")
     wait_for(lambda: all(status(bills, run)["parked"] for run in runs))
     failed = bills("workflow", "fail", "--workflow", "ManyParking", "--reason", "enough")
     until_state(bills, "failed", *runs)
     nothing_left = bills("workflow", "retry", "--workflow", "ManyParking")
 
-    assert (dry.code, sorted(dry.out.splitlines())) == (0, [f"'{run}' running, would be retried" for run in runs])
-    assert sorted(dry_failing.out.splitlines()) == [f"'{run}' running, would fail" for run in runs]
+    assert (dry.code, sorted(dry.out.splitlines())) == (0, [f"'{run}' parked, would be retried" for run in runs])
+    assert sorted(dry_failing.out.splitlines()) == [f"'{run}' parked, would fail" for run in runs]
+    assert one_dry.out == "'many-1' parked, would be retried\n"
     assert (none.code, none.out, none.err) == (0, "", "no such runs\n")
     assert none_json.document == {"dry_run": False, "runs": []}
     assert [run["tasks"] for run in one_task.document["runs"]] == [["charge"], ["charge"]]
@@ -159,10 +161,27 @@ def test_options_that_are_for_one_run(bills: Cli) -> None:
         done = bills("workflow", "resume", "--status", "failed", *options)
         assert (done.code, done.err.splitlines()[0]) == (2, "error: --plan and --wait are for one run")
     done = bills("workflow", "resume", "Failing", "--all")
-    assert (done.code, done.err.splitlines()[0]) == (
-        2,
-        "error: --all is for open runs; say which ones with --status, --workflow or --since",
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: no such option '--all'")
+    assert "--all" not in bills("workflow", "resume", "--help").out
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "resume"])
+def test_a_workflow_that_nobody_knows_is_told_with_the_one_that_was_meant(bills: Cli, verb: str) -> None:
+    """It would be taken for one without such runs."""
+    done = bills("workflow", verb, "--workflow", "manyparkin")
+
+    assert (done.code, done.out) == (4, "")
+    assert done.err == (
+        f"error: no workflow named 'manyparkin'\nhint: did you mean: moose-cli workflow {verb} --workflow ManyParking\n"
     )
+
+
+def test_a_dry_run_says_of_a_run_without_parked_tasks_that_nothing_would_be_done(bills: Cli) -> None:
+    start(bills, "Lasting", "not-parked")
+    done = bills("workflow", "retry", "not-parked", "--dry-run")
+    bills("workflow", "terminate", "not-parked")
+
+    assert done.out == "'not-parked' running, and no task of it is parked\n"
 
 
 @pytest.mark.parametrize("verb", ["cancel", "terminate", "pause", "unpause", "retry", "skip", "fail", "resume"])

@@ -243,3 +243,25 @@ def test_terminate_says_what_was_left_undone(bills: Cli) -> None:
         "parked": [],
         "not_started": ["after"],
     }
+
+
+def test_who_waits_for_a_canceled_run_is_told_that_nobody_works(idle: Cli) -> None:
+    """And does not have to wait for ever; explain and status say the same."""
+    assert idle("workflow", "run", "Waiting", "--id", "unheard").code == 0
+    done = idle("workflow", "cancel", "unheard", "--wait", "--timeout", "7s")
+    explained = idle("workflow", "explain", "unheard").out
+    many = idle("workflow", "cancel", "--workflow", "Waiting", "--wait", "--timeout", "1s", "--json")
+    odd = idle("workflow", "cancel", "unheard", "--timeout", "1s")
+    idle("workflow", "terminate", "unheard")
+
+    assert (done.code, done.out) == (124, "")
+    assert done.err == (
+        "note: no worker has heard of it yet: nobody works for task queue 'cli-tests-idle'; "
+        "start one: moose-cli dev, or moose-cli worker\n"
+        "error: 'unheard' goes on after 7s\n"
+        "hint: moose-cli workflow status unheard --watch\n"
+    )
+    assert "The run is being canceled; nobody works for task queue 'cli-tests-idle'.\n" in explained
+    assert "\nmoose-cli worker\n" in explained
+    assert (many.code, [run["error"] for run in many.document["runs"]]) == (124, ["'unheard' goes on after 1s"])
+    assert (odd.code, odd.err.splitlines()[0]) == (2, "error: --timeout needs --wait")

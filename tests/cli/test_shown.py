@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 from tests.cli.conftest import Cli, Done
 from tests.cli.polling import wait_for
+from tests.cli.serving import free_server_ports, serving
 from tests.cli.test_run import on_terminal
 
 
@@ -37,6 +39,24 @@ def test_list_shows_the_last_run_of_each_workflow(cli: Cli, drawn: Done) -> None
     ]
     last = last_run()
     assert (last["workflow_id"], last["state"], last["name"]) == ("drawn", "failed", "drawn")
+
+
+def test_the_list_over_http_is_the_same_document(cli: Cli, drawn: Done) -> None:
+    """One record, whoever asks; only the time that an open run has taken goes on."""
+    ports = free_server_ports()
+    here = Cli(folder=cli.folder, environment={**cli.environment, **ports})
+    with serving(here):
+        url = f"http://127.0.0.1:{ports['MOOSE_HTTP_SERVER_CONFIG__PORT']}/admin/workflows"
+
+        def is_same() -> bool:
+            found, over_http = cli("workflow", "list", "--json").document, httpx2.get(url, timeout=60).json()
+            for row in (*found, *over_http):
+                if row["last_run"] is not None and row["last_run"]["state"] == "running":
+                    row["last_run"]["duration"] = None
+            assert [row["name"] for row in over_http] == [row["name"] for row in found]
+            return bool(found == over_http and any(row["last_run"] is not None for row in found))
+
+        wait_for(is_same)  # the list of runs may be a moment behind
 
 
 def test_the_graph_of_a_run_shows_how_it_went(cli: Cli, drawn: Done) -> None:

@@ -239,12 +239,16 @@ async def test_an_open_run_is_paused_and_goes_on(http: httpx2.AsyncClient, shop:
     assert (again.status_code, again.json()["error"]["code"]) == (409, "run-not-open")
 
 
-@pytest.mark.parametrize(("verb", "state"), [("cancel", "canceled"), ("terminate", "terminated")])
-async def test_a_run_is_ended(http: httpx2.AsyncClient, shop: Shop, verb: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "body", "state"), [("cancel", {}, "canceled"), ("terminate", {"reason": "enough"}, "terminated")]
+)
+async def test_a_run_is_ended(
+    http: httpx2.AsyncClient, shop: Shop, verb: str, body: dict[str, str], state: str
+) -> None:
     shop.waits = asyncio.Event()
     run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
 
-    assert (await http.post(f"/workflows/runs/{run}/{verb}", json={"reason": "enough"})).status_code == 202
+    assert (await http.post(f"/workflows/runs/{run}/{verb}", json=body)).status_code == 202
     assert (await ended(http, run))["state"] == state
 
 

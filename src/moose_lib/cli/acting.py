@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.selecting import Selection, selected_runs
-from moose_lib.cli.session import open_session
-from moose_lib.errors import MooseError
+from moose_lib.cli.session import Session, open_session
+from moose_lib.errors import GaveUpWaiting, MooseError
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
@@ -54,7 +56,11 @@ class _Outcome:
 
 
 def act(output: Output, target: Target, selection: Selection, action: Action) -> int:
-    """Do it to every selected run; with several, one that refuses does not stop the others, and the exit code is 1."""
+    """Do it to every selected run; with several, one that refuses does not stop the others, and the exit code is 1.
+
+    Raises:
+        WorkflowNotFound: no run fits, and nobody knows the workflow that was named.
+    """
     session = open_session(target)
 
     async def work(client: Client) -> list[_Outcome]:
@@ -66,14 +72,38 @@ def act(output: Output, target: Target, selection: Selection, action: Action) ->
         for run in selected.runs:
             outcomes.append(await _outcome(client, run, action, selection))
             _tell(output, outcomes[-1])
-        if not outcomes and not output.is_json:
-            output.talk(_none_text(selected.superseded))
+        if not outcomes:
+            await _check_name(client, session, selection.workflow)
+            if not output.is_json:
+                output.talk(_none_text(selected.superseded))
         return outcomes
 
     outcomes = session.run(work)
     if output.is_json:
         output.document({"dry_run": selection.is_dry, "runs": [_document(outcome) for outcome in outcomes]})
-    return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+    return _exit_code([outcome.error for outcome in outcomes if outcome.error is not None])
+
+
+def _exit_code(errors: Sequence[MooseError]) -> int:
+    """That of the errors, if nobody waited long enough for any of the runs; 1 if something else came between."""
+    if errors and all(isinstance(error, GaveUpWaiting) for error in errors):
+        return GaveUpWaiting.exit_code
+    return 1 if errors else 0
+
+
+async def _check_name(client: Client, session: Session, name: str | None) -> None:
+    """A workflow that the project declares, or that has run, may have no such runs; another name is a mistake."""
+    from moose_lib.operations.listing import list_names, list_runs
+
+    if name is None or await list_runs(client, task_queue=session.task_queue, name=name, limit=1):
+        return
+    declared = set[str]()
+    with suppress(MooseError):  # code that does not load declares nothing
+        loaded = session.load()
+        declared = set[str]() if loaded is None else set(loaded.workflows)
+    if name not in declared:
+        known = declared | set(await list_names(client, task_queue=session.task_queue))
+        raise workflow_not_found(name, known, f"moose-cli workflow {current_verb()} --workflow")
 
 
 def _none_text(superseded: int) -> str:
@@ -86,13 +116,23 @@ def _none_text(superseded: int) -> str:
 
 async def _outcome(client: Client, run: RunSummary, action: Action, selection: Selection) -> _Outcome:
     if selection.is_dry:
-        return _Outcome(run=run, done=Done(text=f"{run.state.value.replace('_', ' ')}, {action.would}"))
+        return _Outcome(run=run, done=Done(text=await _would(client, run, action, selection)))
     try:
         return _Outcome(run=run, done=await action.perform(client, run))
     except MooseError as error:
         if not selection.is_bulk and not selection.every:
             raise
         return _Outcome(run=run, error=error)
+
+
+async def _would(client: Client, run: RunSummary, action: Action, selection: Selection) -> str:
+    """`failed, would be resumed`; the verbs for parked tasks say of a run without any that nothing would be done."""
+    from moose_lib.operations.parked import parked_runs
+
+    if "parked" not in action.default_states:
+        return f"{run.state.words}, {action.would}"
+    is_parked = selection.is_bulk or bool(await parked_runs(client, [run]))
+    return f"parked, {action.would}" if is_parked else f"{run.state.words}, and no task of it is parked"
 
 
 def _tell(output: Output, outcome: _Outcome) -> None:

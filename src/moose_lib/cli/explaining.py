@@ -50,7 +50,7 @@ def _sentence(explanation: Explanation, now: datetime) -> str:
                 return "The run is paused: nothing could start before its running tasks have ended."
             return f"The run is paused: {task.name} starts when it is unpaused."
         case Cause.CANCELING:
-            return "The run is being canceled" + ("." if task is None else f": {task.name} has not stopped yet.")
+            return _canceling(explanation)
         case Cause.NO_WORKER | Cause.UNKNOWN:
             return _waits_for_a_worker(explanation)
         case Cause.PARKED | Cause.RETRYING | Cause.LOST:
@@ -68,6 +68,13 @@ def _healthy(status: RunStatus, task: TaskStatus | None) -> str:
     others = [it.name for it in status.tasks if it.state is TaskPhase.RUNNING and it.name != task.name]
     also = f"; running too: {_listed(others)}" if others else ""
     return f"Nothing blocks the run: {task.name} has been running for {duration_text(task.duration)}; {count}{also}."
+
+
+def _canceling(explanation: Explanation) -> str:
+    task = explanation.task
+    idle = "" if explanation.workers != 0 else f"; nobody works for task queue {explanation.task_queue!r}"
+    still = "" if task is None else f": {task.name} has not stopped yet"
+    return f"The run is being canceled{still}{idle}."
 
 
 def _waits_for_a_worker(explanation: Explanation) -> str:
@@ -90,10 +97,10 @@ def _troubled(task: TaskStatus, now: datetime) -> str:
             f"The worker of {task.name} went away; it runs again{soon}, if there is a worker, with no attempt used up."
         )
     if task.state is TaskPhase.PARKED:
-        return f"{task.name} failed on attempt {task.attempts}{_of(task)} and is parked: {error}"
+        return f"{_failed(task)} and is parked: {error}"
     if task.error is not None and task.error.kind == "later":
         return f"{task.name} {task.error.message}"
-    return f"{task.name} failed on attempt {task.attempts}{_of(task)} and is tried again{soon}: {error}"
+    return f"{_failed(task)} and is tried again{soon}: {error}"
 
 
 def _ended(explanation: Explanation) -> str:
@@ -101,16 +108,23 @@ def _ended(explanation: Explanation) -> str:
     if explanation.cause is Cause.FAILED and task is not None:
         error = "" if task.error is None else f": {_first_line(str(task.error))}"
         fate = "; the run fails when its other tasks have ended" if status.is_open else ""
-        return f"{task.name} failed on attempt {task.attempts}{_of(task)}{fate}{error}"
+        return f"{_failed(task)}{fate}{error}"
     why = _first_line(failure_text(status)) if status.error is not None else status.state.words
     if task is None:
         return f"The run ended: {why}"
+    if task.state is TaskPhase.CANCELED and task.error is not None and task.error.is_lost:
+        return f"The run ended: {why}; {task.name}: {task.error.message}."
     did = {TaskPhase.CANCELED: "was running", TaskPhase.FAILED: "had failed"}.get(task.state, "had not started")
     return f"The run ended: {why}; {task.name} {did}."
 
 
-def _of(task: TaskStatus) -> str:
-    return "" if task.max_attempts is None else f" of {task.max_attempts}"
+def _failed(task: TaskStatus) -> str:
+    """`charge failed on attempt 2 of 4`; a task that waited too long for a worker may have had none."""
+    if not task.attempts:
+        return f"{task.name} failed before its first attempt"
+    return f"{task.name} failed on attempt {task.attempts}" + (
+        "" if task.max_attempts is None else f" of {task.max_attempts}"
+    )
 
 
 def _facts(explanation: Explanation, now: datetime) -> list[str]:
@@ -131,7 +145,7 @@ def _facts(explanation: Explanation, now: datetime) -> list[str]:
 def _attempts(explanation: Explanation, task: TaskStatus) -> str | None:
     if not task.attempts or explanation.attempts_left is None:
         return None
-    left = f"{task.attempts} used, {explanation.attempts_left or 'none'} left"
+    left = f"{explanation.attempts_used or 'none'} used, {explanation.attempts_left or 'none'} left"
     error = task.error
     if error is not None and not error.is_retryable and not explanation.attempts_left:
         return f"{left}: {error.type} is not tried again"

@@ -40,7 +40,8 @@ def _steps(explanation: Explanation) -> list[Step]:
         case Cause.LOST | Cause.NO_WORKER | Cause.UNKNOWN:
             return _workers(explanation)
         case Cause.CANCELING:
-            return [_watch(explanation), _verb(explanation, "terminate", "end it at once, without on_cancel")]
+            at_once = _verb(explanation, "terminate", "end it at once, without on_cancel")
+            return [*([] if explanation.workers != 0 else _starting()), _watch(explanation), at_once]
         case Cause.RUNNING:
             return [_watch(explanation)]
         case Cause.COMPLETED:
@@ -102,8 +103,11 @@ def _after_the_end(explanation: Explanation) -> list[Step]:
 
 
 def _workers(explanation: Explanation) -> list[Step]:
+    return [*_starting(), _verb(explanation, "cancel", "do not wait any longer")]
+
+
+def _starting() -> list[Step]:
     return [
         Step(command="moose-cli dev", what="a worker with everything around it, in the project's folder"),
         Step(command="moose-cli worker", what="only a worker, for the Temporal of the settings"),
-        _verb(explanation, "cancel", "do not wait any longer"),
     ]

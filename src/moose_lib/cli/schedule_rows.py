@@ -1,79 +1,18 @@
-"""Schedules of a project beside those of the server: rows of a list, and one of them in full."""
+"""Schedules as text: rows of a list, and one of them in full."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from moose_lib.cli.schedule_keeping import owner_of
-from moose_lib.cli.schedule_text import in_text, state_of, zone_text
-from moose_lib.cli.texts import json_time
-from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction
-from moose_lib.operations.schedules import find_schedule, list_schedules
-from moose_lib.plan.schedule import PlannedSchedule
+from moose_lib.cli.schedule_text import in_text, zone_text
+from moose_lib.operations.schedule_records import DeployedSchedule
+from moose_lib.operations.schedule_rows import ScheduleRow
 
 if TYPE_CHECKING:
     from moose_lib.cli.output import Output
-    from moose_lib.cli.session import Session
-    from moose_lib.operations.connecting import Client
 
-__all__ = ["ScheduleRow", "described_lines", "row_cells", "row_document", "schedule_rows"]
-
-_Document = dict[str, Any]  # Any: JSON
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleRow:
-    """One workflow's schedule, as declared and as deployed; one of them may be missing."""
-
-    workflow: str
-    declared: PlannedSchedule | None
-    there: DeployedSchedule | None
-    state: str
-
-    @property
-    def schedule(self) -> PlannedSchedule | None:
-        """The declared one, or else the one that was declared when it was deployed."""
-        return self.declared or (None if self.there is None else self.there.declared)
-
-    @property
-    def next_time(self) -> datetime | None:
-        """When it fires next; None if it does not."""
-        if self.there is None or self.state == "foreign" or self.there.is_paused or not self.there.next_times:
-            return None
-        return self.there.next_times[0]
-
-    @property
-    def last(self) -> ScheduledAction | None:
-        """What it started last."""
-        return (
-            self.there.recent[-1] if self.there is not None and self.state != "foreign" and self.there.recent else None
-        )
-
-
-async def schedule_rows(client: Client, session: Session) -> list[ScheduleRow]:
-    """Return this project's schedules by workflow; without a project, those of all."""
-    loaded = session.load()
-    there = {it.workflow: it for it in await list_schedules(client)}
-    if loaded is None:
-        return [_row(name, None, found, project=None) for name, found in there.items()]
-    owner = owner_of(loaded.project)
-    declared = {plan.workflow: plan.schedule for plan in loaded.plans.values() if plan.schedule is not None}
-    for name in declared.keys() - there.keys():  # the list may be behind, and has none that others have made
-        found = await find_schedule(client, name)
-        there |= {} if found is None else {name: found}
-    project = loaded.project.name
-    ours = {name for name, found in there.items() if found.owner == owner}
-    return [_row(name, declared.get(name), there.get(name), project=project) for name in sorted({*declared, *ours})]
-
-
-def _row(
-    name: str, declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None
-) -> ScheduleRow:
-    state = state_of(declared, there, project=project)
-    return ScheduleRow(workflow=name, declared=declared, there=there, state=state)
+__all__ = ["described_lines", "row_cells"]
 
 
 def row_cells(row: ScheduleRow) -> tuple[str, ...]:
@@ -86,23 +25,6 @@ def row_cells(row: ScheduleRow) -> tuple[str, ...]:
         "-" if row.next_time is None else zone_text(row.next_time, zone),
         "-" if row.last is None else zone_text(row.last.scheduled, zone),
     )
-
-
-def row_document(row: ScheduleRow) -> _Document:
-    """Return a row as JSON."""
-    there, last = row.there, row.last
-    return {
-        "name": row.workflow,
-        "schedule": None if row.schedule is None else row.schedule.text,
-        "schedule_details": details_document(row.schedule),
-        "state": row.state,
-        "is_paused": there is not None and there.is_paused,
-        "note": "" if there is None else there.note,
-        "next_time": json_time(row.next_time),
-        "last_time": None if last is None else json_time(last.scheduled),
-        "last_workflow_id": None if last is None else last.workflow_id,
-        "task_queue": None if there is None else there.task_queue,
-    }
 
 
 def described_lines(found: DeployedSchedule, output: Output, now: datetime) -> list[str]:

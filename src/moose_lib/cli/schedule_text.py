@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 
 from moose_lib.cli.texts import duration_text, json_time
 from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, ScheduledAction
+from moose_lib.operations.schedule_records import Change, ChangeKind, ScheduledAction
 
 if TYPE_CHECKING:
     from moose_lib.operations.clock_changes import ClockChange, Effect
-    from moose_lib.plan.schedule import PlannedSchedule
 
 __all__ = [
     "change_document",
@@ -26,7 +25,6 @@ __all__ = [
     "next_text",
     "offset_text",
     "started_text",
-    "state_of",
     "take_over_hints",
     "zone_text",
 ]
@@ -57,22 +55,6 @@ def next_text(time: datetime | None, zone: str, *, is_paused: bool) -> str:
     if is_paused:
         return "paused"
     return "never fires again" if time is None else f"next {zone_text(time, zone)}"
-
-
-def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None) -> str:
-    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`.
-
-    `foreign` is what was not made by moose-cli, or belongs to another project than `project`.
-    """
-    if there is None:
-        return "not deployed"
-    if there.declared is None or there.owner is None or project not in (None, there.owner.project):
-        return "foreign"
-    if project is not None and declared is None:
-        return "not declared"
-    if there.drifted or (project is not None and declared != there.declared):
-        return "differs"
-    return "paused" if there.is_paused else "active"
 
 
 def held_back_text(workflow: str, open_runs: Sequence[str]) -> str:

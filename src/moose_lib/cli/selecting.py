@@ -56,14 +56,18 @@ class _State(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-def selection_options(*, states: Sequence[str]) -> Callable[[_Command], _Command]:
-    """Add the options that make a `Selection`, and hand it over as `selection`; bulk verbs are about these `states`."""
+def selection_options(*, states: Sequence[str], is_for_open: bool = True) -> Callable[[_Command], _Command]:
+    """Add the options that make a `Selection`, and hand it over as `selection`; bulk verbs are about these `states`.
+
+    A verb that is not `is_for_open` runs has no `--all`.
+    """
 
     def decorate(command: _Command) -> _Command:
         @functools.wraps(command)
         def with_selection(*args: Any, **options: Any) -> Any:  # Any: as above
-            names = ("reference", "run_id", "every", "states", "workflow", "since", "is_dry")
-            return command(*args, selection=_selection(**{name: options.pop(name) for name in names}), **options)
+            names = ("reference", "run_id", "states", "workflow", "since", "is_dry")
+            said = {name: options.pop(name) for name in names}
+            return command(*args, selection=_selection(every=options.pop("every", False), **said), **options)
 
         for option in (
             click.option("--dry-run", "is_dry", is_flag=True, help="Only list the runs."),
@@ -77,7 +81,7 @@ def selection_options(*, states: Sequence[str]) -> Callable[[_Command], _Command
                 multiple=True,
                 help="Many at once: runs in this state.",
             ),
-            click.option("--all", "every", is_flag=True, help="All open runs of NAME."),
+            *([click.option("--all", "every", is_flag=True, help="All open runs of NAME.")] if is_for_open else []),
             click.option("--id", "run_id", metavar="RUN", help="Which run of NAME: a run id or a workflow id."),
             click.argument("reference", metavar="[NAME|RUN]", required=False),
         ):

@@ -192,10 +192,13 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
             return "skipped by hand, with a given output"
         case TaskPhase.COMPLETED if task.ingested:
-            told = [f"{count:,} into {name}" for name, count in task.ingested.items()]
-            return f"ingested {_named(told)}"
+            return _ingested(task)
         case _:
-            return error_line(task)
+            return f"{error_line(task)}; {_ingested(task)} all the same" if task.ingested else error_line(task)
+
+
+def _ingested(task: TaskStatus) -> str:
+    return f"ingested {_named([f'{count:,} into {name}' for name, count in task.ingested.items()])}"
 
 
 def _named(names: Sequence[str]) -> str:

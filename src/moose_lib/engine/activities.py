@@ -72,7 +72,7 @@ class Activities:
             raise turn.failure(WorkerLost(attempts.losses))
         limit = turn.limit()
         if limit is not None and limit.time <= timedelta():
-            raise turn.failure(limit.error)
+            raise turn.refusal(limit.error)
         assignment = _assignment(task, turn, values, limit)
         try:
             output = await self._run(Attempt(self._handlers, assignment, attempts.notes))
@@ -84,7 +84,8 @@ class Activities:
                 raise
             error.with_traceback(users_frames(error))
             _log(error, assignment.run)
-            raise turn.failure(error, task.config.no_retry_for) from None
+            ingested = assignment.run.deliveries.stored
+            raise turn.failure(error, task.config.no_retry_for, ingested=ingested) from None
         finally:
             if self._on_attempt_end is not None:
                 self._on_attempt_end(assignment.run)
@@ -111,7 +112,7 @@ class Activities:
         task = self._tasks.get(kind)
         if task is None:
             if (overdue := turn.overdue()) is not None:
-                raise turn.failure(overdue)
+                raise turn.refusal(overdue)
             workflow, _ = wire.task_of(kind)
             what = f"task {turn.call.task!r} of workflow {workflow!r}"
             raise self._unknown(what, wire.TASK_UNKNOWN, turn.attempts)

@@ -58,7 +58,10 @@ class FieldDetail(BaseModel):
 
 
 class FailureDetail(BaseModel):
-    """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says."""
+    """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says.
+
+    `ingested` has the records that the last attempt brought into the store all the same, by endpoint.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -71,6 +74,7 @@ class FailureDetail(BaseModel):
     faults: tuple[FieldDetail, ...] = ()
     attempt: int = 1
     is_retryable: bool = True
+    ingested: Mapping[str, int] = {}
 
     @property
     def summary(self) -> str:
@@ -114,13 +118,16 @@ class WorkerLost(NonRetryableError):
         super().__init__("its worker went away" if losses == 1 else several)
 
 
-def failure_of(verdict: calling.Verdict, *, task: str, attempt: int) -> TaskFailure:
-    """The failure with which an attempt ends; it says whether it was the last one."""
+def failure_of(
+    verdict: calling.Verdict, *, task: str, attempt: int, ingested: Mapping[str, int] | None = None
+) -> TaskFailure:
+    """The failure with which an attempt ends; it says whether it was the last one, and then what was `ingested`."""
     is_last = verdict.delay is None
     detail = describe(verdict.error, task=task, attempt=attempt, is_brief=not is_last)
+    stored = ingested if is_last and ingested is not None else dict[str, int]()
     return TaskFailure(
         detail.message or detail.summary,
-        detail.model_copy(update={"is_retryable": verdict.is_retryable}),
+        detail.model_copy(update={"is_retryable": verdict.is_retryable, "ingested": stored}),
         type=type(verdict.error).__name__,
         is_last=is_last,
         delay=verdict.delay,
@@ -205,7 +212,7 @@ def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> 
     task = first.task if first.task is not None else failed[0]
     others = [name for name in failed if name != task]
     more = f" (failed too: {', '.join(map(repr, others[:10]))})" if others else ""
-    detail = first.model_copy(update={"task": task, "tasks": failed})
+    detail = first.model_copy(update={"task": task, "tasks": failed, "ingested": {}})
     message = f"task {task!r} failed: {first.summary}{more}"
     return TaskFailure(message, detail, type=type, is_last=not first.is_retryable)
 

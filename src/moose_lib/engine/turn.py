@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio import activity
@@ -49,11 +50,28 @@ class Turn:
             return QueueTimedOut(format_duration(queue))
         return None
 
-    def failure(self, error: BaseException, no_retry_for: calling.NoRetryFor = ()) -> TaskFailure:
-        """What Temporal is told about an attempt that ended with `error`, and when it is to hand the task out again."""
+    def refusal(self, error: BaseException) -> TaskFailure:
+        """What Temporal is told of a task whose limit is over before an attempt began: that uses none up."""
+        used = self.attempts.notes.used
+        if isinstance(error, TotalTimedOut):
+            error = TotalTimedOut(format_duration(self.call.total_timeout), attempts=used)
+        activity.heartbeat(self.attempts.notes.model_dump())
+        verdict = calling.judge(error, self.call, calling.Tried(attempts=used, elapsed=self.elapsed, seed=self._seed))
+        return failure_of(verdict, task=self.call.task, attempt=used)
+
+    def failure(
+        self,
+        error: BaseException,
+        no_retry_for: calling.NoRetryFor = (),
+        ingested: Mapping[str, int] | None = None,
+    ) -> TaskFailure:
+        """What Temporal is told about an attempt that ended with `error`, and when it is to hand the task out again.
+
+        `ingested` has the records that are in the store all the same, by endpoint.
+        """
         number = self.attempts.number
         tried = calling.Tried(attempts=number, elapsed=self.elapsed, seed=self._seed)
         verdict = calling.judge(error, self.call, tried, no_retry_for)
         notes = self.attempts.when_postponed if verdict.is_postponed else self.attempts.when_used
         activity.heartbeat(notes.model_dump())
-        return failure_of(verdict, task=self.call.task, attempt=number)
+        return failure_of(verdict, task=self.call.task, attempt=number, ingested=ingested)

@@ -33,6 +33,8 @@ EXCUSED: Final = frozenset({WORKER_SHUTDOWN, TASK_UNKNOWN, WORKFLOW_UNKNOWN})
 
 MEMO_PLAN: Final = "moose_plan"
 MEMO_WORKFLOW: Final = "moose_workflow"
+#: Of a run that is to be started once: what its input was, as a digest.
+MEMO_INPUT: Final = "moose_input"
 #: The run id of the run that this one resumes.
 MEMO_RESUMED_FROM: Final = "moose_resumed_from"
 #: Its first run id, where that is another one: it was continued or retried.

@@ -68,12 +68,15 @@ class TaskInput:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Why a run is where it is. `blocked` are the tasks that cannot start before `task` completes, near ones first."""
+    """Why a run is where it is. `blocked` are the tasks that cannot start before `task` completes, near ones first.
+
+    `workers` have worked for its queue lately; None for a run that has ended, where nobody asked.
+    """
 
     status: RunStatus
     cause: Cause
     task_queue: str
-    workers: int
+    workers: int | None
     task: TaskStatus | None = None
     planned: PlannedTask | None = None
     input: TaskInput | None = None
@@ -85,13 +88,21 @@ class Explanation:
         return self.cause in {Cause.COMPLETED, Cause.RUNNING}
 
     @property
+    def attempts_used(self) -> int:
+        """How many attempts the task has used up, that which runs included; one that begins again counts once."""
+        task = self.task
+        if task is None:
+            return 0
+        return task.attempts - 1 if task.is_lost or task.is_postponed else task.attempts
+
+    @property
     def attempts_left(self) -> int | None:
         """How many attempts the task still has; None if nobody knows."""
         task = self.task
         if task is None or task.max_attempts is None:
             return None
         is_over = task.state.is_final or task.state is TaskPhase.PARKED
-        return 0 if is_over else max(task.max_attempts - task.attempts, 0)
+        return 0 if is_over else max(task.max_attempts - self.attempts_used, 0)
 
 
 async def explain_run(client: Client, run: RunSummary) -> Explanation:
@@ -101,13 +112,13 @@ async def explain_run(client: Client, run: RunSummary) -> Explanation:
         RunNotFound: the server does not have the run.
     """
     past = await read_past(client, run)
-    pollers = await list_pollers(client, run.task_queue) if past.status.is_open else ()
-    return explain(past, task_queue=run.task_queue, workers=len(pollers))
+    workers = len(await list_pollers(client, run.task_queue)) if past.status.is_open else None
+    return explain(past, task_queue=run.task_queue, workers=workers)
 
 
-def explain(past: PastRun, *, task_queue: str, workers: int) -> Explanation:
-    """Explain what is known of a run; `workers` work for its queue."""
-    finding = find_cause(past.status, has_worker=workers > 0)
+def explain(past: PastRun, *, task_queue: str, workers: int | None) -> Explanation:
+    """Explain what is known of a run; `workers` work for its queue, None if nobody asked."""
+    finding = find_cause(past.status, has_worker=workers != 0)
     name = finding.task
     planned = None if past.plan is None or name is None else past.plan.find(name)
     return Explanation(

@@ -49,7 +49,8 @@ _OUTCOME_PHASES = {
     Outcome.RETURNED: TaskPhase.QUEUED,
     Outcome.UNKNOWN: TaskPhase.UNKNOWN,
 }
-
+#: Whether it has one, and how far it came, its history does not tell.
+_LOST_AT_CANCEL = "its worker went away while it was being canceled; its on_cancel may not have finished"
 
 _DECIDED_PHASES = {
     Decision.RETRY: TaskPhase.QUEUED,
@@ -192,6 +193,9 @@ class Fold:
         track.phase = _OUTCOME_PHASES[event.outcome]
         if track.phase is TaskPhase.FAILED and self._parks(self._tasks_by_key[event.key]):
             track.phase = TaskPhase.PARKED
+        error = event.error
+        if error is not None and error.is_lost and self._is_cancel_requested and event.outcome is Outcome.FAILED:
+            track.phase, error = TaskPhase.CANCELED, replace(error, message=_LOST_AT_CANCEL)
         if event.attempts is not None:
             track.attempts = event.attempts
         if event.outcome in {Outcome.RETURNED, Outcome.UNKNOWN}:
@@ -199,7 +203,7 @@ class Fold:
             track.error = event.error if event.outcome is Outcome.UNKNOWN else track.error
             return
         track.closed = event.time
-        track.error = event.error
+        track.error = error
         track.ingested = event.ingested
 
     @apply.register

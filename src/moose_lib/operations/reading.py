@@ -271,7 +271,9 @@ class _Life:
     ) -> TaskEnded | None:
         if key in self._plan_keys:
             return None
-        return TaskEnded(time=_time(event.event_time), key=key, outcome=outcome, error=error, attempts=attempts)
+        ingested = dict[str, int]() if error is None else error.ingested
+        time = _time(event.event_time)
+        return TaskEnded(time=time, key=key, outcome=outcome, error=error, attempts=attempts, ingested=ingested)
 
     async def _cancel_requested(self, event: HistoryEvent) -> CancelRequested:
         return CancelRequested(time=_time(event.event_time))

@@ -79,7 +79,10 @@ class TaskPhase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskError:
-    """Why an attempt failed: the user's exception as it was raised."""
+    """Why an attempt failed: the user's exception as it was raised.
+
+    `ingested` has the records that are in the store all the same, by endpoint; known of a task's last attempt.
+    """
 
     class_name: str
     message: str
@@ -87,6 +90,7 @@ class TaskError:
     kind: str = "task"
     attempt: int | None = None
     is_retryable: bool = True
+    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def type(self) -> str:

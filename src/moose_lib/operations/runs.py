@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -30,10 +33,10 @@ async def start_run(
     """Start a run of `plan`, now, also if the workflow has a schedule; `data` is its input as JSON.
 
     `workflow_id` is any name for the run, a fresh one by default; `ui` is the address of Temporal's UI. With `is_once`,
-    a run that has or had this workflow id is answered instead of a new one.
+    a run that has or had this workflow id is answered instead of a new one, if it was started with this input.
 
     Raises:
-        RunAlreadyStarted: a run with this workflow id is open.
+        RunAlreadyStarted: a run with this workflow id is open, or, with `is_once`, was started with another input.
         ValueTooLarge: the input is over the hard limit.
     """
     start = start_arguments(plan, data)
@@ -46,7 +49,7 @@ async def start_run(
             task_queue=task_queue,
             execution_timeout=start.execution_timeout,
             retry_policy=start.retry_policy,
-            memo=start.memo,
+            memo={**start.memo, wire.MEMO_INPUT: _digest(data)} if is_once else start.memo,
             id_reuse_policy=(
                 WorkflowIDReusePolicy.REJECT_DUPLICATE if is_once else WorkflowIDReusePolicy.ALLOW_DUPLICATE
             ),
@@ -56,9 +59,26 @@ async def start_run(
         )
     except WorkflowAlreadyStartedError as error:
         if is_once:
+            await _check_input(client, error, data)
             return _started(client, plan.workflow, identity, error.run_id, ui)
         raise _already_started(error) from error
     return _started(client, plan.workflow, identity, handle.result_run_id, ui)
+
+
+async def _check_input(client: Client, error: WorkflowAlreadyStartedError, data: bytes | None) -> None:
+    """Compare with the input that a run was started with, if it is known: not of a run that was resumed."""
+    memo = await (await client.get_workflow_handle(error.workflow_id, run_id=error.run_id).describe()).memo()
+    if memo.get(wire.MEMO_INPUT, _digest(data)) != _digest(data):
+        raise RunAlreadyStarted(
+            f"run {error.workflow_id!r} was started with another input",
+            hint=f"moose-cli workflow status {error.workflow_id}",
+        ) from error
+
+
+def _digest(data: bytes | None) -> str:
+    """The same for the same JSON, however it is written."""
+    text = "" if data is None else json.dumps(json.loads(data), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def start_remote_run(

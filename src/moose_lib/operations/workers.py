@@ -11,11 +11,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from moose_lib.operations.events import PickedUp, Planned, RunClosed
+from moose_lib.operations.events import CancelRequested, PickedUp, Planned, RunClosed
 from moose_lib.operations.reading import read_events
-from moose_lib.operations.records import Poller, StartedRun
+from moose_lib.operations.records import Poller, RunSummary, StartedRun
 
-__all__ = ["is_taken_up", "list_pollers"]
+__all__ = ["is_cancel_heard", "is_taken_up", "list_pollers"]
 
 
 async def list_pollers(client: Client, task_queue: str) -> tuple[Poller, ...]:
@@ -48,4 +48,16 @@ async def is_taken_up(client: Client, run: StartedRun, *, needs_plan: bool = Fal
             async for event in read_events(client, run.workflow_id, run.run_id, wait=True):
                 if isinstance(event, proof):
                     return True
+    return False
+
+
+async def is_cancel_heard(client: Client, run: RunSummary, *, within: timedelta) -> bool:
+    """Tell whether a worker takes a run up, within a time, after it was asked to stop."""
+    is_asked = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within.total_seconds()):
+            async for event in read_events(client, run.workflow_id, run.run_id, wait=True):
+                if isinstance(event, RunClosed) or (is_asked and isinstance(event, PickedUp)):
+                    return True
+                is_asked = is_asked or isinstance(event, CancelRequested)
     return False

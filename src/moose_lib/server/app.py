@@ -75,7 +75,7 @@ def build_apps(
     )
     doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
-    parts = (Workflows(project, engine, bodies), Schedules(engine), Logs(settings.state_directory))
+    parts = (Workflows(project, engine, bodies), Schedules(project, engine), Logs(settings.state_directory))
     admin = [route for part in parts for route in part.routes(prefix)]
     health = Health(store, engine, needs_engine=bool(project.workflows), troubles=troubles)
     title = project.project.name

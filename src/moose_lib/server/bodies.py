@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 import zstandard
+from starlette.requests import Request
 from starlette.types import Receive
 
 from moose_lib.server.incoming import Incoming
@@ -112,6 +113,11 @@ class BodyReader:
             raise BodyIncomplete(f"it did not arrive within {self._seconds:g} s") from None
         except (zlib.error, zstandard.ZstdError) as error:
             raise BodyIncomplete(f"it is not what its Content-Encoding says: {error}") from None
+
+    async def whole(self, request: Request) -> bytes:
+        """The body of a request that is not read in parts; raises what `read` does."""
+        with self.share() as share:
+            return await self.read(Incoming(request.scope, request.receive), share)
 
     async def _collect(self, receive: Receive, unpacker: _Unpacker | None, share: Share) -> bytes:
         chunks, size, has_more = list[bytes](), 0, True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.datastructures import QueryParams
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from moose_lib.server.refusals import BadRequest
 
-__all__ = ["DescribedRoute", "Parameter"]
+__all__ = ["Answer", "DescribedRoute", "Parameter"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,20 @@ class Parameter:
     place: Literal["query", "header"] = "query"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a status means here, where that is more than it means everywhere; `headers` have their descriptions."""
+
+    description: str
+    schema: Mapping[str, Any] | None = None  # Any: JSON
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 class DescribedRoute(Route):
     """A route that says what it takes, for the OpenAPI document.
 
-    Parameters of the query that it does not name are refused, because they would be overlooked. `choices` has what a
-    part of the path may be, if that is not any text; `body` is the JSON Schema of the request's body, if it takes one.
+    Parameters of the query that it does not name are refused, because they would be overlooked. `body` is the JSON
+    Schema of the request's body, if it takes one; `answers` are those that are its own, by status.
     """
 
     def __init__(
@@ -40,13 +49,14 @@ class DescribedRoute(Route):
         *,
         methods: Collection[str],
         parameters: Iterable[Parameter] = (),
-        choices: Mapping[str, Collection[str]] | None = None,
         body: Mapping[str, Any] | None = None,  # Any: JSON
+        answers: Mapping[str, Answer] | None = None,
+        is_told: bool = True,
     ) -> None:
-        super().__init__(path, endpoint, methods=methods)
+        super().__init__(path, endpoint, methods=methods, include_in_schema=is_told)
         self.parameters = tuple(parameters)
-        self.choices: Mapping[str, Collection[str]] = {} if choices is None else choices
         self.body = body
+        self.answers: Mapping[str, Answer] = {} if answers is None else answers
 
     def check(self, query: QueryParams) -> None:
         """Look at the names.

@@ -12,7 +12,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import models_json_schema
 
 from moose_lib.plan.endpoints import Endpoint
-from moose_lib.server.described import DescribedRoute
+from moose_lib.server.described import Answer, DescribedRoute
 
 _Json = dict[str, Any]  # Any: JSON
 _TEXT: Final[_Json] = {"text/plain": {"schema": {"type": "string"}}}
@@ -102,6 +102,17 @@ _RECORDS_ANSWERS: Final[_Json] = {
     "503": {"description": "Busy; nothing is stored.", "headers": _LATER, "content": _REFUSED},
 }
 _NO_KEY: Final[_Json] = {"401": {"description": "A key or token is missing or wrong.", "content": _REFUSED}}
+_METRICS: Final[_Json] = {
+    "operationId": "metrics",
+    "summary": "The server's metrics, for Prometheus",
+    "tags": ["health"],
+    "responses": {
+        "200": {
+            "description": "All of them, as text; OpenMetrics for who asks for it.",
+            "content": {**_TEXT, "application/openmetrics-text": {"schema": {"type": "string"}}},
+        }
+    },
+}
 _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
     "200": "Done.",
     "202": "Begun.",
@@ -129,7 +140,8 @@ def document(
         paths[f"{prefix}/{endpoint.path}"] = {"post": _records(endpoint, models[endpoint.model], is_closed)}
     for name in ("health", "liveness", "ready"):
         paths[f"{prefix}/{name}"] = {"get": _health(name)}
-    for route in admin:
+    paths[f"{prefix}/metrics"] = {"get": _METRICS}
+    for route in (it for it in admin if it.include_in_schema):
         paths.setdefault(route.path, {}).update(_admin(route))
     return {
         "openapi": "3.1.1",
@@ -208,22 +220,29 @@ def _admin(route: DescribedRoute) -> _Json:
             "tags": ["admin"],
             "security": [{"bearer": []}],
             "parameters": [
-                {"name": it, "in": "path", "required": True, "schema": _part(route.choices.get(it))} for it in names
+                {"name": it, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+                for it in names
             ]
             + [
                 {"name": it.name, "in": it.place, "description": it.description, "schema": it.schema}
                 for it in route.parameters
             ],
             **({} if route.body is None else body),
-            "responses": {
-                status: {"description": text, "content": {"application/json": {} if status < "300" else _ERROR}}
-                for status, text in _ADMIN_ANSWERS.items()
-            },
+            "responses": _answers(route),
         }
         for method in sorted(route.methods or ())
         if method != "HEAD"
     }
 
 
-def _part(choices: Iterable[str] | None) -> _Json:
-    return {"type": "string", "minLength": 1} if choices is None else {"enum": list(choices)}
+def _answers(route: DescribedRoute) -> _Json:
+    found = {status: Answer(description=text) for status, text in _ADMIN_ANSWERS.items()} | dict(route.answers)
+    return {status: _answer(status, found[status]) for status in sorted(found)}
+
+
+def _answer(status: str, answer: Answer) -> _Json:
+    usual: _Json = {} if status < "300" else _ERROR
+    content: _Json = usual if answer.schema is None else {"schema": answer.schema}
+    headers = {name: {"schema": {"type": "string"}, "description": text} for name, text in answer.headers.items()}
+    told: _Json = {"description": answer.description, "content": {"application/json": content}}
+    return {**told, "headers": headers} if headers else told

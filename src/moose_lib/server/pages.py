@@ -6,6 +6,7 @@ The page is plain HTML of this server: it needs no network, and runs no script.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
@@ -86,10 +87,10 @@ def _page(title: str, document: Mapping[str, Any]) -> str:  # Any: JSON
 
 def _operation(path: str, verb: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:  # Any: JSON
     answers = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{escape(answer['description'])}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{_text(answer['description'])}</td></tr>"
         for status, answer in operation["responses"].items()
     )
-    head = f"<code>{escape(verb.upper())} {escape(path)}</code> {escape(operation['summary'])}"
+    head = f"<code>{escape(verb.upper())} {escape(path)}</code> {_text(operation['summary'])}"
     asked = f"{_parameters(operation)}{_body(operation, document)}"
     return f"<details><summary>{head}</summary>{asked}<table>{answers}</table></details>"
 
@@ -105,7 +106,7 @@ def _parameters(operation: Mapping[str, Any]) -> str:  # Any: JSON
 
 
 def _row(name: str, kind: str, description: str) -> str:
-    return f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(description)}</td></tr>"
+    return f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{_text(description)}</td></tr>"
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:  # Any: JSON
@@ -121,7 +122,13 @@ def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:  # 
         _row(field, f"{_type(told)}{'' if field in needed else ', optional'}", str(told.get("description", "")))
         for field, told in schema.get("properties", {}).items()
     )
-    return f"<p>{escape(str(operation.get('description', '')))}</p><table>{rows}</table>"
+    told = str(operation.get("description") or schema.get("description", ""))
+    return f"<p>{_text(told)}</p><table>{rows}</table>"
+
+
+def _text(told: str) -> str:
+    """A sentence; what stands in backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(told))
 
 
 def _type(schema: Mapping[str, Any]) -> str:  # Any: JSON

@@ -105,7 +105,9 @@ async def test_workers_that_do_not_know_the_task_do_not_keep_it_for_ever(engine:
     async with engine.worker(declared()):
         handle = await engine.start(workflow, {"value": 1})
         error = await failure(handle)
+        status = await status_of(engine, handle)
     assert error.summary == "QueueTimedOut: no worker took the task within 2s (queue_timeout)"
+    assert (error.attempt, status.tasks[0].attempts) == (0, 0)  # none has begun
 
 
 async def test_a_task_that_asked_to_be_run_again_is_postponed(engine: Engine) -> None:

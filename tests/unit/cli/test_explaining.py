@@ -91,6 +91,11 @@ LATER = replace(
     RETRYING, error=TaskError(class_name="RetryLater", message="asked to be run again in 10m", kind="later")
 )
 RUNNING = TaskStatus(name="charge", state=TaskPhase.RUNNING, attempts=1, duration=timedelta(seconds=9))
+LEFT = replace(
+    RUNNING,
+    state=TaskPhase.CANCELED,
+    error=replace(LOST.error or BOOM, message="its worker went away while it was being canceled"),
+)
 FAILED = replace(CHARGE, state=TaskPhase.FAILED)
 STOPPED = replace(RUNNING, state=TaskPhase.CANCELED)
 ENDED = replace(RUN, state=RunState.FAILED)
@@ -119,6 +124,19 @@ TERMINATED = replace(
         (explained(Cause.PAUSED), "The run is paused: nothing could start before its running tasks have ended."),
         (explained(Cause.CANCELING, RUNNING), "The run is being canceled: charge has not stopped yet."),
         (explained(Cause.CANCELING), "The run is being canceled."),
+        (
+            explained(Cause.CANCELING, RUNNING, workers=0),
+            "The run is being canceled: charge has not stopped yet; nobody works for task queue 'moose'.",
+        ),
+        (explained(Cause.CANCELING, workers=0), "The run is being canceled; nobody works for task queue 'moose'."),
+        (
+            explained(Cause.CANCELED, LEFT, status=replace(RUN, state=RunState.CANCELED)),
+            "The run ended: canceled; charge: its worker went away while it was being canceled.",
+        ),
+        (
+            explained(Cause.FAILED, replace(FAILED, attempts=0), status=ENDED),
+            "charge failed before its first attempt: Declined: no funds",
+        ),
         (
             explained(Cause.UNKNOWN, CHARGE),
             "No worker that was asked so far knows task 'charge': one with the code of now has to work.",
@@ -200,6 +218,10 @@ WORKERS = [
         (explained(Cause.LOST, LOST), WORKERS),
         (explained(Cause.CANCELING), [WATCH, ("terminate 'Order 1'", "end it at once, without on_cancel")]),
         (
+            explained(Cause.CANCELING, workers=0),
+            [*WORKERS[:2], WATCH, ("terminate 'Order 1'", "end it at once, without on_cancel")],
+        ),
+        (
             explained(Cause.PARKED, CHARGE),
             [
                 ("retry 'Order 1' charge", "run it again, with all its attempts"),
@@ -269,6 +291,26 @@ def test_limits_and_the_next_attempt_are_facts(monkeypatch: pytest.MonkeyPatch) 
     assert "  attempts      1 used, none left: Declined is not tried again" in refused
     assert "  wait for it   a, b, c, d, e, f, g, h, i, j, k, l and 2 more" in refused
     assert "  at all" in refused
+
+
+@pytest.mark.parametrize(("task", "cause"), [(LATER, Cause.RETRYING), (LOST, Cause.LOST)])
+def test_what_is_no_failure_uses_up_no_attempt(task: TaskStatus, cause: Cause) -> None:
+    """It begins again under its number."""
+    only = replace(task, max_attempts=1)
+
+    assert "  attempts      none used, 4 left" in text(explained(cause, task))
+    assert "  attempts      none used, 1 left" in text(explained(cause, only))
+    assert explanation_document(explained(cause, only))["attempts_left"] == 1
+
+
+def test_a_task_that_never_began_has_no_attempts_to_tell_of() -> None:
+    """One that waited too long for a worker, for example."""
+    assert not [it for it in text(explained(Cause.PARKED, replace(CHARGE, attempts=0))) if "used" in it]
+
+
+def test_workers_that_nobody_asked_for_are_not_none() -> None:
+    """A run that has ended waits for nobody."""
+    assert explanation_document(explained(Cause.FAILED, FAILED, status=ENDED, workers=None))["workers"] is None
 
 
 def test_the_same_as_json() -> None:

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
 from moose_lib.cli import listed
-from moose_lib.cli.commands.list import _run_document
 from moose_lib.cli.session import Session
-from moose_lib.operations import following, listing
+from moose_lib.operations import declared
 from moose_lib.operations.connecting import Client
 from moose_lib.operations.records import RunState, RunStatus, RunSummary
 from moose_lib.plan.model import Plan, PlannedTask, Source
@@ -26,6 +26,7 @@ PLAN = Plan(
     start="a",
     tasks=(PlannedTask(name="a", after=(), source=Source(kind="nothing"), timeout=None, retries=0),),
 )
+WORKFLOW = Workflow("Order", WorkflowConfig(starting_task=Task[None, None]("a", TaskConfig(run=lambda: None))))
 OPEN = RunSummary(
     name="Order",
     workflow_id="Order-1",
@@ -69,11 +70,11 @@ def test_a_run_that_the_list_still_calls_open_is_told_as_it_is(tmp_path: Path, m
     async def no_fires(*_: object) -> dict[str, object]:
         return {}
 
-    monkeypatch.setattr(listing, "last_runs", last_runs)
-    monkeypatch.setattr(following, "run_statuses", run_statuses)
-    monkeypatch.setattr(listed, "ask_next_fires", no_fires)
-    known = listed.ask_about(Near(settings=Settings(root=tmp_path), project=None), [PLAN])
-    document = _run_document(known.runs["Order"], known.open["Order"])
+    monkeypatch.setattr(declared, "last_runs", last_runs)
+    monkeypatch.setattr(declared, "run_statuses", run_statuses)
+    monkeypatch.setattr(declared, "ask_next_fires", no_fires)
+    known = listed.known_about(Near(settings=Settings(root=tmp_path), project=None), [PLAN])
+    document = declared.workflow_document(WORKFLOW, PLAN, known, NOW)["last_run"]
 
-    assert known.standing("Order") == "failed"
+    assert listed.standing(known, "Order") == "failed"
     assert (document["state"], document["closed_at"], document["duration"]) == ("failed", "2026-11-22T12:00:03Z", 3.0)

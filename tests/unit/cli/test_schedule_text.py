@@ -14,11 +14,11 @@ from moose_lib.cli.schedule_text import (
     in_text,
     next_text,
     started_text,
-    state_of,
     take_over_hints,
     zone_text,
 )
 from moose_lib.operations.clock_changes import ClockChange, Effect
+from moose_lib.operations.next_fires import state_of
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, Owner, ScheduledAction
 from moose_lib.plan.schedule import PlannedSchedule
 

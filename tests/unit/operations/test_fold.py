@@ -163,6 +163,21 @@ def test_a_canceled_task_and_the_request_for_it_are_seen() -> None:
     assert phases(status)["a"] == "canceled"
 
 
+def test_a_task_whose_worker_goes_away_while_it_is_canceled_has_not_failed() -> None:
+    """It was asked to stop; nobody knows whether its on_cancel has ended."""
+    lost = TaskError(class_name="WorkerLost", message="its worker went away", kind="lost")
+    begun: list[RunEvent] = [TaskQueued(time=at(1), key=1, task="a"), TaskStarted(time=at(1), key=1, number=1)]
+    ended = TaskEnded(time=at(3), key=1, outcome=Outcome.FAILED, error=lost)
+
+    canceled = status_of(BEGAN, *begun, CancelRequested(time=at(2)), ended).tasks[0]
+
+    assert canceled.state is TaskPhase.CANCELED
+    assert canceled.error == replace(
+        lost, message="its worker went away while it was being canceled; its on_cancel may not have finished"
+    )
+    assert status_of(BEGAN, *begun, ended).tasks[0].state is TaskPhase.FAILED
+
+
 def test_a_running_task_is_coloured_by_what_the_server_knows() -> None:
     """The history has only the queueing of a task while its attempts go on."""
     queued = TaskQueued(time=at(1), key=1, task="a")

@@ -12,7 +12,7 @@ from moose_lib.cli.options import Target, json_option, pass_output
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
-    from moose_lib.cli.next_fires import NextFire
+    from moose_lib.operations.next_fires import NextFire
     from moose_lib.plan.endpoints import TablePlan
     from moose_lib.plan.model import Plan, PlannedTask
     from moose_lib.project.loader import LoadedProject
@@ -63,6 +63,7 @@ def check(output: Output, file: Path | None) -> None:
 
 
 def _summary(plan: Plan, fire: NextFire | None) -> str:
+    from moose_lib.cli.next_fires import fire_text
     from moose_lib.durations import format_duration
 
     said = [_count(len(plan.tasks), "task")]
@@ -72,7 +73,11 @@ def _summary(plan: Plan, fire: NextFire | None) -> str:
     said += [f"on_failure {plan.on_failure.name}"] if plan.on_failure is not None else []
     said += [f"schedule {plan.schedule}"] if plan.schedule is not None else []
     is_said = fire is not None and fire.state == "paused" and plan.schedule is not None and plan.schedule.paused
-    said += [f"next {fire}" if fire.time is not None else str(fire)] if fire is not None and not is_said else []
+    said += (
+        [f"next {fire_text(fire)}" if fire.time is not None else fire_text(fire)]
+        if fire is not None and not is_said
+        else []
+    )
     return ", ".join(said)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +13,9 @@ from moose_lib.cli.options import Target, json_option, pass_output, target_optio
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
-    from moose_lib.cli.listed import Known
     from moose_lib.cli.session import Session
     from moose_lib.dmv2.workflow import Workflow
-    from moose_lib.operations.records import RunStatus, RunSummary
+    from moose_lib.operations.declared import Known
     from moose_lib.plan.model import Plan
 
 
@@ -32,8 +31,9 @@ def list_workflows(output: Output, target: Target) -> None:
 
     Without a project here: the names of those that have run lately.
     """
-    from moose_lib.cli.listed import ask_about
+    from moose_lib.cli.listed import known_about
     from moose_lib.cli.session import open_session
+    from moose_lib.operations.declared import workflow_document
 
     session = open_session(target)
     loaded = session.load()
@@ -41,11 +41,12 @@ def list_workflows(output: Output, target: Target) -> None:
         _list_names(output, target, session)
         return
     found = [(loaded.workflows[name], loaded.plans[name]) for name in sorted(loaded.workflows)]
-    known = ask_about(session, [plan for _, plan in found])
+    known = known_about(session, [plan for _, plan in found])
     if known.fault is not None:
         output.note(f"{known.fault}, so last runs and next fires are not known")
     if output.is_json:
-        output.document([_document(workflow, plan, known) for workflow, plan in found])
+        now = datetime.now(UTC)
+        output.document([workflow_document(workflow, plan, known, now) for workflow, plan in found])
         return
     rows = [_row(workflow, plan, known) for workflow, plan in found]
     if rows:
@@ -72,15 +73,17 @@ def _list_names(output: Output, target: Target, session: Session) -> None:
 
 
 def _row(workflow: Workflow, plan: Plan, known: Known) -> tuple[str, ...]:
+    from moose_lib.cli.listed import standing
+    from moose_lib.cli.next_fires import fire_text
     from moose_lib.cli.texts import local_text
 
     run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
     return (
         plan.workflow,
-        known.standing(plan.workflow),
+        standing(known, plan.workflow),
         "-" if run is None else local_text(run.started),
         "None" if plan.schedule is None else plan.schedule.text,
-        "-" if fire is None else str(fire),
+        "-" if fire is None else fire_text(fire),
         str(len(plan.tasks)),
         plan.task(plan.start).input_type or "-",
         _shown_place(workflow),
@@ -90,35 +93,3 @@ def _row(workflow: Workflow, plan: Plan, known: Known) -> tuple[str, ...]:
 def _shown_place(workflow: Workflow) -> str:
     file, here = Path(workflow.location.file), Path.cwd()
     return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{workflow.location.line}"
-
-
-def _document(workflow: Workflow, plan: Plan, known: Known) -> dict[str, Any]:  # Any: JSON
-    from moose_lib.cli.texts import json_time
-    from moose_lib.operations.schedule_documents import details_document
-
-    run, fire = known.runs.get(plan.workflow), known.fires.get(plan.workflow)
-    return {
-        "name": plan.workflow,
-        "schedule": None if plan.schedule is None else plan.schedule.text,
-        "schedule_details": details_document(plan.schedule),
-        "schedule_state": None if fire is None else fire.state,
-        "next_time": None if fire is None else json_time(fire.time),
-        "last_run": None if run is None else _run_document(run, known.open.get(plan.workflow)),
-        "tasks": [task.name for task in plan.tasks],
-        "input": plan.task(plan.start).input_type,
-        "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),
-        "retries": plan.retries,
-        "file": workflow.location.file,
-        "line": workflow.location.line,
-        "plan_hash": plan.hash,
-    }
-
-
-def _run_document(run: RunSummary, status: RunStatus | None) -> dict[str, Any]:  # Any: JSON
-    from moose_lib.operations.documents import summary_document
-
-    return {
-        **summary_document(run, datetime.now(UTC)),
-        "is_paused": status is not None and status.is_paused,
-        "parked": [] if status is None else [task.name for task in status.parked],
-    }

@@ -18,7 +18,7 @@ from moose_lib.cli.selecting import ENDED_STATES, Selection, selection_options
         "moose-cli workflow resume --status failed --workflow OrderProcessing --since 2h --dry-run",
     )
 )
-@selection_options(states=ENDED_STATES)
+@selection_options(states=ENDED_STATES, is_for_open=False)
 @click.option("--from", "asked", metavar="TASK", multiple=True, help="Run this task again too, and what depends on it.")
 @click.option("--plan", "expected", metavar="HASH", help="Refuse if code or run have changed since that --dry-run.")
 @click.option("--wait", "is_waiting", is_flag=True, help="Show the tasks until the run ends; exit 1 if it fails.")
@@ -33,8 +33,6 @@ def resume(
     For runs that failed, timed out, were canceled or terminated. Starts a new run with the same workflow id; the two
     know each other.
     """
-    if selection.every:
-        raise click.UsageError("--all is for open runs; say which ones with --status, --workflow or --since")
     from moose_lib.cli.resuming import Wish, resume_many, resume_one
 
     wish = Wish(asked=asked, expected=expected, is_waiting=is_waiting)

@@ -12,9 +12,9 @@ from moose_lib.cli.options import Target, json_option, pass_output, target_optio
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
-    from moose_lib.cli.schedule_rows import ScheduleRow
     from moose_lib.cli.session import Session
     from moose_lib.operations.connecting import Client
+    from moose_lib.operations.schedule_rows import ScheduleRow
 
 
 @click.command("list", epilog=examples("moose-cli schedule list", "moose-cli schedule list --json"))
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @pass_output
 def list_schedules(output: Output, target: Target) -> None:
     """List the schedules that are declared here or deployed, with their next time."""
-    from moose_lib.cli.schedule_rows import row_cells, row_document
+    from moose_lib.cli.schedule_rows import row_cells
     from moose_lib.cli.session import open_session
+    from moose_lib.operations.schedule_rows import row_document
 
     session = open_session(target)
     rows = session.run(lambda client: _rows(client, session))
@@ -39,9 +40,13 @@ def list_schedules(output: Output, target: Target) -> None:
 
 
 async def _rows(client: Client, session: Session) -> list[ScheduleRow]:
-    from moose_lib.cli.schedule_rows import schedule_rows
+    from moose_lib.cli.schedule_keeping import owner_of
+    from moose_lib.operations.schedule_rows import all_schedule_rows, schedule_rows
 
-    return await schedule_rows(client, session)
+    loaded = session.load()
+    if loaded is None:
+        return await all_schedule_rows(client)
+    return await schedule_rows(client, loaded.plans, owner_of(loaded.project))
 
 
 @click.command(epilog=examples("moose-cli schedule describe Nightly", "moose-cli schedule describe Nightly --json"))

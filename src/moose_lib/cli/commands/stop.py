@@ -31,29 +31,31 @@ _REASON = "terminated from the command line"
 @click.option(
     "--wait", "is_waiting", is_flag=True, help="Stay until every on_cancel has ended and the run is canceled."
 )
+@click.option("--timeout", metavar="DURATION", help="With --wait: give up waiting after this time (exit 124).")
 @json_option
 @target_options
 @pass_output
-def cancel(output: Output, target: Target, selection: Selection, is_waiting: bool) -> int:
+def cancel(output: Output, target: Target, selection: Selection, is_waiting: bool, timeout: str | None) -> int:
     """Ask runs to stop: their tasks are canceled and on_cancel runs."""
+    if timeout is not None and not is_waiting:
+        raise click.UsageError("--timeout needs --wait")
     from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.cli.canceling import CancelWait
+    from moose_lib.durations import parse_duration
     from moose_lib.operations.control import cancel_run
-    from moose_lib.operations.following import follow_run
     from moose_lib.operations.records import RunState
+
+    waiting = CancelWait(output, None if timeout is None else parse_duration(timeout))
 
     async def perform(client: Client, run: RunSummary) -> Done:
         if not is_waiting:
             return Done(text="cancellation requested successfully")
-        status = await follow_run(client, run.workflow_id, run.run_id, _ignore)
+        status = await waiting.until_end(client, run)
         ended = status.state.words
         return Done(text="was canceled" if status.state is RunState.CANCELED else f"has {ended}")
 
     action = Action(perform=perform, would="would be canceled", default_states=OPEN_STATES, begin=cancel_run)
     return act(output, target, selection, action)
-
-
-def _ignore(status: RunStatus) -> None:
-    """Only its end is of interest."""
 
 
 @click.command(
