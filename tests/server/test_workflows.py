@@ -108,7 +108,9 @@ async def deploy(engine: Engine, shop: Shop) -> None:
     workflow = shop.workflow()
     workflow.config.schedule = Schedule(every="7d", input={"order_id": "9"})
     plan = compile_workflow(workflow)
-    owner = Owner(project="shop", task_queue=engine.settings.temporal.task_queue)
+    owner = Owner(
+        project=loaded(engine.settings, workflow).project.name, task_queue=engine.settings.temporal.task_queue
+    )
     await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
 
 
@@ -346,8 +348,11 @@ async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, eng
     assert (await ended(http, triggered.json()["workflow_id"]))["result"] == {"number": "9"}
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "schedule-not-found")
     async with asyncio.timeout(30):  # the list may be a moment behind
-        while shop.name not in [it["name"] for it in (await http.get("/schedules")).json()]:  # noqa: ASYNC110  # over HTTP
+        while not (rows := (await http.get("/schedules")).json()):  # noqa: ASYNC110  # over HTTP
             await asyncio.sleep(0.1)
+    assert [(it["name"], it["state"], it["schedule"]) for it in rows] == [(shop.name, "not declared", "every 7d")]
+    assert rows[0]["next_time"] == described["next_times"][0]
+    assert triggered.json()["is_started"] is True
 
 
 async def test_a_trigger_of_which_nothing_is_to_be_seen_yet(

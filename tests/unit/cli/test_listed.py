@@ -67,7 +67,7 @@ def test_a_run_that_the_list_still_calls_open_is_told_as_it_is(tmp_path: Path, m
     async def run_statuses(*_: object) -> list[tuple[RunSummary, RunStatus]]:
         return [(OPEN, ENDED)]
 
-    async def no_fires(*_: object) -> dict[str, object]:
+    async def no_fires(*_: object, **__: object) -> dict[str, object]:
         return {}
 
     monkeypatch.setattr(declared, "last_runs", last_runs)
