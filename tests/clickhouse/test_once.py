@@ -130,7 +130,9 @@ def test_a_long_time_without_clickhouse_loses_nothing(tmp_path: Path, clickhouse
             assert shop.waiting() == (part + 1) * 20_000
             reason = {"clickhouse Clicks": f"{shop.settings.url} cannot be reached: connection refused"}
             eventually(lambda: shop.get("/ready").json().get("delayed") == reason, "the server tells why")  # noqa: B023  # called at once
-            assert shop.get("/ready").status_code == 200
+            ready = shop.get("/ready")
+            assert ready.status_code == 200
+            assert ready.json()["lag_seconds"]["clickhouse Clicks"] > 0
             line = f'moose_clickhouse_waiting_rows{{table="Clicks"}} {(part + 1) * 20_000}.0'
             assert line in shop.get("/metrics").text.splitlines()
     with shop.serve():

@@ -161,6 +161,7 @@ async def test_health_is_told_with_reasons(connect: Connect, monkeypatch: pytest
     assert (health.status_code, health.json()["healthy"]) == (200, ["store", "queue"])
     assert (ready.status_code, ready.json()["unhealthy"]) == (503, ["temporal"])
     assert ready.json()["reasons"]["temporal"]
+    assert ready.json()["lag_seconds"] == {"store": 0.0}
 
 
 async def test_a_store_that_cannot_commit_is_not_healthy(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,16 +137,20 @@ async def test_without_dead_letters_a_batch_is_kept_whole_or_not_at_all(connect:
 
 
 @pytest.mark.parametrize(
-    ("body", "text"),
+    ("body", "text", "code"),
     [
-        (b"{}", "Invalid JSON: Missing fields: user at line 1 column 1"),
-        (b'\n {"user": 7}', "Invalid JSON: user: input should be a valid string, got 7 at line 2 column 2"),
-        (b'{"user"', "Invalid JSON: EOF while parsing an object at line 1 column 7"),
-        (b"7", "Invalid JSON: expected an object or an array of objects at line 1 column 1"),
-        (b"[" * 50_000, "Invalid JSON: recursion limit exceeded at line 1 column"),
+        (b"{}", "Invalid JSON: Missing fields: user at line 1 column 1", "invalid-records"),
+        (
+            b'\n {"user": 7}',
+            "Invalid JSON: user: input should be a valid string, got 7 at line 2 column 2",
+            "invalid-records",
+        ),
+        (b'{"user"', "Invalid JSON: EOF while parsing an object at line 1 column 7", "unreadable-body"),
+        (b"7", "Invalid JSON: expected an object or an array of objects at line 1 column 1", "unreadable-body"),
+        (b"[" * 50_000, "Invalid JSON: recursion limit exceeded at line 1 column", "unreadable-body"),
     ],
 )
-async def test_what_cannot_be_read_says_where(connect: Connect, body: bytes, text: str) -> None:
+async def test_what_cannot_be_read_says_where(connect: Connect, body: bytes, text: str, code: str) -> None:
     async with connect() as http:
         plain = await http.post("/ingest/Clicks", content=body)
         detailed = await http.post("/ingest/Clicks", content=body, headers={"Accept": "application/problem+json"})
@@ -154,13 +158,17 @@ async def test_what_cannot_be_read_says_where(connect: Connect, body: bytes, tex
     assert (plain.status_code, plain.text[: len(text)]) == (400, text)
     assert detailed.status_code == 400
     assert detailed.headers["content-type"] == "application/problem+json"
-    assert detailed.json()["faults"]
+    problem = detailed.json()
+    assert (problem["status"], problem["title"], problem["code"]) == (400, "Bad Request", code)
+    assert problem["detail"] in plain.text
+    assert problem["faults"]
 
 
 async def test_an_unknown_model_is_told_with_what_was_meant(connect: Connect) -> None:
     async with connect() as http:
         answer = await http.post("/ingest/Cliks", json=ONE)
         as_json = await http.post("/ingest/Cliks", json=ONE, headers={"Accept": "application/json"})
+        in_detail = await http.post("/ingest/Cliks?errors=detail", json=ONE)
 
     assert (answer.status_code, answer.text) == (
         404,
@@ -169,7 +177,7 @@ async def test_an_unknown_model_is_told_with_what_was_meant(connect: Connect) ->
             "there are Clicks, Views/1.10, Views/1.9, shop/plain"
         ),
     )
-    assert as_json.json()["error"]["code"] == "unknown-model"
+    assert as_json.json()["error"]["code"] == in_detail.json()["error"]["code"] == "unknown-model"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -23,12 +23,13 @@ from moose_lib.server.bodies import BodyReader, Budget
 from moose_lib.server.described import DescribedRoute
 from moose_lib.server.edge import ROUTE, Edge, Shortcut, failed
 from moose_lib.server.engine import Engine
-from moose_lib.server.health import Checked, Health
+from moose_lib.server.health import Checked, Health, Moving
 from moose_lib.server.incoming import Incoming
 from moose_lib.server.ingest import Ingest, Target, Targets
 from moose_lib.server.logs import Logs
 from moose_lib.server.openapi import document
 from moose_lib.server.pages import Pages
+from moose_lib.server.receipts import wants_detail
 from moose_lib.server.refusals import Refusal
 from moose_lib.server.schedules import Schedules
 from moose_lib.server.workflows import Workflows
@@ -60,9 +61,9 @@ def build_apps(
     project: LoadedProject,
     store: OpenStore,
     metrics: ServerMetrics | None = None,
-    troubles: Callable[[], Mapping[str, str]] | None = None,
+    moving: Moving | None = None,
 ) -> Apps:
-    """The apps for a loaded project; `troubles` tells which rows wait for ClickHouse, if they move there."""
+    """The apps for a loaded project; `moving` tells what waits for ClickHouse, if rows move there."""
     settings = project.project.settings
     server = settings.server
     metrics = ServerMetrics() if metrics is None else metrics
@@ -77,7 +78,7 @@ def build_apps(
     prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
     parts = (Workflows(project, engine, bodies), Schedules(project, engine), Logs(settings.state_directory))
     admin = [route for part in parts for route in part.routes(prefix)]
-    health = Health(store, engine, needs_engine=bool(project.workflows), troubles=troubles)
+    health = Health(store, engine, needs_engine=bool(project.workflows), moving=moving)
     title = project.project.name
     # As they are guarded here, so that the document needs to know nothing of keys.
     endpoints = [replace(it, is_open=not doorkeeper.asks(it)) for it in project.endpoints]
@@ -167,6 +168,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         isinstance(error, Refusal)
         and "/ingest/" in request.url.path
         and "json" not in request.headers.get("accept", "")
+        and not wants_detail(Incoming(request.scope, request.receive))
     ):
         return PlainTextResponse(error.message, error.status, error.headers)
     return answer_to(error)

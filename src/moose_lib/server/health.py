@@ -2,6 +2,7 @@
 
 The shape is that of the existing Moose, `{"healthy": [...], "unhealthy": [...]}`, with the reasons beside it. A
 ClickHouse that does not answer is told as `delayed`, and is no reason for 503: records are kept in the store meanwhile.
+`lag_seconds` tells how long the oldest records wait to be committed, and to be moved.
 """
 
 from __future__ import annotations
@@ -25,8 +26,16 @@ _FRESH_SECONDS: Final = 1.0
 _MOST_LAG_SECONDS: Final = 30.0
 
 
-#: Tells which tables' rows wait for ClickHouse, and why.
-Troubles = Callable[[], Mapping[str, str]]
+class Moving(Protocol):
+    """Whoever moves rows to ClickHouse; both tell by table."""
+
+    def troubles(self) -> Mapping[str, str]:
+        """Why rows wait that do not move."""
+        ...
+
+    def lags(self) -> Mapping[str, float]:
+        """Seconds for which the oldest rows wait; 0 where none do."""
+        ...
 
 
 class Checked(Protocol):
@@ -45,8 +54,9 @@ class Checked(Protocol):
 class Health:
     """The routes on health; Temporal counts where the project has workflows, ClickHouse is only told."""
 
-    def __init__(self, store: Checked, engine: Engine, *, needs_engine: bool, troubles: Troubles | None = None) -> None:
-        self._troubles = troubles
+    def __init__(self, store: Checked, engine: Engine, *, needs_engine: bool, moving: Moving | None = None) -> None:
+        self._store = store
+        self._moving = moving
         self._checks: Mapping[str, _Check] = {"store": _Check(store.check), "queue": _Check(_queue_check(store))}
         if needs_engine:
             self._checks = {**self._checks, "temporal": _Check(_engine_check(engine))}
@@ -76,8 +86,11 @@ class Health:
         reasons = {name: reason for name, reason in found.items() if reason is not None}
         healthy = [name for name in names if name not in reasons]
         document: dict[str, object] = {"healthy": healthy, "unhealthy": list(reasons), "reasons": reasons}
-        if self._troubles is not None:
-            document["delayed"] = {f"clickhouse {table}": reason for table, reason in self._troubles().items()}
+        lags = {"store": self._store.lag}
+        if self._moving is not None:
+            document["delayed"] = {f"clickhouse {table}": reason for table, reason in self._moving.troubles().items()}
+            lags |= {f"clickhouse {table}": lag for table, lag in self._moving.lags().items()}
+        document["lag_seconds"] = {name: round(lag, 3) for name, lag in lags.items()}
         return JSONResponse(document, 503 if reasons else 200)
 
 

@@ -57,9 +57,10 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
     if receipt.is_repeat:
         headers["Moose-Repeated"] = "true"
     status = 200 if receipt.rejected == 0 and not outcome.refused else 207 if receipt.stored else 400
+    if is_detailed and status == 400:
+        return _problem("invalid-records", _first_fault(outcome), _detail(outcome), headers)
     if is_detailed:
-        kind = PROBLEMS if status == 400 else "application/json"
-        return JSONResponse(_detail(outcome), status, headers, media_type=kind)
+        return JSONResponse(_detail(outcome), status, headers)
     if status == 200:
         return PlainTextResponse("SUCCESS", status, headers)
     if status == 207:
@@ -74,8 +75,21 @@ def unreadable(error: UnreadableBody, *, is_detailed: bool) -> Response:
     if not is_detailed:
         return PlainTextResponse(error.message, 400, headers)
     fault = {"index": None, "path": "", "reason": error.reason, "line": error.line, "column": error.column}
-    document = {"stored": 0, "rejected": 0, "is_repeat": False, "faults": [fault], "faults_left_out": 0}
-    return JSONResponse(document | {"ignored_fields": []}, 400, headers, media_type=PROBLEMS)
+    told = {
+        "stored": 0,
+        "rejected": 0,
+        "is_repeat": False,
+        "faults": [fault],
+        "faults_left_out": 0,
+        "ignored_fields": [],
+    }
+    return _problem("unreadable-body", error.message, told, headers)
+
+
+def _problem(code: str, text: str, told: Mapping[str, Any], headers: Mapping[str, str]) -> Response:  # Any: JSON
+    """Problem details as RFC 9457 has them, with our code, which never changes."""
+    problem = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": text, "code": code}
+    return JSONResponse({**problem, **told}, 400, headers, media_type=PROBLEMS)
 
 
 def _counts(stored: int, rejected: int) -> dict[str, str]:

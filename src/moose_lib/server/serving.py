@@ -99,7 +99,7 @@ async def run_server(
         store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
         metrics = ServerMetrics() if metrics is None else metrics
         mover = await _mover(project, store, metrics, stack)
-        apps = build_apps(project, store, metrics, troubles=None if mover is None else mover.troubles)
+        apps = build_apps(project, store, metrics, mover)
         pairs = [(apps.main, listener)] + ([] if manager is None else [(apps.management, manager)])
         servers = [(_server(app, settings.server, most), it) for app, it in pairs]
         serving = [asyncio.create_task(server.serve(sockets=[it])) for server, it in servers]

@@ -87,6 +87,10 @@ class Mover:
         moves = {name: it.move for name, it in self._tables.items()}
         return {name: it.error or it.state for name, it in moves.items() if it is not None and it.state != "moving"}
 
+    def lags(self) -> Mapping[str, float]:
+        """By table, the seconds for which the oldest of its rows waits."""
+        return {name: self._waiting(name)[1] for name in self._tables}
+
     def _waiting(self, table: str) -> tuple[int, float]:
         """Rows that wait, and the seconds since the first of them came."""
         move = self._tables[table].move
