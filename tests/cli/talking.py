@@ -90,6 +90,9 @@ Workflow(name="Flood", config=WorkflowConfig(starting_task=silent_task))
 Workflow(
     name="Silent", config=WorkflowConfig(starting_task=Task[Words, Words](name="quiet", config=TaskConfig(run=silent)))
 )
+Workflow(
+    name="Never", config=WorkflowConfig(starting_task=Task[Words, Words](name="never", config=TaskConfig(run=silent)))
+)
 
 
 def count(words: Words) -> None:

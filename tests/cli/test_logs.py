@@ -142,7 +142,7 @@ def test_without_a_run_each_line_says_which_it_is_of(talk: Cli) -> None:
         (["-f", "Tolk"], 4, "error: no run or workflow named 'Tolk'\nhint: did you mean: moose-cli logs Talk\n"),
         (["Silent"], 0, "Silent has logged nothing\n"),
         (["Silent-1"], 0, "Silent-1 has logged nothing\n"),
-        (["Flood"], 0, "Flood has logged nothing yet\n"),
+        (["Never"], 0, "Never has logged nothing yet\n"),
         (["Talk", "--attempt", "9"], 0, "no such lines\n"),
         (
             ["--since", "soon"],
