@@ -99,7 +99,7 @@ class _ValuesAsTheyAre(DataConverter):
     """A converter without a codec, whose stores do not ask whose a value is.
 
     For each value the SDK makes a converter that knows whose it is, and copies the value from one step to the next, of
-    which most change nothing: together a tenth of a worker's time in a wide run. The steps that are none for us are
+    which most change nothing: together a sixth of a worker's time in a wide run. The steps that are none for us are
     left out here. They are the SDK's own methods: should it call others one day, it only becomes slower again.
     """
 

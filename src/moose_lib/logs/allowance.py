@@ -26,8 +26,7 @@ class Allowance:
         self._clock = clock
         self._left = self._burst
         self._filled = clock()
-        self._is_exhausted = False
-        self._goes_on = self._filled
+        self._refused_until: float | None = None
 
     def __str__(self) -> str:
         """`10,000 lines at once, then 100 a second`."""
@@ -36,15 +35,15 @@ class Allowance:
     def admits(self, length: int) -> bool:
         """Tell whether a line of `length` characters may be written, and count it if so."""
         cost = 1 + length // _LINE
-        if self._is_exhausted or self._left < cost:
+        if self._refused_until is not None or self._left < cost:
             now = self._clock()
-            if self._is_exhausted and now < self._goes_on:
+            if self._refused_until is not None and now < self._refused_until:
                 return False
             self._left = min(self._burst, self._left + (now - self._filled) * self._per_second)
             self._filled = now
-            self._is_exhausted = self._left < min(cost, self._burst)
-            if self._is_exhausted:
-                self._goes_on = now + 1 - self._left / self._per_second
+            if self._left < min(cost, self._burst):
+                self._refused_until = now + 1 - self._left / self._per_second
                 return False
+            self._refused_until = None
         self._left -= cost
         return True

@@ -50,13 +50,11 @@ class Capture:
 
     def printed(self, run: RunInfo, stream: PrintStream, text: str) -> None:
         """Take what an attempt has printed."""
-        attempt = self._attempts.get((run.run_id, run.task, run.attempt)) or self._begin(run)
-        attempt.printed(stream, text)
+        self._attempt(run).printed(stream, text)
 
     def logged(self, run: RunInfo, record: logging.LogRecord) -> None:
         """Take a record of an attempt."""
-        attempt = self._attempts.get((run.run_id, run.task, run.attempt)) or self._begin(run)
-        attempt.logged(record)
+        self._attempt(run).logged(record)
 
     def attempt_ended(self, run: RunInfo) -> None:
         """Tell what has no end of line, and what was dropped."""
@@ -64,11 +62,13 @@ class Capture:
         if attempt is not None:
             attempt.end()
 
-    def _begin(self, run: RunInfo) -> _Attempt:
-        new = _Attempt(run, self._deliver, self._burst)
-        attempt = self._attempts.setdefault((run.run_id, run.task, run.attempt), new)
-        if len(self._attempts) > _REMEMBERED:
-            self._forget_oldest()
+    def _attempt(self, run: RunInfo) -> _Attempt:
+        key = (run.run_id, run.task, run.attempt)
+        attempt = self._attempts.get(key)
+        if attempt is None:
+            attempt = self._attempts.setdefault(key, _Attempt(run, self._deliver, self._burst))
+            if len(self._attempts) > _REMEMBERED:
+                self._forget_oldest()
         return attempt
 
     def _forget_oldest(self) -> None:
@@ -136,10 +136,8 @@ class _Attempt:
             text = text.removesuffix("\r")
             text = text[text.rfind("\r") + 1 :]
         level: Level = "info" if stream == "stdout" else "warning"
-        while len(text) > LONGEST:
-            self._add(Line(time.time(), level, PRINT, stream, text[:LONGEST], self._run))
-            text = text[LONGEST:]
-        self._add(Line(time.time(), level, PRINT, stream, text, self._run))
+        for start in range(0, max(len(text), 1), LONGEST):
+            self._add(Line(time.time(), level, PRINT, stream, text[start : start + LONGEST], self._run))
 
     def _add(self, line: Line) -> None:
         allowance = self._allowance if line.level in _CALM else self._urgent
@@ -203,8 +201,7 @@ class CaptureHandler(logging.Handler):
 
 
 def _line(run: RunInfo, record: logging.LogRecord) -> Line:
-    told = record.__dict__
-    fields = {name: value for name, value in told.items() if name not in _STANDARD} if told.keys() - _STANDARD else None
+    fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
     return Line(
         time=record.created,
         level=level_of(record.levelno),
@@ -213,7 +210,7 @@ def _line(run: RunInfo, record: logging.LogRecord) -> Line:
         message=_cut(record.getMessage()),
         run=run,
         traceback=_traceback(record),
-        fields=fields,
+        fields=fields or None,
     )
 
 

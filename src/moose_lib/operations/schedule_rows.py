@@ -10,14 +10,13 @@ from typing import Any
 from temporalio.client import Client
 
 from moose_lib.operations.documents import json_time
-from moose_lib.operations.next_fires import state_of
 from moose_lib.operations.schedule_documents import details_document
 from moose_lib.operations.schedule_records import DeployedSchedule, Owner, ScheduledAction
 from moose_lib.operations.schedules import find_schedule, list_schedules
 from moose_lib.plan.model import Plan
 from moose_lib.plan.schedule import PlannedSchedule
 
-__all__ = ["ScheduleRow", "all_schedule_rows", "row_document", "schedule_rows"]
+__all__ = ["ScheduleRow", "all_schedule_rows", "row_document", "schedule_row", "schedule_rows", "state_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +57,36 @@ async def schedule_rows(client: Client, plans: Mapping[str, Plan], owner: Owner)
         there |= {} if found is None else {name: found}
     ours = {name for name, found in there.items() if found.owner == owner}
     names = sorted({*declared, *ours})
-    return [_row(name, declared.get(name), there.get(name), project=owner.project) for name in names]
+    return [schedule_row(name, declared.get(name), there.get(name), project=owner.project) for name in names]
 
 
 async def all_schedule_rows(client: Client) -> list[ScheduleRow]:
     """Return what all projects have deployed in this namespace."""
-    return [_row(it.workflow, None, it, project=None) for it in await list_schedules(client)]
+    return [schedule_row(it.workflow, None, it, project=None) for it in await list_schedules(client)]
 
 
-def _row(
+def schedule_row(
     name: str, declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None
 ) -> ScheduleRow:
+    """Return the row of a workflow's schedule, as `project` sees it; None: nobody in particular."""
     state = state_of(declared, there, project=project)
     return ScheduleRow(workflow=name, declared=declared, there=there, state=state)
+
+
+def state_of(declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None) -> str:
+    """`active`, `paused`, `not deployed`, `differs` (from the declaration), `not declared`, or `foreign`.
+
+    `foreign` is what was not made by moose-cli, or belongs to another project than `project`.
+    """
+    if there is None:
+        return "not deployed"
+    if there.declared is None or there.owner is None or project not in (None, there.owner.project):
+        return "foreign"
+    if project is not None and declared is None:
+        return "not declared"
+    if there.drifted or (project is not None and declared != there.declared):
+        return "differs"
+    return "paused" if there.is_paused else "active"
 
 
 def row_document(row: ScheduleRow) -> dict[str, Any]:  # Any: JSON

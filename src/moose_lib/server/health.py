@@ -57,6 +57,8 @@ class Health:
     def __init__(self, store: Checked, engine: Engine, *, needs_engine: bool, moving: Moving | None = None) -> None:
         self._store = store
         self._moving = moving
+        self._lags: Mapping[str, float] = {}
+        self._lags_until = 0.0
         self._checks: Mapping[str, _Check] = {"store": _Check(store.check), "queue": _Check(_queue_check(store))}
         if needs_engine:
             self._checks = {**self._checks, "temporal": _Check(_engine_check(engine))}
@@ -86,12 +88,19 @@ class Health:
         reasons = {name: reason for name, reason in found.items() if reason is not None}
         healthy = [name for name in names if name not in reasons]
         document: dict[str, object] = {"healthy": healthy, "unhealthy": list(reasons), "reasons": reasons}
-        lags = {"store": self._store.lag}
         if self._moving is not None:
             document["delayed"] = {f"clickhouse {table}": reason for table, reason in self._moving.troubles().items()}
-            lags |= {f"clickhouse {table}": lag for table, lag in self._moving.lags().items()}
-        document["lag_seconds"] = {name: round(lag, 3) for name, lag in lags.items()}
+        document["lag_seconds"] = self._fresh_lags()
         return JSONResponse(document, 503 if reasons else 200)
+
+    def _fresh_lags(self) -> Mapping[str, float]:
+        """By what waits; those of tables are read from the store's file."""
+        if time.monotonic() >= self._lags_until:
+            moving = dict[str, float]() if self._moving is None else self._moving.lags()
+            lags = {"store": self._store.lag, **{f"clickhouse {table}": lag for table, lag in moving.items()}}
+            self._lags = {name: round(lag, 3) for name, lag in lags.items()}
+            self._lags_until = time.monotonic() + _FRESH_SECONDS
+        return self._lags
 
 
 class _Check:

@@ -18,8 +18,8 @@ from moose_lib.cli.schedule_text import (
     zone_text,
 )
 from moose_lib.operations.clock_changes import ClockChange, Effect
-from moose_lib.operations.next_fires import state_of
 from moose_lib.operations.schedule_records import Change, ChangeKind, DeployedSchedule, Owner, ScheduledAction
+from moose_lib.operations.schedule_rows import state_of
 from moose_lib.plan.schedule import PlannedSchedule
 
 NOW = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
