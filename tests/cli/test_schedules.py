@@ -254,6 +254,33 @@ def test_jitter_is_part_of_the_times(shop: Cli) -> None:
     assert all(re.match(r"\d{4}-\d\d-\d\d 02:3\d:\d\d \+0[12]:00", line) for line in shown[1:3])
 
 
+def test_a_run_that_jitter_still_holds_back_is_the_next_one(shop: Cli) -> None:
+    """The server only finds times that were declared after the moment it is asked about."""
+    report, _ = names(shop)
+    edit(shop, 'overlap="buffer_one"', 'jitter="10m"')
+    expect(shop("deploy"), 0)
+    first, second = expect(shop("schedule", "next", report, "-n", "2", "--json"), 0).document["times"]
+    declared = f"{first['time'][:10]}T02:30"
+
+    held_back = expect(shop("schedule", "next", report, "-n", "2", "--after", declared, "--json"), 0).document["times"]
+    started = expect(shop("schedule", "next", report, "-n", "1", "--after", first["utc"], "--json"), 0).document["times"]
+
+    assert held_back == [first, second]
+    assert started == [second]
+
+
+def test_what_clocks_do_is_told_without_jitter(shop: Cli) -> None:
+    """02:30 comes twice when they go back; started at 02:37, it is no time that was left out."""
+    report, _ = names(shop)
+    edit(shop, 'overlap="buffer_one"', 'jitter="10m"')
+    expect(shop("deploy"), 0)
+
+    document = expect(shop("schedule", "next", report, "-n", "2", "--after", "2027-10-30", "--json"), 0).document
+
+    (change,) = document["clock_changes"]
+    assert (change["once"], change["left_out"]) == (["02:30"], [])
+
+
 def test_times_that_temporal_leaves_out_are_named(shop: Cli) -> None:
     """After the clocks went back it forgets some; nobody should learn that from a missing run."""
     report, _ = names(shop)

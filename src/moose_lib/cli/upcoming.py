@@ -18,7 +18,7 @@ from moose_lib.operations.clock_changes import ClockChange, Effect, clock_change
 from moose_lib.operations.schedule_protos import spec_message
 from moose_lib.operations.schedule_records import schedule_id
 from moose_lib.operations.schedules import find_schedule
-from moose_lib.operations.slots import next_times, times_between, trial_schedule
+from moose_lib.operations.slots import next_times, times_between, trial_schedule, without_jitter
 from moose_lib.schedules import time_zone_fault
 
 if TYPE_CHECKING:
@@ -72,13 +72,12 @@ async def ask_upcoming(
         )
     zone = "UTC" if schedule is None else schedule.timezone
     asked = datetime.now(UTC) if after is None else read_moment(after, zone, is_end=False)
-    crons = () if schedule is None else schedule.crons
     if there is not None:
-        times, changes = await _ask(client, schedule_id(name), crons, zone, asked, count)
+        times, changes = await _ask(client, schedule_id(name), schedule, asked, count)
     else:
         assert schedule is not None, "one of them is there"
         async with trial_schedule(client, spec_message(schedule)) as trial:
-            times, changes = await _ask(client, trial, crons, zone, asked, count)
+            times, changes = await _ask(client, trial, schedule, asked, count)
     return Upcoming(
         workflow=name,
         schedule=schedule,
@@ -96,15 +95,26 @@ _Changes = tuple[tuple[ClockChange, Effect], ...]
 
 
 async def _ask(
-    client: Client, identity: str, crons: tuple[str, ...], zone: str, asked: datetime, count: int
+    client: Client, identity: str, schedule: PlannedSchedule | None, asked: datetime, count: int
 ) -> tuple[tuple[datetime, ...], _Changes]:
-    times = await next_times(client, identity, count, asked)
+    zone, crons, jitter = ("UTC", (), None) if schedule is None else (schedule.timezone, schedule.crons, schedule.jitter)
+    times = await next_times(client, identity, count, after=asked, jitter=jitter)
     changes = list[tuple[ClockChange, Effect]]()
     for change in clock_changes(ZoneInfo(zone), asked, times[-1] if times else asked):
-        first, last = span_of(change)
-        around = await times_between(client, identity, first, last) if crons else []
+        around = await _declared(client, identity, schedule, change) if crons else []
         changes.append((change, effect_of(change, crons, around)))
     return times, tuple(changes)
+
+
+async def _declared(
+    client: Client, identity: str, schedule: PlannedSchedule | None, change: ClockChange
+) -> list[datetime]:
+    """The times around a change of the clocks, without the jitter that is added to them."""
+    first, last = span_of(change)
+    if schedule is None or schedule.jitter is None:
+        return await times_between(client, identity, first, last)
+    async with trial_schedule(client, without_jitter(spec_message(schedule))) as trial:
+        return await times_between(client, trial, first, last)
 
 
 def upcoming_lines(found: Upcoming, zone: str, output: Output) -> list[str]:

@@ -161,7 +161,7 @@ class _Project:
     async def _next_time_of(self, schedule: PlannedSchedule) -> datetime | None:
         """When a schedule would fire that is not on the server."""
         async with trial_schedule(self.client, spec_message(schedule)) as trial:
-            times = await next_times(self.client, trial, 1)
+            times = await next_times(self.client, trial, 1, jitter=schedule.jitter)
         return times[0] if times else None
 
     def _owns(self, there: Record) -> bool:

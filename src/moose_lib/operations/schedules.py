@@ -89,7 +89,8 @@ async def coming_times(client: Client, workflow: str, answer: DescribeScheduleRe
     left = tuple(time for time in told if time > now)
     if left or not told:
         return left
-    return await next_times(client, schedule_id(workflow), len(told))
+    jitter = answer.schedule.spec.jitter.ToTimedelta()
+    return await next_times(client, schedule_id(workflow), len(told), jitter=jitter)
 
 
 async def describe_schedule(client: Client, workflow: str) -> DeployedSchedule:

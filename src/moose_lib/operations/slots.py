@@ -28,36 +28,49 @@ _INSTANT = timedelta(milliseconds=1)
 _HORIZONS = (timedelta(hours=1), timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=3700))
 
 
-async def next_times(client: Client, schedule: str, count: int, after: datetime | None = None) -> tuple[datetime, ...]:
+async def next_times(
+    client: Client, schedule: str, count: int, *, after: datetime | None = None, jitter: timedelta | None = None
+) -> tuple[datetime, ...]:
     """Return the next `count` times of a schedule (its id), also if it is paused; fewer if there are no more.
 
-    With jitter these are the times at which it really starts.
+    With `jitter`, which has to be the schedule's, these are the times at which it really starts.
     """
     start = datetime.now(UTC) if after is None else after
     found = list[datetime]()
     for horizon in _HORIZONS:
-        found = await times_between(client, schedule, start, start + horizon, count)
+        found = await times_between(client, schedule, start, start + horizon, count, jitter)
         if len(found) >= count:
             break
     return tuple(found)
 
 
 async def times_between(
-    client: Client, schedule: str, start: datetime, end: datetime, most: int | None = None
+    client: Client,
+    schedule: str,
+    start: datetime,
+    end: datetime,
+    most: int | None = None,
+    jitter: timedelta | None = None,
 ) -> list[datetime]:
-    """Return the times of a schedule after `start` up to and including `end`, at most `most`."""
-    found = list[datetime]()
+    """Return the times of a schedule after `start` up to and including `end`, at most `most`.
+
+    The server looks for declared times after the one it is asked about, and adds jitter to what it finds. So a time
+    that was declared before `start` and comes after it is only found by whoever asks from `jitter` earlier on.
+    """
+    found, position = list[datetime](), start - (jitter or timedelta())
     while most is None or len(found) < most:
         request = ListScheduleMatchingTimesRequest(
             namespace=client.namespace,
             schedule_id=schedule,
-            start_time=timestamp(found[-1] if found else start),
+            start_time=timestamp(position),
             end_time=timestamp(end),
         )
         answer = await client.workflow_service.list_schedule_matching_times(request, retry=True)
-        found += [as_time(time) for time in answer.start_time]
-        if len(answer.start_time) < _MOST_AT_ONCE:
+        times = [as_time(time) for time in answer.start_time]
+        found += [time for time in times if time > start]
+        if len(times) < _MOST_AT_ONCE:
             break
+        position = times[-1]
     return found[:most]
 
 
