@@ -44,7 +44,8 @@ def decode_input(task: AnyTask, source: Source, values: Sequence[bytes]) -> Base
 
 
 def invoke(task: AnyTask, context: TaskContext[Any]) -> object:  # Any: the input model is the task's own
-    """Call the handler; what it returns may have to be awaited, also if it is a `def`."""
+    """Call the handler, where it is to run; what it returns may have to be awaited, also if it is a `def`."""
+    context.run.deliveries.begin()
     run = cast("Callable[..., object]", task.config.run)  # the union's members differ in what they take
     match task.signature.kind:
         case "nothing":

@@ -1,5 +1,7 @@
-"""A project whose tasks ingest; `broken` beside it makes the last task fail."""
+"""A project whose tasks ingest; `broken` beside it makes some of them fail."""
 
+import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -18,7 +20,23 @@ class Loaded(BaseModel):
     repeated: int
 
 
+class Reading(BaseModel):
+    number: int
+    at: datetime
+
+
+class Stamped(BaseModel):
+    stored: int
+    repeated: int
+    set_aside: int
+
+
 orders = IngestPipeline[Order]("Orders")
+IngestPipeline[Reading]("Readings")
+
+
+def is_broken() -> bool:
+    return Path("app/broken").exists()
 
 
 async def load(ctx: TaskContext[None]) -> Loaded:
@@ -34,7 +52,7 @@ def add(loaded: Loaded) -> None:
 
 
 def report(loaded: Loaded) -> Loaded:
-    if Path("app/broken").exists():
+    if is_broken():
         raise RuntimeError("broken")
     return loaded
 
@@ -47,6 +65,39 @@ def give_up() -> None:
 Workflow(
     name="GivingUp",
     config=WorkflowConfig(starting_task=Task[None, None](name="give_up", config=TaskConfig(run=give_up, retries=1))),
+)
+
+
+async def stamp(ctx: TaskContext[None]) -> Stamped:
+    """Its records are other ones in every attempt."""
+    done = await moose_lib.ingest("Readings", [Reading(number=number, at=datetime.now(UTC)) for number in range(10)])
+    if ctx.run.attempt == 1 or is_broken():
+        raise RuntimeError("after all is stored")
+    return Stamped(stored=done.stored, repeated=done.repeated, set_aside=done.set_aside)
+
+
+async def gather(ctx: TaskContext[None]) -> None:
+    """Its requests come in another order in the second attempt, and there are more of them."""
+
+    async def send(number: int) -> None:
+        await moose_lib.ingest(Order, {"number": number, "by": "gather"})
+
+    await asyncio.gather(*map(send, [3, 1] if ctx.run.attempt == 1 else [2, 1, 3]))
+    if ctx.run.attempt == 1:
+        raise RuntimeError("one of them was not there")
+
+
+Workflow(
+    name="Stamping",
+    config=WorkflowConfig(
+        starting_task=Task[None, Stamped](name="stamp", config=TaskConfig(run=stamp, retries=1, retry_delay="100ms"))
+    ),
+)
+Workflow(
+    name="Gathering",
+    config=WorkflowConfig(
+        starting_task=Task[None, None](name="gather", config=TaskConfig(run=gather, retries=1, retry_delay="100ms"))
+    ),
 )
 
 last = Task[Loaded, Loaded](name="report", config=TaskConfig(run=report, retries=0))

@@ -79,3 +79,50 @@ def test_a_task_that_fails_says_what_it_has_stored_all_the_same(loading: Cli) ->
     text = loading("workflow", "status", "gave-up").out
     assert "RuntimeError: after 500; ingested 500 into Orders all the same" in text
     assert [(it["by"], it["n"]) for it in rows(loading)] == [("give_up", 500)]
+
+
+def test_records_that_are_others_in_each_attempt_are_set_aside(loading: Cli) -> None:
+    """Not stored, as that would double them; not lost, as they may be more than the old ones told again."""
+    broken = loading.folder / "app" / "broken"
+    broken.touch()
+    assert loading("workflow", "run", "Stamping", "--id", "stamping", "--wait").code == 1
+    count = "SELECT count(*) AS n, count(DISTINCT number) AS numbers FROM Readings"
+    assert loading("query", count, "--json").document == [{"n": 10, "numbers": 10}]
+
+    broken.unlink()
+    resumed = loading("workflow", "resume", "stamping", "--wait", "--json")
+    assert resumed.code == 0, resumed.err
+    assert loading("workflow", "result", "stamping").document == {"stored": 10, "repeated": 10, "set_aside": 10}
+    assert loading("query", count, "--json").document == [{"n": 10, "numbers": 10}]
+    assert "ingested 10 into Readings" in loading("workflow", "status", "stamping").out
+    assert (
+        "10 of the records for Readings are set aside, as an earlier attempt has sent others in their place: "
+        "moose-cli dead-letters Readings"
+    ) in loading("logs", "stamping").out
+    letters = loading("dead-letters", "Readings", "--json", "--limit", "100").document
+    assert {it["errorType"] for it in letters} == {"SetAside"}
+    assert letters[0]["errorMessage"].startswith("set aside, as an earlier attempt has sent others: task stamp of run")
+    assert len(letters) == 30  # the second attempt, and two of the resumed run
+    replayed = loading("dead-letters", "Readings", "--replay")
+    assert replayed.out == "Readings: 0 stored, 0 still refused\n"
+    assert "30 set aside, which may repeat what is stored: --replay --set-aside stores them" in replayed.err
+
+    assert loading("workflow", "run", "Stamping", "--id", "stamping", "--wait").code == 0
+    assert loading("query", count, "--json").document == [{"n": 20, "numbers": 10}]  # a new run is new work
+
+
+def test_requests_that_come_in_any_order_are_all_stored_once(loading: Cli) -> None:
+    assert loading("workflow", "run", "Gathering", "--id", "gathering", "--wait").code == 0
+
+    assert [it for it in rows(loading) if it["by"] == "gather"] == [{"by": "gather", "n": 3, "numbers": 3}]
+
+
+def test_trials_of_a_task_are_no_repetitions_of_each_other(loading: Cli) -> None:
+    """Without a run there is nothing that they repeat; with one, they are part of it."""
+    for _ in range(2):
+        assert loading("workflow", "run-task", "GivingUp", "give_up").code == 1
+    assert [(it["by"], it["n"]) for it in rows(loading)] == [("give_up", 1000)]
+
+    assert loading("workflow", "run", "GivingUp", "--id", "given-up", "--wait").code == 1
+    assert loading("workflow", "run-task", "GivingUp", "give_up", "--from-run", "given-up").code == 1
+    assert [(it["by"], it["n"]) for it in rows(loading)] == [("give_up", 1500)]

@@ -20,6 +20,7 @@ from tests.server.test_process import server
 import moose_lib
 from moose_lib import IngestApi, IngestPipeline, IngestPipelineConfig, IngestResult, MooseError, OlapTable
 from moose_lib.dmv2 import RunInfo, _registry
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.ingest.errors import IngestRefused, InvalidRecords, ServerUnreachable, TableNotFound
 from moose_lib.ingest.querying import reading
 from moose_lib.logs.attribution import current_run
@@ -45,6 +46,7 @@ class Web:
     port: int
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [taken()])
     asked: list[tuple[str, str, bytes]] = field(default_factory=list[tuple[str, str, bytes]])
+    places: list[str | None] = field(default_factory=list[str | None])
     tokens: list[str | None] = field(default_factory=list[str | None])
 
 
@@ -69,6 +71,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.asked.append((self.path, self.headers["Idempotency-Key"], body))
             state.tokens.append(self.headers["Authorization"])
+            state.places.append(self.headers["Moose-Place"])
             status, headers = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
             if not status:  # taken, and the answer is lost
                 self.close_connection = True
@@ -98,8 +101,13 @@ def numbers(folder: Path) -> list[int]:
         return [row[0] for row in connection.execute("SELECT number FROM Clicks ORDER BY number")]
 
 
-def a_run(attempt: int = 1, workflow_id: str = "W-1") -> RunInfo:
-    return RunInfo(workflow="W", workflow_id=workflow_id, run_id=f"r{attempt}", task="t", attempt=attempt)
+def a_run(attempt: int = 1, origin: str | None = "r1") -> RunInfo:
+    """An attempt whose handler begins here."""
+    deliveries = Deliveries(origin)
+    deliveries.begin()
+    return RunInfo(
+        workflow="W", workflow_id="W-1", run_id=f"r{attempt}", task="t", attempt=attempt, deliveries=deliveries
+    )
 
 
 @pytest.fixture
@@ -255,12 +263,70 @@ def test_an_attempt_names_what_it_sends_as_the_one_before_did(
         for number in order:
             moose_lib.ingest_sync("Clicks", Click(number=number))
         assert run.deliveries.stored == {"Clicks": 3}
-    in_run(a_run(workflow_id="W-2"))
+    in_run(a_run(origin="r7"))
     moose_lib.ingest_sync("Clicks", Click(number=1))
+    for _ in range(2):
+        in_run(a_run(origin=None))
+        moose_lib.ingest_sync("Clicks", Click(number=1))
 
     keys = [key for _, key, _ in web.asked]
     assert sorted(keys[:3]) == sorted(keys[3:6])
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 6  # three of the work that began with r1, another work's, and two of nobody's
+
+
+def test_what_a_handler_sends_has_a_place_in_its_order(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """By endpoint; a request that has a key of its own has no place, and takes none."""
+    IngestPipeline[Click]("Views")
+    in_run(a_run(2))
+    moose_lib.ingest_sync("Clicks", [Click(number=n) for n in range(5001)])
+    moose_lib.ingest_sync("Clicks", Click(number=1), idempotency_key="mine")
+    moose_lib.ingest_sync("Views", Click(number=1))
+    moose_lib.ingest_sync("Clicks", Click(number=1))
+
+    assert web.places == [
+        "task t of run W-1 (r1), request 1",
+        "task t of run W-1 (r1), request 2",
+        None,
+        "task t of run W-1 (r1), request 1",
+        "task t of run W-1 (r1), request 3",
+    ]
+
+
+def test_what_comes_in_any_order_has_no_place(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """In threads and asyncio tasks that a handler starts; then content alone names a request."""
+
+    async def handler() -> None:
+        in_run(a_run())
+        await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
+        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=7))
+        assert web.places == [None] * 4
+        await moose_lib.ingest("Clicks", Click(number=8))
+
+    asyncio.run(handler())
+
+    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
+
+
+def test_what_is_set_aside_is_told(
+    clicks: IngestPipeline[Click],
+    web: Web,
+    in_run: Callable[[RunInfo], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    web.answers = [(207, {**taken(2)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "1"})]
+    in_run(a_run(2))
+
+    assert moose_lib.ingest_sync("Clicks", Click(number=1)) == IngestResult(stored=2, repeated=2, set_aside=1)
+
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert warning == (
+        "1 of the records for Clicks are set aside, as an earlier attempt has sent others in their place: "
+        "moose-cli dead-letters Clicks"
+    )
 
 
 def test_what_was_stored_before_is_told_as_repeated(

@@ -113,6 +113,7 @@ async def test_bad_records_go_to_the_dead_letters_and_the_good_ones_are_kept(con
         "stored": 1,
         "rejected": 3,
         "is_repeat": False,
+        "set_aside": 0,
         "faults": [
             {"index": 1, "path": "count", "reason": "9223372036854775808 does not fit 64 bits"},
             {"index": 2, "path": "user", "reason": "input should be a valid string, got 7"},
@@ -220,6 +221,26 @@ async def test_a_key_stores_once(connect: Connect, tmp_path: Path) -> None:
     )
     assert other.status_code == 422
     assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(1,)]
+
+
+async def test_other_records_in_a_place_that_is_taken_are_set_aside(connect: Connect, tmp_path: Path) -> None:
+    """They are told apart from refused ones, and their own texts are kept."""
+    place = {"Moose-Place": "task%20%C3%A4 of run r, request 1"}
+    one, two, three = ({**place, "Idempotency-Key": key} for key in "123")
+    async with connect() as http:
+        first = await http.post("/ingest/Clicks", json=[ONE, ONE], headers=one)
+        second = await http.post("/ingest/Clicks", json=[{}, {"user": "b"}], headers=two)
+        told = await http.post("/ingest/Clicks?errors=detail", json={"user": "c"}, headers=three)
+        answers = [await http.post("/ingest/shop/plain", json=ONE, headers=headers) for headers in (one, two)]
+
+    assert (first.status_code, first.text) == (200, "SUCCESS")
+    assert (second.status_code, second.text) == (207, "PARTIAL: 2 stored, 1 rejected, 1 set aside")
+    assert (second.headers["Moose-Set-Aside"], second.headers["Moose-Repeated"]) == ("1", "true")
+    assert (told.status_code, told.json()["set_aside"], told.json()["faults"]) == (207, 1, [])
+    assert [it.status_code for it in answers] == [200, 422]
+    assert "an earlier attempt has sent other records: task ä of run r, request 1" in answers[1].text
+    assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(2,)]
+    assert rows(tmp_path, "SELECT record FROM _moose_dead_letters") == [("{}",), ('{"user":"b"}',), ('{"user":"c"}',)]
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.compress)])

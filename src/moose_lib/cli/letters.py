@@ -16,7 +16,15 @@ from moose_lib.durations import parse_duration
 from moose_lib.errors import ImportFailed, InvalidDefinition
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.exact import exact_json
-from moose_lib.ingest.letters import Letter, Replayed, count_letters, known_endpoints, read_letters, replay
+from moose_lib.ingest.letters import (
+    Letter,
+    Replayed,
+    count_letters,
+    count_set_aside,
+    known_endpoints,
+    read_letters,
+    replay,
+)
 from moose_lib.ingest.querying import best_version, reading, stored_tables
 from moose_lib.plan.endpoints import Endpoint
 from moose_lib.project.loader import load_project
@@ -35,6 +43,7 @@ class Request:
     since: str | None
     limit: int | None
     with_replayed: bool
+    with_set_aside: bool
     is_dry: bool
 
     def oldest(self) -> datetime | None:
@@ -70,6 +79,7 @@ def list_letters(output: Output, target: Target, request: Request) -> None:
             key = _key_without_letters(session, request.name, {*known, *stored_tables(connection)})
         letters = list(read_letters(connection, key, since=oldest, limit=limit, with_replayed=request.with_replayed))
         waiting, _ = count_letters(connection, key)
+        set_aside = count_set_aside(connection, key)
     if output.is_json:
         output.document([_document(letter) for letter in letters])
         return
@@ -78,7 +88,9 @@ def list_letters(output: Output, target: Target, request: Request) -> None:
         output.talk(f"{len(letters)} shown, {waiting} waiting")
     else:
         output.talk("no such dead letters" if waiting else f"no dead letters of {key}")
-    if waiting:
+    if set_aside:
+        output.talk(f"{set_aside} set aside, which may repeat what is stored: --replay --set-aside stores them")
+    if waiting > set_aside:
         what = "the table in ClickHouse" if any(it.source == "table" for it in letters) else "the model"
         output.hint(f"after fixing {what}: {_COMMAND} {key} --replay --dry-run")
 
@@ -89,7 +101,14 @@ def replay_letters(output: Output, target: Target, request: Request) -> None:
     loaded = load_project(open_project(target))
     endpoint = _endpoint(loaded.endpoints, request.name)
     path = loaded.project.settings.store_path
-    done = replay(path, endpoint, since=oldest, limit=request.limit, is_dry=request.is_dry)
+    done = replay(
+        path,
+        endpoint,
+        since=oldest,
+        limit=request.limit,
+        with_set_aside=request.with_set_aside,
+        is_dry=request.is_dry,
+    )
     if output.is_json:
         output.document(_replayed_document(endpoint, done, is_dry=request.is_dry))
         return
@@ -100,8 +119,10 @@ def replay_letters(output: Output, target: Target, request: Request) -> None:
         output.talk(f"  {it.id}: {cell_text(it.reason, is_cut=False)}")
     if done.still_bad > len(done.examples):
         output.talk(f"  and {done.still_bad - len(done.examples)} more")
+    if done.left:
+        output.talk(f"{done.left} set aside, which may repeat what is stored: --replay --set-aside stores them")
     if request.is_dry and done.stored:
-        output.hint(f"{_COMMAND} {request.name} --replay")
+        output.hint(f"{_COMMAND} {request.name} --replay{' --set-aside' if request.with_set_aside else ''}")
 
 
 def _endpoint(endpoints: tuple[Endpoint, ...], name: str) -> Endpoint:
@@ -163,5 +184,6 @@ def _replayed_document(endpoint: Endpoint, done: Replayed, *, is_dry: bool) -> d
         "stored": done.stored,
         "stored_elsewhere": done.elsewhere,
         "still_refused": done.still_bad,
+        "left_set_aside": done.left,
         "examples": [{"id": it.id, "reason": it.reason} for it in done.examples],
     }

@@ -22,6 +22,7 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_project, open_session
 from moose_lib.cli.type_names import example_input
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.dmv2.workflow import RunInfo, Workflow
 from moose_lib.errors import InputNotRecorded, InvalidInput, InvalidOutput, TaskNotFound
 from moose_lib.operations.trying import TriedTask, given_input, recorded_input, try_task
@@ -125,6 +126,7 @@ def _recorded(session: Session, workflow: Workflow, plan: Plan, wanted: Wanted, 
         task=task.name,
         attempt=1,
         scheduled_time=found.scheduled_time,
+        deliveries=Deliveries(past.origin),
     )
     return _Trial(task=task, run=run, given=given)
 

@@ -97,7 +97,8 @@ _Changes = tuple[tuple[ClockChange, Effect], ...]
 async def _ask(
     client: Client, identity: str, schedule: PlannedSchedule | None, asked: datetime, count: int
 ) -> tuple[tuple[datetime, ...], _Changes]:
-    zone, crons, jitter = ("UTC", (), None) if schedule is None else (schedule.timezone, schedule.crons, schedule.jitter)
+    zone, crons = ("UTC", ()) if schedule is None else (schedule.timezone, schedule.crons)
+    jitter = None if schedule is None else schedule.jitter
     times = await next_times(client, identity, count, after=asked, jitter=jitter)
     changes = list[tuple[ClockChange, Effect]]()
     for change in clock_changes(ZoneInfo(zone), asked, times[-1] if times else asked):

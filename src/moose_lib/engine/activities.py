@@ -153,13 +153,15 @@ def _assignment(
     limit: TimeLimit | None,
 ) -> Assignment:
     info = activity.info()
+    run_id = info.workflow_run_id or ""
     run = RunInfo(
         workflow=info.workflow_type or "",
         workflow_id=info.workflow_id or "",
-        run_id=info.workflow_run_id or "",
+        run_id=run_id,
         task=turn.call.task,
         attempt=turn.attempts.number,
         scheduled_time=turn.call.scheduled_time,
+        deliveries=Deliveries(turn.call.origin or run_id),
     )
     return Assignment(task=task, source=turn.call.source, values=values, run=run, limit=limit)
 

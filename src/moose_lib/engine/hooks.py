@@ -28,9 +28,10 @@ _STARTS_AGAIN: Final = Retrying()
 class Hooks:
     """What runs after a run of `plan`."""
 
-    def __init__(self, plan: Plan, scheduled_time: datetime | None) -> None:
+    def __init__(self, plan: Plan, scheduled_time: datetime | None, origin: str | None) -> None:
         self._plan = plan
         self._scheduled_time = scheduled_time
+        self._origin = origin
 
     async def succeeded(self, result: RawValue) -> None:
         """Run `on_success`, if there is one."""
@@ -63,7 +64,7 @@ class Hooks:
         await self._run(self._plan.on_failure, outcome_json(outcome, None))
 
     async def _run(self, hook: PlannedTask, outcome: bytes) -> None:
-        call = wire.call_of(hook, is_packed=False, scheduled_time=self._scheduled_time)
+        call = wire.call_of(hook, is_packed=False, scheduled_time=self._scheduled_time, origin=self._origin)
         values = [wire.json_value(outcome)] if hook.source.kind == "outcome" else []
         handle = start_task(self._plan.workflow, hook, [wire.encode(call, is_terse=True), *values])
         ended = asyncio.Event()

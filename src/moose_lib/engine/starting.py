@@ -16,10 +16,14 @@ from moose_lib.plan.model import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Begin:
-    """Where a resumed run begins: the tasks it keeps, and the packed outputs that `frontier.outputs` names."""
+    """Where a resumed run begins: the tasks it keeps, and the packed outputs that `frontier.outputs` names.
+
+    `origin` is the run id with which the work began that it goes on with.
+    """
 
     frontier: wire.Frontier
     outputs: RawValue
+    origin: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,16 @@ def start_arguments(plan: Plan, run_input: bytes | None, begin: Begin | None = N
         ValueTooLarge: the input is over the hard limit.
     """
     data = check_size(run_input, f"input of workflow {plan.workflow!r}") if run_input is not None else None
-    frontier = None if begin is None else begin.frontier
-    envelope = wire.encode(wire.Envelope(plan=plan, frontier=frontier, is_resumed=begin is not None), is_terse=True)
+    envelope = wire.Envelope(plan=plan)
+    if begin is not None:
+        envelope = wire.Envelope(plan=plan, frontier=begin.frontier, is_resumed=True, origin=begin.origin)
     return StartArguments(
         workflow=plan.workflow,
-        args=(wire.json_value(data), envelope, *(() if begin is None else (begin.outputs,))),
+        args=(
+            wire.json_value(data),
+            wire.encode(envelope, is_terse=True),
+            *(() if begin is None else (begin.outputs,)),
+        ),
         execution_timeout=plan.timeout,
         retry_policy=None if plan.retries == 0 else run_retry_policy(plan.retries + 1),
         memo={wire.MEMO_PLAN: plan.hash, wire.MEMO_WORKFLOW: plan.workflow},

@@ -94,16 +94,20 @@ class Envelope(_Message):
     """The second argument of a run: its plan, and its frontier if it goes on where another run left off.
 
     That is the earlier part of a long run, or, if it `is_resumed`, a run that failed; the outputs that a resumed run
-    keeps are its begin, also for its own retries.
+    keeps are its begin, also for its own retries. `origin` is the run id with which that work began.
     """
 
     plan: Plan
     frontier: Frontier | None = None
     is_resumed: bool = False
+    origin: str | None = None
 
 
 class Call(_Message):
-    """The first argument of a task: which one, what its values are, and how far its attempts may go."""
+    """The first argument of a task: which one, what its values are, and how far its attempts may go.
+
+    `origin` is the run id with which the work began, where that is not this run's: it resumes another one, or goes on.
+    """
 
     task: str
     source: Source
@@ -114,6 +118,7 @@ class Call(_Message):
     queue_timeout: timedelta | None = None
     is_packed: bool = False
     scheduled_time: datetime | None = None
+    origin: str | None = None
 
 
 class Order(_Message):
@@ -139,7 +144,9 @@ _ORDER: Final = TypeAdapter[Order](
 )
 
 
-def call_of(task: PlannedTask, *, is_packed: bool, scheduled_time: datetime | None = None) -> Call:
+def call_of(
+    task: PlannedTask, *, is_packed: bool, scheduled_time: datetime | None = None, origin: str | None = None
+) -> Call:
     """The call of a task of a plan."""
     return Call(
         task=task.name,
@@ -151,6 +158,7 @@ def call_of(task: PlannedTask, *, is_packed: bool, scheduled_time: datetime | No
         queue_timeout=task.queue_timeout,
         is_packed=is_packed,
         scheduled_time=scheduled_time,
+        origin=origin,
     )
 
 

@@ -90,6 +90,8 @@ class _Life:
         self._readers = _count_readers(self._plan, self._pinned)
         info = workflow.info()
         self._scheduled_time = scheduled_time(self._plan.workflow, info.workflow_id, info.typed_search_attributes)
+        first = info.first_execution_run_id
+        self._origin = envelope.origin or (None if first == info.run_id else first)
 
     async def run(self) -> RawValue:
         """The result of the run."""
@@ -101,7 +103,7 @@ class _Life:
             raise
         if not self._progress.is_finished:
             self._continue_as_new()
-        hooks = Hooks(self._plan, self._scheduled_time)
+        hooks = Hooks(self._plan, self._scheduled_time, self._origin)
         if self._progress.failed:
             workflow.set_current_details(failed_details(workflow.info().run_id, self._progress.failed))
             await hooks.failed(self._first_failure(), self._progress.failed)
@@ -163,7 +165,7 @@ class _Life:
         size = sum(map(inline_size, values))
         if size > room:
             values = [wire.by_reference(value) for value in values]
-        call = wire.call_of(task, is_packed=is_packed, scheduled_time=self._scheduled_time)
+        call = wire.call_of(task, is_packed=is_packed, scheduled_time=self._scheduled_time, origin=self._origin)
         handle = start_task(self._plan.workflow, task, [wire.encode(call, is_terse=True), *values])
         self._handles[name] = handle
         handle.add_done_callback(functools.partial(self._on_end, name))
@@ -256,7 +258,7 @@ class _Life:
                 pinned=self._pinned,
             )
         )
-        envelope = wire.Envelope(plan=self._plan, frontier=frontier, is_resumed=self._is_resumed)
+        envelope = wire.Envelope(plan=self._plan, frontier=frontier, is_resumed=self._is_resumed, origin=self._origin)
         allowed = 0 if info.retry_policy is None else info.retry_policy.maximum_attempts
         left = None if allowed == 0 else run_retry_policy(allowed - info.attempt + 1)  # None: the same as now
         workflow.continue_as_new(args=[self._input, wire.encode(envelope, is_terse=True), outputs], retry_policy=left)

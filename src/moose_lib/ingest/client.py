@@ -1,8 +1,9 @@
 """`moose_lib.ingest` and `moose_lib.ingest_sync`: from a task or a script into the store, through the server.
 
-Each request has a key made of the run's workflow id, the task, what it carries, and how often the same was sent before
-in this attempt. So an attempt that is repeated, or a run that is resumed, names what it sends as before, whatever order
-it sends in, and the server stores it once.
+Each request from a task has a key made of the run, the task, what it carries, and how often the same was sent before
+in this attempt; and a place, which is its number among those that the handler sends one after the other. So an attempt
+that is repeated, or a run that is resumed, names what it sends as before. The server stores once what has the same key,
+and what has another key in the same place it sets aside: records with a time or an id made anew, say.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -23,13 +25,14 @@ from moose_lib.dmv2._registry import registered_ingest_apis
 from moose_lib.dmv2.deliveries import IngestResult
 from moose_lib.dmv2.ingest import IngestApi, IngestPipeline
 from moose_lib.dmv2.olap import OlapTable
+from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import parse_duration
 from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.packing import Packet, Record, pack
 from moose_lib.ingest.querying import best_version
-from moose_lib.ingest.sending import Sender
-from moose_lib.logs.attribution import current_run
+from moose_lib.ingest.sending import Name, Sender
+from moose_lib.logs.attribution import TaskLogger, current_run
 from moose_lib.plan.endpoints import Endpoint, try_compile_endpoints
 from moose_lib.project.loader import CONFIG_FILE
 from moose_lib.project.settings import Settings, load_settings
@@ -39,6 +42,12 @@ Place = type[BaseModel] | str | IngestApi[Any] | IngestPipeline[Any] | OlapTable
 
 #: How long to try, and for a big load how long at most without an answer.
 _PATIENCE: Final = "1m"
+#: What needs no quoting in the place of a request, which people read.
+_PLAIN: Final = " ,()/:"
+_SET_ASIDE: Final = (
+    "%d of the records for %s are set aside, as an earlier attempt has sent others in their place: "
+    "moose-cli dead-letters %s"
+)
 
 
 async def ingest(
@@ -82,11 +91,11 @@ def ingest_sync(
 
 @dataclass(frozen=True, kw_only=True)
 class _Errand:
-    """What to send where, and under which key each part."""
+    """What to send where, and under which name each part."""
 
     endpoint: Endpoint
     packets: Sequence[Packet]
-    keys: Sequence[str]
+    names: Sequence[Name]
     settings: Settings
     patience: timedelta
 
@@ -97,7 +106,7 @@ def _errand(place: Place, records: Iterable[Record] | Record, key: str | None, t
     return _Errand(
         endpoint=endpoint,
         packets=packets,
-        keys=list(_keys(endpoint, packets, key)),
+        names=list(_names(endpoint, packets, key)),
         settings=_settings(file),
         patience=parse_duration(timeout) or timedelta(days=365),
     )
@@ -117,33 +126,45 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
     run = current_run.get()
     done = IngestResult()
     with Sender(url, None if token is None else token.get_secret_value(), errand.patience, stop) as sender:
-        for packet, key in zip(errand.packets, errand.keys, strict=True):
-            answer = sender.send(packet.body, key)
+        for packet, name in zip(errand.packets, errand.names, strict=True):
+            answer = sender.send(packet.body, name)
             done = IngestResult(
                 stored=done.stored + answer.stored,
                 rejected=done.rejected + answer.rejected,
                 repeated=done.repeated + (answer.stored if answer.is_repeat else 0),
+                set_aside=done.set_aside + answer.set_aside,
             )
             if run is not None:
                 run.deliveries.add(endpoint.key, answer.stored)
+            if run is not None and answer.set_aside:
+                TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint.key, endpoint.key)
             if on_progress is not None:
                 on_progress(done)
     return done
 
 
-def _keys(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Iterator[str]:
-    """A key for each request; where nobody can name it again, it only serves our own repetitions."""
+def _names(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Iterator[Name]:
+    """A name for each request; where nobody can name it again, it only serves our own repetitions."""
     run = current_run.get()
     for number, packet in enumerate(packets):
         if key is not None:
-            yield key if len(packets) == 1 else f"{key}/{number}"
-        elif run is None:
-            yield uuid.uuid4().hex
+            yield Name(key=key if len(packets) == 1 else f"{key}/{number}")
+        elif run is None or run.deliveries.origin is None:
+            yield Name(key=uuid.uuid4().hex)
         else:
-            content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
-            occurrence = run.deliveries.occurrence(content)
-            named = "\n".join([run.workflow, run.workflow_id, run.task, content.hex(), str(occurrence)])
-            yield f"task-{hashlib.sha256(named.encode()).hexdigest()}"
+            yield _name(endpoint, packet, run, run.deliveries.origin)
+
+
+def _name(endpoint: Endpoint, packet: Packet, run: RunInfo, origin: str) -> Name:
+    content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
+    occurrence = run.deliveries.occurrence(content)
+    named = "\n".join([run.workflow, origin, run.task, content.hex(), str(occurrence)])
+    place = run.deliveries.next_place(endpoint.key)
+    told = f"task {run.task} of run {run.workflow_id} ({origin}), request {place}"
+    return Name(
+        key=f"task-{hashlib.sha256(named.encode()).hexdigest()}",
+        place=None if place is None else quote(told, safe=_PLAIN),
+    )
 
 
 def _find(place: Place) -> tuple[Endpoint, Path]:

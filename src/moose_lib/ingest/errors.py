@@ -7,6 +7,7 @@ MooseError
 ├── StoreBusy              the queue of the store is full: try again later
 ├── StoreFailed            the store did not take what it was given
 ├── KeyReused              an idempotency key came with another body
+├── PlaceTaken             a repeated attempt sends other records
 ├── LossyMigration         a model's change would lose what its table holds
 ├── InvalidRecords         what a task or script wants to ingest does not fit the model
 ├── IngestRefused          the server does not take records of ours
@@ -84,6 +85,14 @@ class KeyReused(MooseError, ValueError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"idempotency key {key!r} was used for another body")
+
+
+class PlaceTaken(MooseError, ValueError):
+    """A repeated attempt sends other records than the one before, and its endpoint has no dead letters for them."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        super().__init__(f"an earlier attempt has sent other records: {place}")
 
 
 class LossyMigration(MooseError):

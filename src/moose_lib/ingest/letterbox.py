@@ -5,8 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from moose_lib.ingest.store import RejectedRecord
+
+#: The error type of records that are set aside, see the ledger: good ones, but perhaps not new.
+SET_ASIDE: Final = "SetAside"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 from moose_lib.faults import FieldFault
 from moose_lib.ingest.columns import Cell, RowMaker
 from moose_lib.ingest.errors import StoreFailed, StoreNotFound, UnreadableBody, UnstorableRecord
+from moose_lib.ingest.letterbox import SET_ASIDE
 from moose_lib.ingest.reading import RecordReader
 from moose_lib.ingest.schema import insert_statement, migrate, pending_changes, stamp
 from moose_lib.plan.endpoints import Endpoint
@@ -56,12 +57,13 @@ class StillBad:
 class Replayed:
     """What a replay did, or would do: records `stored`, `elsewhere` by a replay at the same time, and still refused.
 
-    `examples` are the first of those.
+    `examples` are the first of those. `left` are letters that were set aside, and that it did not look at.
     """
 
     stored: int = 0
     elsewhere: int = 0
     still_bad: int = 0
+    left: int = 0
     examples: tuple[StillBad, ...] = ()
 
 
@@ -115,10 +117,29 @@ def read_letters(
         )
 
 
+def count_set_aside(connection: sqlite3.Connection, endpoint: str) -> int:
+    """How many of the letters that wait were set aside: a replay leaves them unless it is asked for them."""
+    if not _has_letters(connection):
+        return 0
+    (count,) = connection.execute(
+        "SELECT count(*) FROM _moose_dead_letters WHERE endpoint = ? AND error_type = ? AND replayed_at IS NULL",
+        (endpoint, SET_ASIDE),
+    ).fetchone()
+    return int(count)
+
+
 def replay(
-    path: Path, endpoint: Endpoint, *, since: datetime | None = None, limit: int | None = None, is_dry: bool = False
+    path: Path,
+    endpoint: Endpoint,
+    *,
+    since: datetime | None = None,
+    limit: int | None = None,
+    with_set_aside: bool = False,
+    is_dry: bool = False,
 ) -> Replayed:
     """Store the records that fit the model of now; with `is_dry` only count them.
+
+    Those that were set aside are left, as the table has what they would repeat; `with_set_aside` stores them, too.
 
     Raises:
         StoreNotFound: there is no store.
@@ -131,9 +152,10 @@ def replay(
         else:
             migrate(connection, [endpoint.table])
         done = Replayed()
-        for letters in _chunks(connection, endpoint.key, since, limit):
+        left_out = "" if with_set_aside else SET_ASIDE
+        for letters in _chunks(connection, endpoint.key, since, limit, left_out):
             done = _added(done, _replay(connection, endpoint, letters, is_dry=is_dry))
-        return done
+        return done if with_set_aside else replace(done, left=count_set_aside(connection, endpoint.key))
 
 
 def _replay(
@@ -196,9 +218,9 @@ def _reason(faults: Sequence[FieldFault]) -> str:
 
 
 def _chunks(
-    connection: sqlite3.Connection, endpoint: str, since: datetime | None, limit: int | None
+    connection: sqlite3.Connection, endpoint: str, since: datetime | None, limit: int | None, left_out: str
 ) -> Iterator[list[tuple[int, str]]]:
-    """The letters that wait now, oldest first; those that come meanwhile are for the next replay."""
+    """The letters that wait now, oldest first, but for one type; those that come meanwhile are for the next replay."""
     if not _has_letters(connection):
         return
     (last,) = connection.execute("SELECT max(id) FROM _moose_dead_letters").fetchone()
@@ -206,8 +228,8 @@ def _chunks(
     while left is None or left > 0:
         found = connection.execute(
             "SELECT id, record FROM _moose_dead_letters WHERE endpoint = ? AND replayed_at IS NULL AND failed_at >= ?"
-            " AND id > ? AND id <= ? ORDER BY id LIMIT ?",
-            (endpoint, _stamp(since), position, last, _CHUNK if left is None else min(left, _CHUNK)),
+            " AND error_type <> ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (endpoint, _stamp(since), left_out, position, last, _CHUNK if left is None else min(left, _CHUNK)),
         ).fetchall()
         if not found:
             return

@@ -35,7 +35,7 @@ _SYSTEM = """
 CREATE TABLE IF NOT EXISTS _moose_tables (name TEXT PRIMARY KEY, columns TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _moose_idempotency (
     endpoint TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, stored INTEGER NOT NULL, rejected INTEGER NOT NULL,
-    at TEXT NOT NULL, PRIMARY KEY (endpoint, key)
+    at TEXT NOT NULL, set_aside INTEGER NOT NULL DEFAULT 0, place TEXT, PRIMARY KEY (endpoint, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS _moose_idempotency_at ON _moose_idempotency (at);
 CREATE TABLE IF NOT EXISTS _moose_dead_letters (
@@ -44,6 +44,13 @@ CREATE TABLE IF NOT EXISTS _moose_dead_letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _moose_dead_letters_queue ON _moose_dead_letters (queue, id);
 """
+
+_PLACES = """
+CREATE UNIQUE INDEX IF NOT EXISTS _moose_idempotency_place ON _moose_idempotency (endpoint, place)
+    WHERE place IS NOT NULL
+"""
+#: Columns that our own tables did not have at first.
+_LATER = {"set_aside": "INTEGER NOT NULL DEFAULT 0", "place": "TEXT"}
 
 
 def stamp(moment: datetime) -> str:
@@ -68,12 +75,21 @@ def migrate(connection: sqlite3.Connection, tables: Iterable[TablePlan]) -> list
     connection.executescript(_SYSTEM)
     connection.execute("BEGIN IMMEDIATE")
     try:
+        _complete_ledger(connection)
         done = [sentence for table in tables for sentence in _migrate(connection, table)]
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
     return done
+
+
+def _complete_ledger(connection: sqlite3.Connection) -> None:
+    there = {row[1] for row in connection.execute("PRAGMA table_info(_moose_idempotency)")}
+    for name, kind in _LATER.items():
+        if name not in there:
+            connection.execute(f"ALTER TABLE _moose_idempotency ADD COLUMN {name} {kind}")
+    connection.execute(_PLACES)
 
 
 def pending_changes(connection: sqlite3.Connection, table: TablePlan) -> list[str]:

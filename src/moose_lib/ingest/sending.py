@@ -1,6 +1,6 @@
 """Sending requests to the server: one connection that is kept, and patience with what may pass.
 
-What may pass is tried again: no connection, 408, 429, and what a server cannot help (5xx). Every request has a key, so
+What may pass is tried again: no connection, 408, 429, and what a server cannot help (5xx). Every request has a name, so
 that one whose answer was lost is not stored twice.
 """
 
@@ -33,12 +33,21 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Name:
+    """How a request is told from others: by its key, and by the place in which other content would be a repetition."""
+
+    key: str
+    place: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the server did with a request; `is_repeat`: it had stored it before, for the same key."""
+    """What the server did with a request; `is_repeat`: what counts as stored was before, for the same key or place."""
 
     stored: int
     rejected: int
     is_repeat: bool
+    set_aside: int
 
 
 class Sender:
@@ -64,7 +73,7 @@ class Sender:
     ) -> None:
         self._connection.close()
 
-    def send(self, body: bytes, key: str) -> Answer:
+    def send(self, body: bytes, name: Name) -> Answer:
         """Send a request until it is answered.
 
         Raises:
@@ -78,7 +87,7 @@ class Sender:
                 raise Stopped
             wanted: float | None = None
             try:
-                status, headers, text = self._once(body, key)
+                status, headers, text = self._once(body, name)
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -92,18 +101,25 @@ class Sender:
             self._stop.wait(delay)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _once(self, body: bytes, key: str) -> tuple[int, Mapping[str, str], str]:
+    def _once(self, body: bytes, name: Name) -> tuple[int, Mapping[str, str], str]:
         left = max(self._end - time.monotonic(), 0.1)
         self._connection.timeout = min(left, _ANSWER_SECONDS)
-        self._connection.request("POST", self._target, body, {**self._headers, "Idempotency-Key": key})
+        headers = {**self._headers, "Idempotency-Key": name.key}
+        if name.place is not None:
+            headers["Moose-Place"] = name.place
+        self._connection.request("POST", self._target, body, headers)
         response = self._connection.getresponse()
         return response.status, _lowered(response), response.read().decode(errors="replace")
 
     def _answer(self, status: int, headers: Mapping[str, str], text: str) -> Answer:
         stored, rejected = headers.get("moose-stored", ""), headers.get("moose-rejected", "")
         if status in {200, 207} and stored.isdecimal() and rejected.isdecimal():
-            is_repeat = headers.get("moose-repeated") == "true"
-            return Answer(stored=int(stored), rejected=int(rejected), is_repeat=is_repeat)
+            return Answer(
+                stored=int(stored),
+                rejected=int(rejected),
+                is_repeat=headers.get("moose-repeated") == "true",
+                set_aside=int(headers.get("moose-set-aside", 0)),
+            )
         raise IngestRefused(self._url, status, text[:_TEXT_SHOWN], _HINTS.get(status))
 
 
@@ -112,6 +128,7 @@ _HINTS: Final = {
     403: "[ingest] token in moose.config.toml, or MOOSE_INGEST__TOKEN",
     404: "the server runs other code, or another one listens there: restart it, or see [ingest] url",
     413: "[http_server_config] max_request_body_size is less than a record of these",
+    422: "send the same records in every attempt, or name each request: idempotency_key=",
 }
 
 

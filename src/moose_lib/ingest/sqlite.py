@@ -25,8 +25,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from moose_lib.errors import MooseError
-from moose_lib.ingest.errors import KeyReused, StoreBusy, StoreFailed
+from moose_lib.ingest.errors import KeyReused, PlaceTaken, StoreBusy, StoreFailed
 from moose_lib.ingest.inserting import Inserter
+from moose_lib.ingest.ledger import earlier_receipt, forget_old, write_check, write_down
 from moose_lib.ingest.letterbox import Letters, keep_letters
 from moose_lib.ingest.schema import migrate, stamp
 from moose_lib.ingest.store import Batch, Receipt
@@ -36,7 +37,6 @@ _logger = logging.getLogger(__name__)
 
 #: Rows of one transaction; more only wait for the next one.
 _GROUP_ROWS: Final = 20_000
-_KEYS_KEPT: Final = timedelta(days=7)
 _PURGE_EVERY: Final = timedelta(hours=1)
 _RETRY_AFTER: Final = timedelta(seconds=1)
 _BUSY_SECONDS: Final = 10.0
@@ -198,7 +198,7 @@ class SqliteStore:
             outcomes += self._keep_together(table, list(members), at)
         if now - self._purged > _PURGE_EVERY:
             self._purged = now
-            self._connection.execute("DELETE FROM _moose_idempotency WHERE at < ?", (stamp(now - _KEYS_KEPT),))
+            forget_old(self._connection, now)
         self._connection.execute("COMMIT")
         return outcomes
 
@@ -234,10 +234,10 @@ class SqliteStore:
         self._connection.execute("SAVEPOINT batch")
         try:
             receipt = self._keep(batch, at)
-        except (KeyReused, *_BAD_ROWS) as error:
+        except (KeyReused, PlaceTaken, *_BAD_ROWS) as error:
             self._connection.execute("ROLLBACK TO batch")
             self._connection.execute("RELEASE batch")
-            return error if isinstance(error, KeyReused) else StoreFailed(f"the store refused the batch: {error}")
+            return error if isinstance(error, MooseError) else StoreFailed(f"the store refused the batch: {error}")
         self._connection.execute("RELEASE batch")
         return receipt
 
@@ -246,10 +246,9 @@ class SqliteStore:
             batch.work(self._connection)
             return Receipt(stored=0, rejected=0)
         if not batch.table:
-            key = (batch.endpoint, "check", b"", 0, 0, at)
-            self._connection.execute("INSERT OR REPLACE INTO _moose_idempotency VALUES (?, ?, ?, ?, ?, ?)", key)
+            write_check(self._connection, at)
             return Receipt(stored=0, rejected=0)
-        earlier = self._earlier(batch)
+        earlier = earlier_receipt(self._connection, batch, at)
         if earlier is not None:
             return earlier
         self._inserters[batch.table].insert(self._connection, batch.rows, at)
@@ -258,28 +257,8 @@ class SqliteStore:
                 self._connection, Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected), at
             )
         receipt = Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
-        if batch.idempotency is not None:
-            self._connection.execute(
-                "INSERT INTO _moose_idempotency (endpoint, key, digest, stored, rejected, at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (batch.endpoint, batch.idempotency.key, batch.idempotency.digest, receipt.stored, receipt.rejected, at),
-            )
+        write_down(self._connection, batch, receipt, at)
         return receipt
-
-    def _earlier(self, batch: Batch) -> Receipt | None:
-        """The receipt of the request that brought the same key before."""
-        if batch.idempotency is None:
-            return None
-        found = self._connection.execute(
-            "SELECT digest, stored, rejected FROM _moose_idempotency WHERE endpoint = ? AND key = ?",
-            (batch.endpoint, batch.idempotency.key),
-        ).fetchone()
-        if found is None:
-            return None
-        digest, stored, rejected = found
-        if digest != batch.idempotency.digest:
-            raise KeyReused(batch.idempotency.key)
-        return Receipt(stored=stored, rejected=rejected, is_repeat=True)
 
 
 def _only_rows_of(batch: Batch) -> str | None:

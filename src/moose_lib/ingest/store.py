@@ -6,7 +6,7 @@ it refuses with `StoreBusy`, which becomes a 503 with `Retry-After`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -27,17 +27,27 @@ class RejectedRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Idempotency:
-    """A key that a client gave to a request, and a digest of its body: the same key stores once."""
+    """A key that a client gave to a request, and a digest of its body: the same key stores once.
+
+    `place` is where the request stands among those of a task: what comes there with another key is set aside.
+    """
 
     key: str
     digest: bytes
+    place: str | None = None
+
+
+def no_texts() -> Sequence[str]:
+    """The texts of the records of a batch that is never set aside."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """What one request brings: rows for `table` in the order of its columns, and the records that were refused.
 
-    `size` is about the bytes that it takes in memory. `queue` is the dead-letter queue of the endpoint.
+    `size` is about the bytes that it takes in memory. `queue` is the dead-letter queue of the endpoint. `texts` tells
+    the rows' records as they came, if the batch is to be set aside.
     """
 
     endpoint: str
@@ -47,15 +57,20 @@ class Batch:
     queue: str | None = None
     idempotency: Idempotency | None = None
     size: int = 0
+    texts: Callable[[], Sequence[str]] = no_texts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What was committed; `is_repeat`: an earlier request with the same key did it, and nothing was stored now."""
+    """What was committed; `is_repeat`: nothing was stored now, an earlier request with the same key or place did it.
+
+    `set_aside` are records that came in the place of what was stored then; they are among the dead letters.
+    """
 
     stored: int
     rejected: int
     is_repeat: bool = False
+    set_aside: int = 0
 
 
 class Store(Protocol):
@@ -68,5 +83,6 @@ class Store(Protocol):
             StoreBusy: there is too much waiting already.
             StoreFailed: it could not be committed.
             KeyReused: its idempotency key came with another body before.
+            PlaceTaken: other records came in its place before, and there are no dead letters to set it aside in.
         """
         ...

@@ -49,6 +49,7 @@ class RunBegan:
 
     A run that resumes another one, `resumed_from`, begins with what it kept as `completed`.
     A continuation counts its attempts from 1 again; `max_attempts` then are those that are left (`None`: no limit).
+    `origin` is the run id with which the work of a resumed run began.
     """
 
     time: datetime
@@ -64,6 +65,7 @@ class RunBegan:
     parked: tuple[str, ...] = ()
     is_paused: bool = False
     resumed_from: str | None = None
+    origin: str | None = None
     parent: ParentRun | None = None
     input: bytes | None = None
     outputs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])

@@ -20,9 +20,13 @@ __all__ = ["PastRun", "find_successor", "read_past", "with_successor"]
 
 @dataclass(frozen=True, kw_only=True)
 class PastRun:
-    """What became of a run: its status, its plan, its input and the outputs of its completed tasks, as JSON."""
+    """What became of a run: its status, its plan, its input and the outputs of its completed tasks, as JSON.
+
+    `origin` is the run id with which its work began: that of the first of the runs that resume one another.
+    """
 
     status: RunStatus
+    origin: str
     plan: Plan | None
     input: bytes | None
     outputs: Mapping[str, bytes] = field(repr=False)
@@ -33,7 +37,8 @@ async def read_past(client: Client, run: RunSummary) -> PastRun:
     status, values = await _read(client, run.workflow_id, run.run_id)
     outputs = {**await _kept_before(client, status, values.outputs), **values.outputs}
     status = await with_successor(client, status)
-    return PastRun(status=status, plan=values.plan, input=values.input, outputs=outputs)
+    origin = values.origin or status.first_run_id
+    return PastRun(status=status, origin=origin, plan=values.plan, input=values.input, outputs=outputs)
 
 
 async def _read(client: Client, workflow_id: str, run_id: str) -> tuple[RunStatus, _Values]:
@@ -60,6 +65,7 @@ class _Values:
     """Collects the plan, the input and the outputs of a run from its events."""
 
     def __init__(self) -> None:
+        self.origin: str | None = None
         self.plan: Plan | None = None
         self.input: bytes | None = None
         self.outputs = dict[str, bytes]()
@@ -72,6 +78,7 @@ class _Values:
                 self.outputs = {**(self.outputs if event.is_continued else {}), **event.outputs}
                 self._completed = {*(self._completed if event.is_continued else ()), *event.completed}
                 self.input = event.input
+                self.origin = event.origin
                 self.plan = event.plan or self.plan
                 self._tasks.clear()
             case Planned():

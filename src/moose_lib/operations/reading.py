@@ -156,6 +156,7 @@ class _Life:
             parked=tuple(frontier.parked),
             is_paused=frontier.is_paused,
             resumed_from=await self._resumed_from(began),
+            origin=None if envelope is None else envelope.origin,
             parent=ParentRun(workflow_id=parent.workflow_id, run_id=parent.run_id) if parent.workflow_id else None,
             input=await self._value(payloads, 0) if payloads else b"null",
             outputs=await self._kept_outputs(frontier, payloads),

@@ -223,5 +223,6 @@ def _start_arguments(resumption: Resumption) -> StartArguments:
     outputs = resumption.past.outputs
     needed = needed_outputs(resumption.plan, resumption.kept)
     frontier = wire.Frontier(completed=resumption.kept, outputs=needed)
-    begin = Begin(frontier=frontier, outputs=wire.bytes_value(pack(outputs[name] for name in needed)))
+    packed = wire.bytes_value(pack(outputs[name] for name in needed))
+    begin = Begin(frontier=frontier, outputs=packed, origin=resumption.past.origin)
     return start_arguments(resumption.plan, resumption.past.input, begin)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -19,6 +20,7 @@ from moose_lib.ingest.bulk import rows_of
 from moose_lib.ingest.columns import Cell, RowMaker
 from moose_lib.ingest.errors import (
     KeyReused,
+    PlaceTaken,
     StoreBusy,
     StoreFailed,
     TooManyRecords,
@@ -136,6 +138,7 @@ class Ingest:
 
     async def _keep(self, incoming: Incoming, target: Target, body: bytes, read: _Read, form: Format) -> Response:
         refused = read.refused
+        indexes = {it.index for it in refused}
         keeps_good = not refused or (target.queue is not None and self._is_partial)
         batch = Batch(
             endpoint=target.key,
@@ -144,6 +147,7 @@ class Ingest:
             rejected=[_rejected(it) for it in refused],
             queue=target.queue,
             idempotency=_idempotency(incoming, body),
+            texts=lambda: [it for index, it in enumerate(texts_of(body, form)) if index not in indexes],
             size=len(body) + _CELL_BYTES * len(read.rows) * len(target.rows.columns),
         )
         if batch.rows or target.queue is not None:
@@ -167,7 +171,7 @@ class Ingest:
             raise ServerBusy(round(error.retry_after.total_seconds())) from error
         except StoreFailed as error:
             raise StoreUnavailable(error.message) from error
-        except KeyReused as error:
+        except (KeyReused, PlaceTaken) as error:
             raise IdempotencyConflict(error.message) from error
 
 
@@ -192,8 +196,11 @@ def _format(incoming: Incoming) -> Format:
 
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
-    key = incoming.header(b"idempotency-key")
-    return None if key is None else Idempotency(key=key, digest=hashlib.sha256(body).digest())
+    key, place = incoming.header(b"idempotency-key"), incoming.header(b"moose-place")
+    if key is None:
+        return None
+    place = None if place is None else unquote(place)
+    return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place)
 
 
 def _read(target: Target, body: bytes, form: Format) -> _Read:

@@ -62,12 +62,13 @@ _SCHEMAS: Final[_Json] = {
             "stored": {"type": "integer"},
             "rejected": {"type": "integer"},
             "is_repeat": {"type": "boolean"},
+            "set_aside": {"type": "integer"},
             "faults": {"type": "array", "items": _FAULT},
             "faults_left_out": {"type": "integer"},
             "ignored_fields": {"type": "array", "items": _IGNORED},
             "code": {"enum": ["invalid-records", "unreadable-body"], "description": "Of a 400; never changes."},
         },
-        "required": ["stored", "rejected", "is_repeat", "faults", "faults_left_out", "ignored_fields"],
+        "required": ["stored", "rejected", "is_repeat", "set_aside", "faults", "faults_left_out", "ignored_fields"],
     },
     "MooseHealth": {
         "type": "object",
@@ -103,7 +104,10 @@ _RECORDS_ANSWERS: Final[_Json] = {
     },
     "413": {"description": "Over the limit of size, or of records in one request.", "content": _REFUSED},
     "415": {"description": "A Content-Encoding that is not read here.", "content": _REFUSED},
-    "422": {"description": "The Idempotency-Key was used for another body.", "content": _REFUSED},
+    "422": {
+        "description": "Idempotency-Key: used for another body. Moose-Place: taken, and there are no dead letters.",
+        "content": _REFUSED,
+    },
     "500": {"description": "The store failed; nothing is stored.", "content": _REFUSED},
     "503": {"description": "Busy; nothing is stored.", "headers": _LATER, "content": _REFUSED},
 }
@@ -199,6 +203,15 @@ def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same key stores once, and is answered the same.",
+                "schema": {"type": "string", "minLength": 1},
+            },
+            {
+                "name": "Moose-Place",
+                "in": "header",
+                "description": (
+                    "Where a request with a key stands among those of one piece of work. Other records that come to "
+                    "the same place with another key are set aside with the dead letters: 207, and Moose-Set-Aside."
+                ),
                 "schema": {"type": "string", "minLength": 1},
             },
         ],

@@ -56,7 +56,10 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
     headers = _counts(receipt.stored, receipt.rejected)
     if receipt.is_repeat:
         headers["Moose-Repeated"] = "true"
-    status = 200 if receipt.rejected == 0 and not outcome.refused else 207 if receipt.stored else 400
+    if receipt.set_aside:
+        headers["Moose-Set-Aside"] = str(receipt.set_aside)
+    is_whole = receipt.rejected == receipt.set_aside == 0 and not outcome.refused
+    status = 200 if is_whole else 207 if receipt.stored or receipt.set_aside else 400
     if is_detailed and status == 400:
         return _problem("invalid-records", _first_fault(outcome), _detail(outcome), headers)
     if is_detailed:
@@ -64,7 +67,8 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
     if status == 200:
         return PlainTextResponse("SUCCESS", status, headers)
     if status == 207:
-        text = f"PARTIAL: {receipt.stored} stored, {receipt.rejected} rejected"
+        aside = f", {receipt.set_aside} set aside" if receipt.set_aside else ""
+        text = f"PARTIAL: {receipt.stored} stored, {receipt.rejected} rejected{aside}"
         return PlainTextResponse(text, status, headers)
     return PlainTextResponse(f"Invalid JSON: {_first_fault(outcome)}{_place(outcome)}", status, headers)
 
@@ -79,6 +83,7 @@ def unreadable(error: UnreadableBody, *, is_detailed: bool) -> Response:
         "stored": 0,
         "rejected": 0,
         "is_repeat": False,
+        "set_aside": 0,
         "faults": [fault],
         "faults_left_out": 0,
         "ignored_fields": [],
@@ -103,6 +108,7 @@ def _detail(outcome: Outcome) -> Mapping[str, Any]:  # Any: JSON
         "stored": receipt.stored,
         "rejected": receipt.rejected,
         "is_repeat": receipt.is_repeat,
+        "set_aside": receipt.set_aside,
         "faults": faults[:_SHOWN],
         "faults_left_out": max(0, len(faults) - _SHOWN),
         "ignored_fields": list(islice(_ignored(outcome), _SHOWN)),

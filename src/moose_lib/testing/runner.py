@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from moose_lib import calling
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.dmv2.outcome import OutcomeError, RunOutcome
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import format_duration
@@ -348,6 +349,7 @@ class _Start:
                 task=planned.name,
                 attempt=performance.attempt,
                 scheduled_time=self._run.setup.scheduled_time,
+                deliveries=Deliveries(self._run.workflow_id),
             ),
             limit=performance.limit,
         )

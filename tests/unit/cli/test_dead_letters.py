@@ -10,7 +10,7 @@ from tests.unit.cli.shop import filled, put, shop, write_shop
 
 from moose_lib.cli.main import main
 from moose_lib.ingest import moves
-from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.letterbox import SET_ASIDE, Letters, keep_letters
 from moose_lib.ingest.letters import Replayed
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.ingest.store import RejectedRecord
@@ -120,6 +120,35 @@ async def test_a_replay_stores_what_the_repaired_model_takes_once(
     assert (document["stored"], document["still_refused"]) == (1, 3)
     assert again.out == "Orders: 0 stored, 3 still refused\n"
     assert again.err.splitlines()[0] == "  2: order_id: is missing; total: input should be a valid string, got 1"
+
+
+async def test_what_was_set_aside_is_left_unless_it_is_asked_for(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It fits the model; whether it is new, only the user knows."""
+    await put(shop, "Orders", [])
+    spare = RejectedRecord(text='{"order_id": "1", "total": 1}', error_type=SET_ASIDE, message="set aside, as …")
+    with SqliteStore(shop / ".moose" / "store.db", []) as store:
+        letters = Letters(endpoint="Orders", queue="OrdersDeadLetterQueue", records=[spare])
+        await store.run(lambda connection: keep_letters(connection, letters, "2026-11-26T10:00:00.000000Z"))
+
+    assert main(["dead-letters", "Orders"]) == 0
+    listed = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--set-aside"]) == 2
+    assert "error: --set-aside says what --replay stores: write --replay --set-aside\n" in capsys.readouterr().err
+    assert main(["dead-letters", "Orders", "--replay"]) == 0
+    left = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay", "--set-aside", "--dry-run"]) == 0
+    dry = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay", "--set-aside", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    told = "1 set aside, which may repeat what is stored: --replay --set-aside stores them\n"
+    assert listed.err == f"1 shown, 1 waiting\n{told}"
+    assert (left.out, left.err) == ("Orders: 0 stored, 0 still refused\n", told)
+    assert dry.out == "Orders: 1 would be stored, 0 still refused\n"
+    assert dry.err == "hint: moose-cli dead-letters Orders --replay --set-aside\n"
+    assert (document["stored"], document["left_set_aside"]) == (1, 0)
 
 
 async def test_letters_that_clickhouse_refused_are_fixed_in_its_table(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 from moose_lib.dmv2.olap import OlapConfig
 from moose_lib.ingest.columns import RowMaker
 from moose_lib.ingest.errors import LossyMigration, StoreFailed, StoreNotFound
+from moose_lib.ingest.letterbox import SET_ASIDE
 from moose_lib.ingest.letters import Replayed, StillBad, read_letters, replay
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.sqlite import SqliteStore
@@ -125,6 +127,21 @@ async def test_the_oldest_are_replayed_first_and_only_as_many_as_asked_for(path:
         ),
     )
     assert ask(path, "SELECT number FROM Clicks") == [(1,)]
+
+
+async def test_what_was_set_aside_is_only_stored_for_who_asks_for_it(path: Path) -> None:
+    with SqliteStore(path, [TABLE]) as store:
+        letters = [
+            RejectedRecord(text='{"number": 1}', error_type="ValidationError", message="bad"),
+            RejectedRecord(text='{"number": 2}', error_type=SET_ASIDE, message="set aside"),
+        ]
+        await store.put(replace(batch(), rejected=letters))
+
+    assert replay(path, CLICKS, is_dry=True) == Replayed(stored=1, left=1)
+    assert replay(path, CLICKS) == Replayed(stored=1, left=1)
+    assert replay(path, CLICKS, with_set_aside=True) == Replayed(stored=1)
+    assert replay(path, CLICKS) == Replayed()
+    assert ask(path, "SELECT number FROM Clicks ORDER BY _id") == [(1,), (2,)]
 
 
 async def test_letters_from_before_are_left_out(path: Path) -> None:

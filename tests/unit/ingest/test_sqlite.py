@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from moose_lib.dmv2.olap import OlapConfig
 from moose_lib.ingest.columns import RowMaker
-from moose_lib.ingest.errors import KeyReused, LossyMigration, StoreBusy, StoreFailed
+from moose_lib.ingest.errors import KeyReused, LossyMigration, PlaceTaken, StoreBusy, StoreFailed
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.schema import pending_changes
 from moose_lib.ingest.sqlite import SqliteStore
@@ -31,6 +32,9 @@ class Click(BaseModel):
 
 TABLE = TablePlan(name="Clicks", model=Click, config=OlapConfig(order_by_fields=["user"]))
 KEY = Idempotency(key="k1", digest=b"1")
+FIRST = Idempotency(key="a1", digest=b"1", place="task t, request 1")
+#: What another attempt sends in place of `FIRST`.
+AGAIN = Idempotency(key="a2", digest=b"2", place="task t, request 1")
 
 
 @pytest.fixture
@@ -90,6 +94,65 @@ async def test_the_same_key_stores_once_and_answers_the_same(store: SqliteStore,
     assert read(path, "SELECT count(*) FROM Clicks") == [(2,)]
     with pytest.raises(KeyReused, match="'k1' was used for another body"):
         await store.put(batch("c", idempotency=replace(KEY, digest=b"2")))
+
+
+async def test_what_comes_to_a_place_that_is_taken_is_set_aside(store: SqliteStore, path: Path) -> None:
+    """In the letters, with where it came from; asked again, it is answered the same."""
+    refused = RejectedRecord(text="{}", error_type="ValidationError", message="bad")
+    await store.put(batch("a", "b", idempotency=FIRST))
+    more: dict[str, Any] = {"idempotency": AGAIN, "queue": "q", "rejected": [refused], "texts": lambda: ["1", "2", "3"]}
+
+    answers = [await store.put(batch("c", "d", "e", **more)) for _ in range(2)]
+    other = await store.put(batch("f", idempotency=replace(AGAIN, key="a3", place="task t, request 2")))
+
+    assert answers == [Receipt(stored=2, rejected=1, is_repeat=True, set_aside=3)] * 2
+    assert other == Receipt(stored=1, rejected=0)
+    assert read(path, "SELECT user FROM Clicks ORDER BY _id") == [("a",), ("b",), ("f",)]
+    assert read(path, "SELECT record, error_type, error_message FROM _moose_dead_letters") == [
+        ("{}", "ValidationError", "bad"),
+        *((text, "SetAside", "set aside, as an earlier attempt has sent others: task t, request 1") for text in "123"),
+    ]
+
+
+async def test_a_request_of_bad_records_alone_takes_no_place_from_another(store: SqliteStore, path: Path) -> None:
+    refused = RejectedRecord(text="{}", error_type="ValidationError", message="bad")
+    await store.put(batch("a", idempotency=FIRST))
+
+    receipt = await store.put(batch(idempotency=AGAIN, queue="q", rejected=[refused]))
+
+    assert receipt == Receipt(stored=1, rejected=1, is_repeat=True)
+    assert read(path, "SELECT key FROM _moose_idempotency WHERE place IS NOT NULL") == [("a1",)]
+
+
+async def test_a_place_is_one_of_its_endpoint(store: SqliteStore, path: Path) -> None:
+    await store.put(batch("a", idempotency=FIRST))
+
+    assert await store.put(replace(batch("b", idempotency=AGAIN), endpoint="Clicks/2")) == Receipt(stored=1, rejected=0)
+
+
+async def test_without_dead_letters_there_is_nowhere_to_set_aside(store: SqliteStore, path: Path) -> None:
+    await store.put(batch("a", idempotency=FIRST))
+
+    with pytest.raises(PlaceTaken, match="an earlier attempt has sent other records: task t, request 1"):
+        await store.put(batch("b", idempotency=AGAIN))
+    assert read(path, "SELECT user FROM Clicks") == [("a",)]
+
+
+async def test_a_file_from_before_there_were_places_gets_them(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE _moose_idempotency (endpoint TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, "
+            "stored INTEGER NOT NULL, rejected INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (endpoint, key)) "
+            "STRICT, WITHOUT ROWID; INSERT INTO _moose_idempotency VALUES ('Clicks', 'k1', x'31', 7, 0, '9999')"
+        )
+
+    with SqliteStore(path, [TABLE]) as store:
+        assert await store.put(batch("a", idempotency=KEY)) == Receipt(stored=7, rejected=0, is_repeat=True)
+        await store.put(batch("a", idempotency=FIRST))
+        again = await store.put(batch("b", idempotency=AGAIN, queue="q", texts=lambda: ["b"]))
+
+    assert again.set_aside == 1
 
 
 async def test_keys_survive_a_restart(path: Path) -> None:
