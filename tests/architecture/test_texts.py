@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tests.architecture.source import Module, all_modules, source_modules
 
 #: Help and examples are in the command reference, which is compared with the commands; types are for the checkers.
-_NO_TEXTS = {"examples", "cast", "option"}
+_NO_TEXTS = {"examples", "cast", "option", "wait_options"}
 _NO_ANNOTATIONS = {"TypeAlias"}
 
 

@@ -221,6 +221,7 @@ def test_result_of_an_open_run_can_be_waited_for(cli: Cli) -> None:
     assert started.code == 0, started.err
 
     early = cli("workflow", "result", "later")
+    given_up = cli("workflow", "result", "later", "--wait", "--timeout", "1s")
     waiting = cli.start("workflow", "result", "later", "--wait")
     flag.touch()
     out, err = waiting.communicate(timeout=30)
@@ -229,6 +230,7 @@ def test_result_of_an_open_run_can_be_waited_for(cli: Cli) -> None:
         1,
         "error: run 'later' has no result yet\nhint: moose-cli workflow result later --wait\n",
     )
+    assert (given_up.code, given_up.out, given_up.err.splitlines()[0]) == (124, "", "error: 'later' goes on after 1s")
     assert (waiting.returncode, out, err) == (0, "null\n", "")
 
 

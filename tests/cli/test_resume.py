@@ -54,6 +54,16 @@ def test_resume_tells_what_it_does_and_does_it(bills: Cli, broken: Path) -> None
     assert (bills.folder / "app" / "checked").read_text().split().count("failing") == 1
 
 
+def test_who_waits_for_a_resumed_run_may_give_up(bills: Cli, broken: Path) -> None:
+    start(bills, "Failing", "impatient")
+    until_state(bills, "failed", "impatient")
+
+    done = bills("workflow", "resume", "impatient", "--wait", "--timeout", "1ms")
+
+    told = "error: 'impatient' goes on after 1ms\nhint: moose-cli workflow status impatient --watch\n"
+    assert (done.code, done.err) == (124, told)
+
+
 def test_resume_with_json(bills: Cli, broken: Path) -> None:
     """The same decision for a script, and the run if one was started."""
     start(bills, "Failing", "scripted")

@@ -42,7 +42,7 @@ class CancelWait:
         warning = asyncio.create_task(self._warn_if_unheard(client, run))
         try:
             async with asyncio.timeout_at(self._end):
-                return await follow_run(client, run.workflow_id, run.run_id, _ignore)
+                return await follow_run(client, run.workflow_id, run.run_id)
         except TimeoutError:
             raise GaveUpWaiting(run.workflow_id, run.run_id, format_duration(self._patience)) from None
         finally:
@@ -56,7 +56,3 @@ class CancelWait:
         lately = f"though some have worked for task queue {queue!r} lately"
         why = lately if await list_pollers(client, queue) else f"nobody works for task queue {queue!r}"
         self._output.note(f"no worker has heard of it yet: {why}; start one: moose-cli dev, or moose-cli worker")
-
-
-def _ignore(status: RunStatus) -> None:
-    """Only its end is of interest."""

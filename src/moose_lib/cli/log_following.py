@@ -115,7 +115,7 @@ class _Follower:
             try:
                 async with connected(self._session.settings) as client:
                     run = await find_run(client, workflow_id)
-                    return await follow_run(client, run.workflow_id, run.run_id, _ignore)
+                    return await follow_run(client, run.workflow_id, run.run_id)
             except RunNotFound:
                 return None
             except EngineUnreachable as error:
@@ -123,7 +123,3 @@ class _Follower:
                     self._output.note(f"{error.message}; following until Ctrl-C, as nobody can tell when the run ends")
                 is_told = True
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
-
-
-def _ignore(status: RunStatus) -> None:
-    """Only the end counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,12 +16,14 @@ from moose_lib.cli.output import Output
 __all__ = [
     "StoreName",
     "Target",
+    "Wait",
     "json_option",
     "long_target_options",
     "pass_output",
     "project_option",
     "store_option",
     "target_options",
+    "wait_options",
 ]
 
 _Command = Callable[..., Any]  # Any: a command's parameters are its options
@@ -57,6 +60,40 @@ def project_option(command: _Command) -> _Command:
     return click.option("-f", "--file", type=_FILE, help="A file that declares, instead of a project folder.")(
         with_target
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Whether to stay until a run has ended, and for how long at most (`None`: as long as it takes)."""
+
+    is_wanted: bool
+    patience: timedelta | None
+
+
+def wait_options(help_text: str, name: str = "--wait") -> Callable[[_Command], _Command]:
+    """Add the options of a command that may stay with a run; handed over as `wait`.
+
+    Raises:
+        UsageError: there is a time and nothing to wait for.
+        InvalidDuration: the time is none.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def with_wait(*args: Any, is_waiting: bool, timeout: str | None, **options: Any) -> Any:  # Any: as above
+            if timeout is not None and not is_waiting:
+                raise click.UsageError("--timeout needs --wait")
+            from moose_lib.durations import parse_duration
+
+            wait = Wait(is_wanted=is_waiting, patience=None if timeout is None else parse_duration(timeout))
+            return command(*args, wait=wait, **options)
+
+        with_timeout = click.option(
+            "--timeout", metavar="DURATION", help="With --wait: give up waiting after this time (exit 124)."
+        )(with_wait)
+        return click.option(name, "is_waiting", is_flag=True, help=help_text)(with_timeout)
+
+    return decorate
 
 
 def target_options(command: _Command) -> _Command:

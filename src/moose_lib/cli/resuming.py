@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moose_lib.cli.naming import code_is_gone
-from moose_lib.cli.options import Target
+from moose_lib.cli.options import Target, Wait
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.selecting import ENDED_STATES, Selection
 from moose_lib.cli.session import Session, open_session
@@ -41,9 +41,9 @@ _PAINTS: dict[Verdict, Paint | None] = {
 class Wish:
     """How to resume: from which tasks on, only if the plan is the one that was looked at, and whether to stay."""
 
-    asked: tuple[str, ...] = ()
-    expected: str | None = None
-    is_waiting: bool = False
+    asked: tuple[str, ...]
+    expected: str | None
+    wait: Wait
 
 
 def resume_one(output: Output, target: Target, selection: Selection, wish: Wish) -> int:
@@ -62,10 +62,10 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
         started.append(await _start(client, session, resumption))
         output.data("", *started_lines(started[0], verb="resumed"))
         wanted = Wanted(session=session, name=run.name, plan=resumption.plan, data=None, workflow_id=run.workflow_id)
-        if not wish.is_waiting:
+        if not wish.wait.is_wanted:
             return resumption, await idleness(client, started[0], wanted)
         output.data("")
-        return resumption, await follow_new(client, output, started[0], wanted)
+        return resumption, await follow_new(client, output, started[0], wanted, wish.wait.patience)
 
     try:
         resumption, end = session.run(work)

@@ -17,12 +17,21 @@ from moose_lib.durations import format_duration
 from moose_lib.errors import GaveUpWaiting, RunFailed
 from moose_lib.operations.documents import run_document
 from moose_lib.operations.following import follow_run
-from moose_lib.operations.records import RunState, RunStatus, StartedRun
+from moose_lib.operations.records import RunState, RunStatus, RunSummary, StartedRun
 
 if TYPE_CHECKING:
     from moose_lib.operations.connecting import Client
 
-__all__ = ["detached", "follow", "follow_new", "result_lines", "start_and_wait", "told_end", "told_result"]
+__all__ = [
+    "detached",
+    "follow",
+    "follow_new",
+    "result_lines",
+    "start_and_wait",
+    "told_end",
+    "told_result",
+    "until_end",
+]
 
 _INTERRUPTED = 130
 
@@ -61,6 +70,19 @@ async def follow_new(
             raise GaveUpWaiting(run.workflow_id, run.run_id, format_duration(patience)) from None
         finally:
             warning.cancel()
+
+
+async def until_end(client: Client, run: RunSummary, patience: timedelta | None) -> RunStatus:
+    """Stay until a run has ended, and show nothing.
+
+    Raises:
+        GaveUpWaiting: it has not after `patience`.
+    """
+    try:
+        async with asyncio.timeout(None if patience is None else patience.total_seconds()):
+            return await follow_run(client, run.workflow_id, run.run_id)
+    except TimeoutError:
+        raise GaveUpWaiting(run.workflow_id, run.run_id, format_duration(patience)) from None
 
 
 async def _warn_if_idle(client: Client, view: View, run: StartedRun, wanted: Wanted) -> None:

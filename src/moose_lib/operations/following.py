@@ -61,8 +61,12 @@ async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple
     return [found for found in await asyncio.gather(*map(status, runs)) if found is not None]
 
 
+def _unheard(status: RunStatus) -> None:
+    """Only the end is of interest."""
+
+
 async def follow_run(
-    client: Client, workflow_id: str, run_id: str, on_change: Callable[[RunStatus], None]
+    client: Client, workflow_id: str, run_id: str, on_change: Callable[[RunStatus], None] = _unheard
 ) -> RunStatus:
     """Call `on_change` with every new status of a run until it ends; return the last one.
 

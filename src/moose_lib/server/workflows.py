@@ -168,14 +168,10 @@ async def _status(client: Client, run: RunSummary | StartedRun, patience: timede
     if patience is not None:
         try:
             async with asyncio.timeout(patience.total_seconds()):
-                return await follow_run(client, run.workflow_id, run.run_id, _ignore)
+                return await follow_run(client, run.workflow_id, run.run_id)
         except TimeoutError:
             pass  # as it is by now
     return await with_successor(client, await run_status(client, run.workflow_id, run.run_id))
-
-
-def _ignore(status: RunStatus) -> None:
-    """Only the end is of interest."""
 
 
 def _state(text: str) -> RunState:

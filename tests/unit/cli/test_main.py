@@ -86,6 +86,8 @@ def test_the_short_names_work(alias: str, capsys: pytest.CaptureFixture[str]) ->
             "moose-cli workflow run --help",
         ),
         (["workflow", "run", "X", "--timeout", "5s"], "--timeout needs --wait", "moose-cli workflow run --help"),
+        (["workflow", "resume", "X", "--timeout", "5s"], "--timeout needs --wait", "moose-cli workflow resume --help"),
+        (["workflow", "result", "X", "--timeout", "5s"], "--timeout needs --wait", "moose-cli workflow result --help"),
         (
             ["workflow", "history", "--limit", "0"],
             "invalid value for '-l' / '--limit': 0 is not in the range x>=1",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moose_lib.cli.groups import examples
-from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.options import Target, Wait, json_option, pass_output, target_options, wait_options
 from moose_lib.cli.output import Output
 
 if TYPE_CHECKING:
@@ -24,25 +24,21 @@ _EPILOG = examples(
 @click.command(epilog=_EPILOG)
 @click.argument("run", metavar="NAME|RUN")
 @click.option("--id", "run_id", metavar="RUN", help="Which run of NAME: a run id or a workflow id.")
-@click.option("--wait", "is_waiting", is_flag=True, help="Wait until the run ends.")
+@wait_options("Wait until the run ends.")
 @json_option
 @target_options
 @pass_output
-def result(output: Output, target: Target, run: str, run_id: str | None, is_waiting: bool) -> int:
+def result(output: Output, target: Target, run: str, run_id: str | None, wait: Wait) -> int:
     """Print the result of a run as JSON, and nothing else; exit 1 if it has none."""
     from moose_lib.cli.session import open_session
     from moose_lib.cli.showing import find_reference
-    from moose_lib.cli.waiting import told_result
-    from moose_lib.operations.following import follow_run, run_status
+    from moose_lib.cli.waiting import told_result, until_end
+    from moose_lib.operations.following import run_status
 
     async def work(client: Client) -> RunStatus:
         found = await find_reference(client, run, run_id)
-        if is_waiting:
-            return await follow_run(client, found.workflow_id, found.run_id, _ignore)
+        if wait.is_wanted:
+            return await until_end(client, found, wait.patience)
         return await run_status(client, found.workflow_id, found.run_id)
 
     return told_result(output, open_session(target).run(work))
-
-
-def _ignore(status: RunStatus) -> None:
-    """Only the end matters."""

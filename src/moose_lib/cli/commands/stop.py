@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moose_lib.cli.groups import examples
-from moose_lib.cli.options import Target, json_option, pass_output, target_options
+from moose_lib.cli.options import Target, Wait, json_option, pass_output, target_options, wait_options
 from moose_lib.cli.output import Output
 from moose_lib.cli.selecting import OPEN_STATES, Selection, selection_options
 
@@ -28,27 +28,21 @@ _REASON = "terminated from the command line"
     )
 )
 @selection_options(states=OPEN_STATES)
-@click.option(
-    "--wait", "is_waiting", is_flag=True, help="Stay until every on_cancel has ended and the run is canceled."
-)
-@click.option("--timeout", metavar="DURATION", help="With --wait: give up waiting after this time (exit 124).")
+@wait_options("Stay until every on_cancel has ended and the run is canceled.")
 @json_option
 @target_options
 @pass_output
-def cancel(output: Output, target: Target, selection: Selection, is_waiting: bool, timeout: str | None) -> int:
+def cancel(output: Output, target: Target, selection: Selection, wait: Wait) -> int:
     """Ask runs to stop: their tasks are canceled and on_cancel runs."""
-    if timeout is not None and not is_waiting:
-        raise click.UsageError("--timeout needs --wait")
     from moose_lib.cli.acting import Action, Done, act
     from moose_lib.cli.canceling import CancelWait
-    from moose_lib.durations import parse_duration
     from moose_lib.operations.control import cancel_run
     from moose_lib.operations.records import RunState
 
-    waiting = CancelWait(output, None if timeout is None else parse_duration(timeout))
+    waiting = CancelWait(output, wait.patience)
 
     async def perform(client: Client, run: RunSummary) -> Done:
-        if not is_waiting:
+        if not wait.is_wanted:
             return Done(text="cancellation requested successfully")
         status = await waiting.until_end(client, run)
         ended = status.state.words
