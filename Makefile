@@ -62,11 +62,12 @@ clean: ## remove environments, caches and build products
 
 # ---- what the chores stand on ----
 
-# The data of a run with PYTEST_ARGS is that of a part, so it does not count as tested.
+# The data of a run with PYTEST_ARGS is that of a part, so it does not count as tested. Tests wait for other processes
+# a third of their time, so three at once are what two cores can do.
 define RUN_TESTS
 rm -f $(TESTED) .coverage .coverage.*; \
 started=$$(mktemp); \
-$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 $(PYTEST_ARGS); status=$$?; \
+$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report= --cov-fail-under=0 $(PYTEST_ARGS); status=$$?; \
 $(if $(strip $(PYTEST_ARGS)),,[ $$status -ne 0 ] || touch -r "$$started" $(TESTED);) \
 rm -f "$$started"; exit $$status
 endef
