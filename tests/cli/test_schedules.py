@@ -279,6 +279,8 @@ def test_what_clocks_do_is_told_without_jitter(shop: Cli) -> None:
 
     (change,) = document["clock_changes"]
     assert (change["once"], change["left_out"]) == (["02:30"], [])
+    within = expect(shop("schedule", "next", report, "-n", "1", "--after", "2027-10-31T01:00Z", "--json"), 0)
+    assert within.document["times"] == document["times"][1:]  # also asked within the hour that comes twice
 
 
 def test_times_that_temporal_leaves_out_are_named(shop: Cli) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from moose_lib.operations.clock_changes import ClockChange, Effect, clock_change
 from moose_lib.operations.schedule_protos import spec_message
 from moose_lib.operations.schedule_records import schedule_id
 from moose_lib.operations.schedules import find_schedule
-from moose_lib.operations.slots import next_times, times_between, trial_schedule, without_jitter
+from moose_lib.operations.slots import lead_of, next_times, times_between, trial_schedule, without_jitter
 from moose_lib.schedules import time_zone_fault
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ async def _ask(
     client: Client, identity: str, schedule: PlannedSchedule | None, asked: datetime, count: int
 ) -> tuple[tuple[datetime, ...], _Changes]:
     zone, crons = ("UTC", ()) if schedule is None else (schedule.timezone, schedule.crons)
-    jitter = None if schedule is None else schedule.jitter
-    times = await next_times(client, identity, count, after=asked, jitter=jitter)
+    lead = timedelta() if schedule is None else lead_of(spec_message(schedule))
+    times = await next_times(client, identity, count, after=asked, lead=lead)
     changes = list[tuple[ClockChange, Effect]]()
     for change in clock_changes(ZoneInfo(zone), asked, times[-1] if times else asked):
         around = await _declared(client, identity, schedule, change) if crons else []

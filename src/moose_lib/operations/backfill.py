@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TypeAlias
 
 from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, ScheduleSpec
 from temporalio.client import Client
@@ -16,10 +18,12 @@ from moose_lib.operations.records import RunSummary
 from moose_lib.operations.schedule_protos import overlap_number, timestamp
 from moose_lib.operations.schedule_records import Slot, SlotState, schedule_id
 from moose_lib.operations.schedules import describe_ours, patch_schedule, read_answer
-from moose_lib.operations.slots import times_between, trial_schedule, without_jitter
+from moose_lib.operations.slots import lead_of, time_before, times_between, trial_schedule, without_jitter
 
 __all__ = ["MOST_SLOTS", "Backfill", "backfill", "plan_backfill"]
 
+#: A run is the first one after the begin of its span, and starts at the end of it.
+_Span: TypeAlias = tuple[datetime, datetime]
 #: More at once would be dropped by the server's buffer.
 MOST_SLOTS = 500
 _AT_ONCE = 20
@@ -36,7 +40,8 @@ class TooManySlots(MooseError):
 class Backfill:
     """The times between `start` and `end`, each with the run it had; `overlap` is how their runs follow each other.
 
-    `starts` are the moments at which the schedule really starts them, which differ where there is jitter.
+    `spans` have the moment at which the schedule really starts each, later where there is jitter, as their end, and
+    begin so that it is the first after their begin.
     """
 
     workflow: str
@@ -44,7 +49,7 @@ class Backfill:
     end: datetime
     overlap: str
     slots: tuple[Slot, ...]
-    starts: tuple[datetime, ...]
+    spans: tuple[_Span, ...]
 
     @property
     def missing(self) -> tuple[Slot, ...]:
@@ -53,8 +58,8 @@ class Backfill:
 
     def only_missing(self) -> Backfill:
         """Leave out the times that had a run."""
-        kept = [it for it in zip(self.slots, self.starts, strict=True) if it[0].state is SlotState.MISSING]
-        return replace(self, slots=tuple(slot for slot, _ in kept), starts=tuple(start for _, start in kept))
+        kept = [it for it in zip(self.slots, self.spans, strict=True) if it[0].state is SlotState.MISSING]
+        return replace(self, slots=tuple(slot for slot, _ in kept), spans=tuple(span for _, span in kept))
 
 
 async def plan_backfill(
@@ -88,7 +93,7 @@ async def plan_backfill(
         end=end,
         overlap=overlap or ("allow_all" if is_parallel else "buffer_all"),
         slots=slots,
-        starts=tuple(start for _, start in times),
+        spans=tuple(span for _, span in times),
     )
 
 
@@ -101,31 +106,36 @@ async def backfill(client: Client, wanted: Backfill) -> None:
     patch = SchedulePatch()
     patch.backfill_request.extend(
         BackfillRequest(
-            start_time=timestamp(slot.time - _INSTANT),  # jitter is added to what comes after this
+            start_time=timestamp(begin + _INSTANT),
             end_time=timestamp(moment),
             overlap_policy=overlap_number(wanted.overlap),
         )
-        for slot, moment in zip(wanted.slots, wanted.starts, strict=True)
+        for begin, moment in wanted.spans
     )
-    if wanted.starts:
+    if wanted.spans:
         await patch_schedule(client, wanted.workflow, patch)
 
 
 async def _times(
     client: Client, identity: str, spec: ScheduleSpec, start: datetime, end: datetime
-) -> list[tuple[datetime, datetime]]:
-    """Each time as it is declared, and when the schedule starts it: with jitter, somewhat later."""
-    before = start - _INSTANT
-    if not spec.HasField("jitter"):
-        times = await times_between(client, identity, before, end, MOST_SLOTS + 1)
-        return [(time, time) for time in times]
-    async with trial_schedule(client, without_jitter(spec)) as trial:
-        times = await times_between(client, trial, before, end, MOST_SLOTS + 1)
-    if not times:
+) -> list[tuple[datetime, _Span]]:
+    """Each time as it is declared, and its span; one or two more than `MOST_SLOTS` if there are more."""
+    jitter, most = spec.jitter.ToTimedelta(), MOST_SLOTS + 2
+    moments = await times_between(client, identity, start - _INSTANT, end + jitter, most, lead_of(spec))
+    if not moments:
         return []
-    last = times[-1] + spec.jitter.ToTimedelta()
-    moments = await times_between(client, identity, times[0] - _INSTANT, last, len(times))
-    return list(zip(times, moments, strict=False))
+    spans = list(pairwise([await time_before(client, identity, spec, moments[0]), *moments]))
+    if not jitter:
+        return [(moment, (begin, moment)) for begin, moment in spans]
+    plain = without_jitter(spec)
+    async with trial_schedule(client, plain) as trial:
+        declared = await times_between(client, trial, start - jitter - _INSTANT, end, most + 1, lead_of(plain))
+    found = list[tuple[datetime, _Span]]()
+    for begin, moment in spans:
+        time = max((it for it in declared if begin < it <= moment), default=None)
+        if time is not None and start <= time:
+            found.append((time, (begin, moment)))
+    return found
 
 
 async def _slots(client: Client, base: str, times: Sequence[datetime]) -> tuple[Slot, ...]:

@@ -23,7 +23,7 @@ from moose_lib.operations.reconcile import write_record
 from moose_lib.operations.schedule_protos import Record, as_time, read_record, timestamp
 from moose_lib.operations.schedule_records import schedule_id
 from moose_lib.operations.schedules import patch_schedule, read_answer
-from moose_lib.operations.slots import declared_time, times_between
+from moose_lib.operations.slots import time_before, times_between
 
 __all__ = ["catch_up", "keep_caught_up"]
 
@@ -67,7 +67,7 @@ async def catch_up(client: Client, project: str, workflow: str) -> datetime | No
     is_wanted = record.schedule.catchup == "last" and not answer.schedule.state.paused
     time = await _last_missed(client, workflow, answer) if is_wanted else None
     if time is not None:
-        first = await declared_time(client, answer.schedule.spec, time) - _INSTANT
+        first = await time_before(client, schedule_id(workflow), answer.schedule.spec, time) + _INSTANT
         patch = SchedulePatch(backfill_request=[BackfillRequest(start_time=timestamp(first), end_time=timestamp(time))])
         await patch_schedule(client, workflow, patch, request=f"moose-catch-up-{time.isoformat()}")
     await _note(client, workflow, record, answer.info.missed_catchup_window)

@@ -36,7 +36,7 @@ from moose_lib.operations.schedule_protos import (
 )
 from moose_lib.operations.schedule_records import Change, ChangeKind, Owner, schedule_id
 from moose_lib.operations.schedules import coming_times, marked, read_answer
-from moose_lib.operations.slots import next_times, trial_schedule
+from moose_lib.operations.slots import lead_of, next_times, trial_schedule
 from moose_lib.plan.model import Plan
 from moose_lib.plan.schedule import PlannedSchedule
 
@@ -160,8 +160,9 @@ class _Project:
 
     async def _next_time_of(self, schedule: PlannedSchedule) -> datetime | None:
         """When a schedule would fire that is not on the server."""
-        async with trial_schedule(self.client, spec_message(schedule)) as trial:
-            times = await next_times(self.client, trial, 1, jitter=schedule.jitter)
+        spec = spec_message(schedule)
+        async with trial_schedule(self.client, spec) as trial:
+            times = await next_times(self.client, trial, 1, lead=lead_of(spec))
         return times[0] if times else None
 
     def _owns(self, there: Record) -> bool:

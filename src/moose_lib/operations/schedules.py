@@ -28,7 +28,7 @@ from moose_lib.operations.schedule_protos import (
     timestamp,
 )
 from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction, schedule_id
-from moose_lib.operations.slots import next_times
+from moose_lib.operations.slots import lead_of, next_times
 
 __all__ = [
     "ForeignSchedule",
@@ -89,8 +89,7 @@ async def coming_times(client: Client, workflow: str, answer: DescribeScheduleRe
     left = tuple(time for time in told if time > now)
     if left or not told:
         return left
-    jitter = answer.schedule.spec.jitter.ToTimedelta()
-    return await next_times(client, schedule_id(workflow), len(told), jitter=jitter)
+    return await next_times(client, schedule_id(workflow), len(told), lead=lead_of(answer.schedule.spec))
 
 
 async def describe_schedule(client: Client, workflow: str) -> DeployedSchedule:

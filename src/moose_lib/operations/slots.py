@@ -19,26 +19,41 @@ from temporalio.client import Client
 
 from moose_lib.operations.schedule_protos import as_time, request_id, timestamp
 
-__all__ = ["declared_time", "next_times", "times_between", "trial_schedule", "without_jitter"]
+__all__ = ["lead_of", "next_times", "time_before", "times_between", "trial_schedule", "without_jitter"]
 
 #: The server tells this many times at once, and no more.
 _MOST_AT_ONCE = 1000
 _INSTANT = timedelta(milliseconds=1)
+_NO_TIME = timedelta()
+#: The hour that comes twice, the time after it in which the server leaves out some, and one more.
+_CLOCKS_GO_BACK = timedelta(hours=4)
 #: How far ahead is looked for the next times: as short as it may be, as the server works out every one of them.
 _HORIZONS = (timedelta(hours=1), timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=3700))
 
 
+def lead_of(spec: ScheduleSpec) -> timedelta:
+    """Return how much earlier than a moment the server has to be asked, so that it tells all times after it.
+
+    It looks for declared times after the one it is asked about, and adds jitter to what it finds: a time that was
+    declared before the moment is found from earlier on alone. And while a local hour comes twice, and for a while
+    after, what it answers to a cron depends on where it begins; what it does, it does from long before.
+    """
+    is_by_clock = bool(spec.cron_string or spec.calendar or spec.structured_calendar)
+    has_clocks = is_by_clock and spec.timezone_name not in ("", "UTC")
+    return spec.jitter.ToTimedelta() + (_CLOCKS_GO_BACK if has_clocks else timedelta())
+
+
 async def next_times(
-    client: Client, schedule: str, count: int, *, after: datetime | None = None, jitter: timedelta | None = None
+    client: Client, schedule: str, count: int, *, after: datetime | None = None, lead: timedelta = _NO_TIME
 ) -> tuple[datetime, ...]:
     """Return the next `count` times of a schedule (its id), also if it is paused; fewer if there are no more.
 
-    With `jitter`, which has to be the schedule's, these are the times at which it really starts.
+    With jitter these are the times at which it really starts. `lead` is `lead_of` its spec.
     """
     start = datetime.now(UTC) if after is None else after
     found = list[datetime]()
     for horizon in _HORIZONS:
-        found = await times_between(client, schedule, start, start + horizon, count, jitter)
+        found = await times_between(client, schedule, start, start + horizon, count, lead)
         if len(found) >= count:
             break
     return tuple(found)
@@ -50,14 +65,10 @@ async def times_between(
     start: datetime,
     end: datetime,
     most: int | None = None,
-    jitter: timedelta | None = None,
+    lead: timedelta = _NO_TIME,
 ) -> list[datetime]:
-    """Return the times of a schedule after `start` up to and including `end`, at most `most`.
-
-    The server looks for declared times after the one it is asked about, and adds jitter to what it finds. So a time
-    that was declared before `start` and comes after it is only found by whoever asks from `jitter` earlier on.
-    """
-    found, position = list[datetime](), start - (jitter or timedelta())
+    """Return the times of a schedule after `start` up to and including `end`, at most `most`; see `lead_of`."""
+    found, position = list[datetime](), start - lead
     while most is None or len(found) < most:
         request = ListScheduleMatchingTimesRequest(
             namespace=client.namespace,
@@ -74,12 +85,11 @@ async def times_between(
     return found[:most]
 
 
-async def declared_time(client: Client, spec: ScheduleSpec, moment: datetime) -> datetime:
-    """Return the time to which jitter was added to make `moment`."""
-    if not spec.HasField("jitter"):
-        return moment
-    async with trial_schedule(client, without_jitter(spec)) as trial:
-        return (await times_between(client, trial, moment - spec.jitter.ToTimedelta() - _INSTANT, moment))[-1]
+async def time_before(client: Client, schedule: str, spec: ScheduleSpec, moment: datetime) -> datetime:
+    """Return a time from which on `moment` is the first one of a schedule: that of the run before it, mostly."""
+    start = moment - lead_of(spec) - _INSTANT
+    earlier = (await times_between(client, schedule, start, moment))[:-1]
+    return earlier[-1] if earlier else start
 
 
 def without_jitter(spec: ScheduleSpec) -> ScheduleSpec:

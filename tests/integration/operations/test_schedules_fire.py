@@ -217,6 +217,31 @@ async def test_backfill_runs_only_the_missing_times_each_with_its_own(engine: En
     assert sorted(time for time in desk.seen if time is not None) == times
 
 
+@pytest.mark.parametrize("jitter", [None, "20m"])
+async def test_backfill_runs_the_times_of_the_hour_that_comes_twice(engine: Engine, jitter: str | None) -> None:
+    """What the server tells of that hour depends on where it is asked to begin; the times are those of a long span."""
+    desk = Desk(Schedule(cron="*/30 * * * *", timezone="Europe/Berlin", overlap="allow_all", jitter=jitter))
+    change = datetime(2026, 10, 25, 1, tzinfo=UTC)
+
+    async with deployed(engine, desk), engine.worker(desk.workflow):
+        day = await plan_backfill(engine.client, desk.name, change - timedelta(hours=12), change + timedelta(hours=6))
+        close = [
+            await plan_backfill(engine.client, desk.name, change + timedelta(minutes=late), change + timedelta(hours=6))
+            for late in range(0, 150, 10)
+        ]
+        await backfill(engine.client, close[0])
+        wanted = [slot.time for slot in close[0].slots]
+        await until(
+            lambda: states(engine.client, desk.name),
+            lambda found: list(found.values()).count("COMPLETED") == len(wanted),
+        )
+
+    for late, found in zip(range(0, 150, 10), close, strict=True):
+        start = change + timedelta(minutes=late)
+        assert [slot.time for slot in found.slots] == [it.time for it in day.slots if it.time >= start]
+    assert sorted(time for time in desk.seen if time is not None) == wanted
+
+
 async def test_a_backfill_ends_now_and_has_a_limit(engine: Engine) -> None:
     desk = Desk(Schedule(cron="* * * * *", overlap="allow_all"))
     now = datetime.now(UTC)

@@ -29,8 +29,8 @@ def told(*times: datetime) -> DescribeScheduleResponse:
 def worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the server answers when it is asked for the times after now."""
 
-    async def next_times(client: Client, schedule: str, count: int, *, jitter: timedelta) -> tuple[datetime, ...]:
-        assert (client, schedule, jitter) == (NOBODY, "moose-Nightly", timedelta())
+    async def next_times(client: Client, schedule: str, count: int, *, lead: timedelta) -> tuple[datetime, ...]:
+        assert (client, schedule, lead) == (NOBODY, "moose-Nightly", timedelta())
         return tuple(SOON + timedelta(days=number) for number in range(count))
 
     monkeypatch.setattr(schedules, "next_times", next_times)
