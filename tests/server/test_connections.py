@@ -51,6 +51,7 @@ def declared() -> Iterator[None]:
 @dataclass
 class Running:
     port: int
+    management_port: int
     stop: asyncio.Event
     task: asyncio.Task[None]
     http: httpx2.AsyncClient
@@ -88,7 +89,8 @@ async def running(folder: Path, **server: Any) -> AsyncGenerator[Running]:  # An
         assert serving.management_port == project.project.settings.server.management_port
 
     async with served(project, tell) as it, httpx2.AsyncClient(timeout=60) as http:
-        yield Running(project.project.settings.server.port, it.stop, it.task, http)
+        settings = project.project.settings.server
+        yield Running(settings.port, settings.management_port, it.stop, it.task, http)
 
 
 async def test_bodies_that_lie_about_their_length_hurt_nobody(tmp_path: Path) -> None:
@@ -193,12 +195,15 @@ def certificate(folder: Path) -> dict[str, Path]:
 
 
 async def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    """But for the management port: probes and scrapers on the same network know no certificate."""
     files = certificate(tmp_path)
     trust = ssl.create_default_context(cafile=files["tls_cert"])
     async with running(tmp_path, **files) as server, httpx2.AsyncClient(verify=trust, timeout=60) as http:
         answer = await http.post(f"https://127.0.0.1:{server.port}/ingest/Clicks", json={"number": 1})
+        management = await http.get(f"http://127.0.0.1:{server.management_port}/health")
 
     assert answer.text == "SUCCESS"
+    assert management.status_code == 200
 
 
 def test_a_certificate_without_a_key_and_a_key_without_a_certificate_are_told(tmp_path: Path) -> None:

@@ -231,7 +231,11 @@ async def test_other_records_in_a_place_that_is_taken_are_set_aside(connect: Con
         first = await http.post("/ingest/Clicks", json=[ONE, ONE], headers=one)
         second = await http.post("/ingest/Clicks", json=[{}, {"user": "b"}], headers=two)
         told = await http.post("/ingest/Clicks?errors=detail", json={"user": "c"}, headers=three)
-        answers = [await http.post("/ingest/shop/plain", json=ONE, headers=headers) for headers in (one, two)]
+        json_wanted = {"Accept": "application/json"}
+        answers = [
+            await http.post("/ingest/shop/plain", json=ONE, headers={**headers, **json_wanted})
+            for headers in (one, two)
+        ]
 
     assert (first.status_code, first.text) == (200, "SUCCESS")
     assert (second.status_code, second.text) == (207, "PARTIAL: 2 stored, 1 rejected, 1 set aside")
@@ -239,6 +243,7 @@ async def test_other_records_in_a_place_that_is_taken_are_set_aside(connect: Con
     assert (told.status_code, told.json()["set_aside"], told.json()["faults"]) == (207, 1, [])
     assert [it.status_code for it in answers] == [200, 422]
     assert "an earlier attempt has sent other records: task ä of run r, request 1" in answers[1].text
+    assert answers[1].json()["error"]["code"] == "place-taken"
     assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(2,)]
     assert rows(tmp_path, "SELECT record FROM _moose_dead_letters") == [("{}",), ('{"user":"b"}',), ('{"user":"c"}',)]
 

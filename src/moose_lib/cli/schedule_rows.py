@@ -27,19 +27,25 @@ def row_cells(row: ScheduleRow) -> tuple[str, ...]:
     )
 
 
+def _missed(count: int) -> str:
+    """The server counts some of them several times."""
+    return "some" if count else "0"
+
+
 def described_lines(found: DeployedSchedule, output: Output, now: datetime) -> list[str]:
     """Return a deployed schedule as lines."""
     zone = "UTC" if found.declared is None else found.declared.timezone
     state = f"paused: {found.note}" if found.is_paused and found.note else "paused" if found.is_paused else "active"
     if found.drifted:
         state += f"; {', '.join(found.drifted)} changed by hand, which moose-cli deploy sets back"
+    counts = f"{found.started} started, {found.skipped} skipped (overlap), {_missed(found.missed)} missed (server down)"
     facts = {
         "Schedule": "not made by moose-cli" if found.declared is None else str(found.declared),
         "State": state,
         "Project": "-" if found.owner is None else found.owner.project,
         "Task queue": found.task_queue,
         "Input": (None if found.declared is None else found.declared.input) or "none",
-        "Counts": f"{found.started} started, {found.skipped} skipped (overlap), {found.missed} missed (server down)",
+        "Counts": counts,
         "Open runs": ", ".join(found.open_runs) or "none",
     }
     lines = [output.paint(found.workflow, "strong")]

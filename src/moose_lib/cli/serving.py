@@ -64,8 +64,7 @@ async def _serve(output: Output, loaded: LoadedProject, ready_fd: int | None, li
 def serving_lines(loaded: LoadedProject, serving: Serving) -> list[str]:
     """Return what is served, and where the records go."""
     server = loaded.project.settings.server
-    scheme = "http" if server.tls_cert is None else "https"
-    base = f"{scheme}://{server.host}:{server.port}"
+    base = server.url_at(server.host)
     endpoints = [f"  POST {base}/{endpoint.path}" for endpoint in loaded.endpoints]
     if serving.management_port is None:
         endpoints.append(f"note: management port {server.management_port} is taken; /metrics is here as well")

@@ -298,10 +298,8 @@ class _Session:
     @property
     def _api_url(self) -> str | None:
         server = self._settings.server
-        scheme = "http" if server.tls_cert is None else "https"
         host = "localhost" if is_loopback(server.host) else server.host
-        prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
-        return f"{scheme}://{host}:{server.port}{prefix}" if self._server_line else None
+        return server.url_at(host) if self._server_line else None
 
     def _facts(self) -> DevFacts:
         temporal, serving = self._temporal, self._workers.serving

@@ -27,7 +27,7 @@ from moose_lib.engine.packing import as_arguments, inline_size
 from moose_lib.engine.scheduling import start_activity, start_task
 from moose_lib.engine.slot import scheduled_time
 from moose_lib.engine.starting import run_retry_policy
-from moose_lib.engine.summaries import failed_details, held_details
+from moose_lib.engine.summaries import failed_details, held_details, run_details
 from moose_lib.engine.window import Window
 from moose_lib.plan.model import Plan, ValueRef
 from moose_lib.plan.result import combine
@@ -59,6 +59,7 @@ class Interpreter:
         if envelope is None:
             run_input = _foreign_input(args)
             envelope = wire.Envelope(plan=await _plan_of_worker(run_input))
+            workflow.set_current_details(run_details(envelope.plan))
         else:
             run_input = args[0]
         self.plan = envelope.plan
@@ -312,7 +313,13 @@ def _foreign_input(args: Sequence[RawValue]) -> RawValue:
 
 
 async def _plan_of_worker(run_input: RawValue) -> Plan:
-    handle = start_activity(wire.PLAN_ACTIVITY, [run_input], name=wire.PLAN_ACTIVITY_ID, timeout=_PLAN_TIMEOUT)
+    handle = start_activity(
+        wire.PLAN_ACTIVITY,
+        [run_input],
+        name=wire.PLAN_ACTIVITY_ID,
+        summary="the plan, from the code of now",
+        timeout=_PLAN_TIMEOUT,
+    )
     try:
         answer = await handle
     except ActivityError as error:

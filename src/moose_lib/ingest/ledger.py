@@ -43,11 +43,11 @@ def earlier_receipt(connection: sqlite3.Connection, batch: Batch, at: str) -> Re
 
 
 def write_down(connection: sqlite3.Connection, batch: Batch, receipt: Receipt, at: str) -> None:
-    """Remember how a request with a key was answered, and that its place is taken: by the first that came there."""
+    """Remember how a request with a key was answered, and that its place is taken: by the first that was stored."""
     name = batch.idempotency
     if name is None:
         return
-    place = None if receipt.is_repeat else name.place
+    place = None if receipt.is_repeat or not receipt.stored else name.place
     connection.execute(
         "INSERT INTO _moose_idempotency (endpoint, key, digest, stored, rejected, set_aside, place, at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -70,7 +70,7 @@ def forget_old(connection: sqlite3.Connection, now: datetime) -> None:
 
 
 def _set_aside(connection: sqlite3.Connection, batch: Batch, name: Idempotency, at: str) -> Receipt | None:
-    if name.place is None:
+    if name.place is None or not batch.rows:
         return None
     found = connection.execute(
         "SELECT stored FROM _moose_idempotency WHERE endpoint = ? AND place = ?", (batch.endpoint, name.place)

@@ -190,7 +190,7 @@ class CaptureHandler(logging.Handler):
         """Take a record."""
         if not self.filter(record):
             return False
-        run = None if self._is_passing else run_of(record)
+        run = None if self._is_passing or _is_of_the_engine(record) else run_of(record)
         if run is None:
             return self._others is not None and bool(self._others.handle(record))
         try:
@@ -198,6 +198,11 @@ class CaptureHandler(logging.Handler):
         except Exception:  # noqa: BLE001  # as logging does: a message whose arguments do not fit is no reason to fail
             self.handleError(record)
         return True
+
+
+def _is_of_the_engine(record: logging.LogRecord) -> bool:
+    """What Temporal's SDK says of its own work, some dozen lines an attempt at level "debug", is no log of the task."""
+    return str(record.name).startswith("temporalio.") and record.levelno < logging.WARNING
 
 
 def _line(run: RunInfo, record: logging.LogRecord) -> Line:

@@ -128,6 +128,8 @@ async def _start(client: Client, plan: Plan, record: Record) -> NewWorkflowExecu
         memo=await memo_message(client, {MARK: record.model_dump_json(), wire.MEMO_WORKFLOW: plan.workflow}),
     )
     start.workflow_type.name = plan.workflow
+    (summary,) = await client.data_converter.encode([f"scheduled: {record.schedule.text}"])
+    start.user_metadata.summary.CopyFrom(summary)
     if data is not None:
         payloads = await client.data_converter.encode([wire.json_value(data)])
         start.input.CopyFrom(Payloads(payloads=payloads))

@@ -51,10 +51,17 @@ class ServerSettings(_Section):
     @property
     def url(self) -> str:
         """Its own address, for this machine, without a slash at the end."""
-        host = "127.0.0.1" if self.host in {"localhost", "0.0.0.0"} else self.host  # noqa: S104  # compared, not bound
+        return self.url_at("127.0.0.1" if self.host in {"localhost", "0.0.0.0"} else self.host)  # noqa: S104  # compared, not bound
+
+    @property
+    def prefix(self) -> str:
+        """What goes before all paths: nothing, or a path with a slash at its beginning."""
+        return "" if self.path_prefix is None else f"/{self.path_prefix.strip('/')}"
+
+    def url_at(self, host: str) -> str:
+        """Its address under a name of its machine, without a slash at the end."""
         scheme = "http" if self.tls_cert is None else "https"
-        prefix = "" if self.path_prefix is None else f"/{self.path_prefix.strip('/')}"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{prefix}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.prefix}"
 
 
 class StoreSettings(_Section):

@@ -75,7 +75,7 @@ def build_apps(
         budget=Budget(server.max_bodies_in_flight),
     )
     doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
-    prefix = "" if server.path_prefix is None else f"/{server.path_prefix.strip('/')}"
+    prefix = server.prefix
     parts = (Workflows(project, engine, bodies), Schedules(project, engine), Logs(settings.state_directory))
     admin = [route for part in parts for route in part.routes(prefix)]
     health = Health(store, engine, needs_engine=bool(project.workflows), moving=moving)

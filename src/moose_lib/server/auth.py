@@ -141,7 +141,7 @@ class _Lock:
 
 def _bearer(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key if scheme == "Bearer" else ""
+    return key if scheme.lower() == "bearer" else ""
 
 
 def _lock(hashed: SecretStr | None, name: str) -> _Lock | None:

@@ -35,7 +35,14 @@ from moose_lib.server.bodies import BodyReader
 from moose_lib.server.edge import ROUTE
 from moose_lib.server.incoming import Incoming
 from moose_lib.server.receipts import Outcome, answer, success, unreadable, wants_detail
-from moose_lib.server.refusals import BodyTooLarge, IdempotencyConflict, ServerBusy, StoreUnavailable, UnknownModel
+from moose_lib.server.refusals import (
+    BodyTooLarge,
+    IdempotencyConflict,
+    PlaceConflict,
+    ServerBusy,
+    StoreUnavailable,
+    UnknownModel,
+)
 
 _logger: Final = logging.getLogger(__name__)
 _NDJSON: Final = frozenset(
@@ -171,8 +178,11 @@ class Ingest:
             raise ServerBusy(round(error.retry_after.total_seconds())) from error
         except StoreFailed as error:
             raise StoreUnavailable(error.message) from error
-        except (KeyReused, PlaceTaken) as error:
+        except KeyReused as error:
             raise IdempotencyConflict(error.message) from error
+        except PlaceTaken as error:
+            hint = "without dead letters there is nowhere to set them aside"
+            raise PlaceConflict(error.message, hint=hint) from error
 
 
 def _target(endpoint: Endpoint) -> Target:

@@ -105,6 +105,13 @@ class IdempotencyConflict(Refusal):
     code = "idempotency-key-reused"
 
 
+class PlaceConflict(Refusal):
+    """Other records came to the place of the request before, and there are no dead letters to set these aside in."""
+
+    status = 422
+    code = "place-taken"
+
+
 class StoreUnavailable(Refusal):
     """The store could not commit; nothing of the request was kept."""
 

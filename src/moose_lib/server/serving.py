@@ -100,8 +100,9 @@ async def run_server(
         metrics = ServerMetrics() if metrics is None else metrics
         mover = await _mover(project, store, metrics, stack)
         apps = build_apps(project, store, metrics, mover)
-        pairs = [(apps.main, listener)] + ([] if manager is None else [(apps.management, manager)])
-        servers = [(_server(app, settings.server, most), it) for app, it in pairs]
+        servers = [(_server(apps.main, most, _tls(settings.server)), listener)]
+        if manager is not None:
+            servers.append((_server(apps.management, most), manager))
         serving = [asyncio.create_task(server.serve(sockets=[it])) for server, it in servers]
         stopping = asyncio.create_task(stop.wait())
         port = None if manager is None else settings.server.management_port
@@ -127,7 +128,7 @@ async def _mover(
     return await stack.enter_async_context(mover)
 
 
-def _server(app: ASGIApp, settings: ServerSettings, most: int) -> _Server:
+def _server(app: ASGIApp, most: int, tls: ssl.SSLContext | None = None) -> _Server:
     config = uvicorn.Config(
         app,
         http=type("LimitedConnection", (Connection,), {"most": most}),
@@ -141,7 +142,7 @@ def _server(app: ASGIApp, settings: ServerSettings, most: int) -> _Server:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     config.load()
-    config.ssl = _tls(settings)
+    config.ssl = tls
     return _Server(config)
 
 

@@ -105,6 +105,8 @@ async def test_it_fires_with_its_input_and_the_task_gets_its_time(engine: Engine
     ids = {f"{desk.name}-scheduled-{time:%Y-%m-%dT%H:%M:%SZ}" for time in desk.seen if time is not None}
     assert {run for run, state in runs.items() if state == "COMPLETED"} <= ids
     first = min(run for run, state in runs.items() if state == "COMPLETED")
+    described = await engine.client.get_workflow_handle(first).describe()
+    assert await described.static_summary() == "scheduled: every 1s"
     result: Seen = await engine.client.get_workflow_handle(first, result_type=Seen).result()
     assert (result.days, f"{first[-20:]}") == (7, f"{result.time:%Y-%m-%dT%H:%M:%SZ}")
 

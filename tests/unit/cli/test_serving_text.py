@@ -20,6 +20,18 @@ __all__ = ["shop"]
 NO_STORE = cast("SqliteStore", None)  # it is not asked
 
 
+def test_what_is_served_is_said_with_its_prefix(shop: Path) -> None:
+    (shop / "moose.config.toml").write_text('[http_server_config]\npath_prefix = "/v1/"\nhost = "::1"\n')
+    loaded = load_project(find_project(shop))
+
+    lines = serving_lines(loaded, Serving(store=NO_STORE, management_port=5001))
+
+    assert lines[:2] == [
+        f"serving http://[::1]:4000/v1, records in {shop}/.moose/store.db",
+        "  POST http://[::1]:4000/v1/ingest/Orders",
+    ]
+
+
 @pytest.mark.parametrize("management_port", [5001, None])
 def test_what_is_served_is_said(shop: Path, management_port: int | None) -> None:
     """Also that another process has the management port, and where the records go from here."""

@@ -236,6 +236,17 @@ def test_logging_set_up_by_the_user_is_not_shown_twice(tmp_path: Path, capsys: p
     assert len(told(capsys)) == 3
 
 
+def test_what_the_engine_says_of_its_own_work_is_no_log_of_the_task(tmp_path: Path) -> None:
+    """At level "debug" it would be most of it, with the values of the task; its warnings are."""
+    (tmp_path / "moose.config.toml").write_text('[logger]\nlevel = "debug"\n', encoding="utf-8")
+    with working(tmp_path, level="debug"), within(ONE):
+        logging.getLogger("temporalio.worker._activity").debug("Completing activity with completion")
+        logging.getLogger("temporalio.activity").warning("heard")
+        logging.getLogger("shop").debug("mine")
+
+    assert [line.message for line in kept(tmp_path)] == ["heard", "mine"]
+
+
 def test_a_record_whose_arguments_do_not_fit_harms_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As everywhere in logging, it is complained about on stderr."""
     record = logging.makeLogRecord({"msg": "%d", "args": ("no number",)})

@@ -114,14 +114,18 @@ async def test_what_comes_to_a_place_that_is_taken_is_set_aside(store: SqliteSto
     ]
 
 
-async def test_a_request_of_bad_records_alone_takes_no_place_from_another(store: SqliteStore, path: Path) -> None:
+async def test_a_request_of_bad_records_alone_takes_no_place(store: SqliteStore, path: Path) -> None:
+    """Whether it comes first, as to a server with an older model, or later."""
     refused = RejectedRecord(text="{}", error_type="ValidationError", message="bad")
-    await store.put(batch("a", idempotency=FIRST))
+    bad = batch(idempotency=FIRST, queue="q", rejected=[refused])
 
-    receipt = await store.put(batch(idempotency=AGAIN, queue="q", rejected=[refused]))
+    first = await store.put(bad)
+    second = await store.put(batch("a", idempotency=AGAIN))
+    third = await store.put(replace(bad, idempotency=replace(FIRST, key="a3")))
 
-    assert receipt == Receipt(stored=1, rejected=1, is_repeat=True)
-    assert read(path, "SELECT key FROM _moose_idempotency WHERE place IS NOT NULL") == [("a1",)]
+    assert (first, second) == (Receipt(stored=0, rejected=1), Receipt(stored=1, rejected=0))
+    assert third == Receipt(stored=0, rejected=1)
+    assert read(path, "SELECT key FROM _moose_idempotency WHERE place IS NOT NULL") == [("a2",)]
 
 
 async def test_a_place_is_one_of_its_endpoint(store: SqliteStore, path: Path) -> None:
