@@ -349,7 +349,7 @@ async def test_the_blocking_call_is_refused_in_async_code(clicks: IngestPipeline
     with pytest.raises(MooseError, match="would block") as caught:
         moose_lib.ingest_sync("Clicks", Click(number=1))
 
-    assert caught.value.hint == "await moose_lib.ingest(…) in async code"
+    assert caught.value.hint == "await moose_lib.ingest(…) instead"
 
 
 async def test_a_canceled_call_stops(clicks: IngestPipeline[Click], web: Web) -> None:

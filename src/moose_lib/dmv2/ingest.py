@@ -64,6 +64,17 @@ class IngestConfigWithDestination:
         )
 
 
+def _is_stream(given: object) -> bool:
+    """What users give is not type-checked."""
+    return isinstance(given, Stream)
+
+
+def _misfit(config: object) -> str:
+    if isinstance(config, IngestConfigWithDestination):
+        return f"its destination is {type(config.destination).__name__}, which is not a Stream"
+    return f"config is {config!r}, which is not an IngestConfig"
+
+
 class IngestApi(Generic[M]):
     """An endpoint for the records of one model; `IngestApi[M](name, IngestConfig(table=…))`.
 
@@ -92,7 +103,7 @@ class IngestApi(Generic[M]):
         self.location = _registry.caller_location()
         self.model_type, found = data_model("IngestApi", t)
         found += _ingest_rules.name_findings(name)
-        if isinstance(config, IngestConfigWithDestination):
+        if isinstance(config, IngestConfigWithDestination) and _is_stream(config.destination):
             config = config.plain()
         if isinstance(config, IngestConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             self.config = config
@@ -100,8 +111,7 @@ class IngestApi(Generic[M]):
             found += _destination_findings(config.table, self.model_type)
         else:
             self.config = IngestConfig()
-            text = f"config is {config!r}, which is not an IngestConfig"
-            found.append(("bad-config", text, "write IngestConfig(table=…)"))
+            found.append(("bad-config", _misfit(config), "write IngestConfig(table=…)"))
         _registry.register_ingest_api(self, [self._fault(*finding) for finding in found])
 
     @property

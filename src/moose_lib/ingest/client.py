@@ -85,7 +85,7 @@ def ingest_sync(
     except RuntimeError:
         return _run(_errand(place, records, idempotency_key, timeout), on_progress, threading.Event())
     raise MooseError(
-        "ingest_sync() would block the event loop it is called on", hint="await moose_lib.ingest(…) in async code"
+        "sending records here would block the event loop of async code", hint="await moose_lib.ingest(…) instead"
     )
 
 

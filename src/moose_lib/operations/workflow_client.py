@@ -40,8 +40,8 @@ class WorkflowClient:
         WorkflowClient().execute("OrderProcessing", Order(order_id="7"))
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self._root = Path.cwd() if root is None else root
+    def __init__(self, root: str | Path | None = None) -> None:
+        self._root = Path.cwd() if root is None else Path(root)
 
     def execute(self, name: str, input_data: object = None) -> dict[str, Any]:  # Any: an int and a text
         """Start a run of a workflow, now. The input is a model, JSON as text, or anything that JSON has."""

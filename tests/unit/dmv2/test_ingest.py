@@ -144,6 +144,10 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
         (lambda: OlapTable[Click]("a" * 101), "the name has 101 characters, the limit is 100"),
         (lambda: IngestApi[Click]("A", IngestConfig()), "its records would go nowhere"),
         (lambda: IngestApi[Click]("A", OlapConfig()), "which is not an IngestConfig"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (
+            lambda: IngestApi[Click]("A", IngestConfigWithDestination(destination=OlapTable[Click]("T"))),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            "its destination is OlapTable, which is not a Stream",
+        ),
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Other]("T"))), "its table 'T' takes Other"),
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a b")), "path 'a b' is not"),
         (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(table=False)), "its records would go nowhere"),
