@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -54,6 +54,7 @@ class Desk:
     Raises:
         TaskNotFound: a decision is about a task that the workflow does not have.
         ValueError: a decision is about a task that never parks.
+        TypeError: it is no decision.
         InvalidOutput: an output is not what its task declares.
     """
 
@@ -64,15 +65,23 @@ class Desk:
                 raise task_not_found(workflow.name, name, tasks)
             if plan.task(name).on_failure != "park":
                 raise ValueError(f"decisions={{{name!r}: …}}: the task does not park; it has no on_failure='park'")
-        self._answers = {name: [_answer(tasks[name], it) for it in _listed(made)] for name, made in decisions.items()}
+        self._answers = {
+            name: [_answer(tasks[name], it) for it in _listed(name, made)] for name, made in decisions.items()
+        }
 
     def answers(self) -> dict[str, deque[Answer]]:
         """What is left to decide at the begin of a run, by task."""
         return {name: deque(answers) for name, answers in self._answers.items()}
 
 
-def _listed(made: Decision | Sequence[Decision]) -> Sequence[Decision]:
-    return [made] if isinstance(made, Retry | Skip | Fail) else made
+def _listed(name: str, made: object) -> list[Decision]:
+    """What is decided about a task, one after the other; users' tests are not always type-checked."""
+    is_listed = isinstance(made, Sequence) and not isinstance(made, str)
+    listed = list(cast("Sequence[object]", made)) if is_listed else [made]  # a sequence of anything
+    found = [it for it in listed if isinstance(it, Retry | Skip | Fail)]
+    if len(found) < len(listed):
+        raise TypeError(f"decisions={{{name!r}: {made!r}}}: write Retry(), Skip(output), Fail(), or a list of those")
+    return found
 
 
 def _answer(task: Task[Any, Any], decision: Decision) -> Answer:  # Any: tasks have models of their own

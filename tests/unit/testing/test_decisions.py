@@ -128,6 +128,10 @@ def test_wrong_decisions_are_told_before_anything_runs() -> None:
         run_local(orders(), Order(), decisions={"chrage": Retry()})
     with pytest.raises(ValueError, match=r"decisions=\{'ship': …\}: the task does not park"):
         run_local(orders(), Order(), decisions={"ship": Retry()})
+    wrong: list[Any] = ["retry", Retry, [Retry(), "skip"]]  # Any: what a type checker would refuse
+    for made in wrong:
+        with pytest.raises(TypeError, match=r"decisions=\{'charge': .*: write Retry\(\), Skip\(output\), Fail\(\)"):
+            run_local(orders(), Order(), decisions={"charge": made})
     with pytest.raises(InvalidOutput):
         run_local(orders(), Order(), decisions={"charge": Skip(Order())})
     with pytest.raises(InvalidOutput):
