@@ -76,8 +76,9 @@ class Desk:
 
 def _listed(name: str, made: object) -> list[Decision]:
     """What is decided about a task, one after the other; users' tests are not always type-checked."""
-    is_listed = isinstance(made, Sequence) and not isinstance(made, str)
-    listed = list(cast("Sequence[object]", made)) if is_listed else [made]  # a sequence of anything
+    listed: list[object] = [made]
+    if isinstance(made, Sequence) and not isinstance(made, str):
+        listed = list(cast("Sequence[object]", made))  # a sequence of anything
     found = [it for it in listed if isinstance(it, Retry | Skip | Fail)]
     if len(found) < len(listed):
         raise TypeError(f"decisions={{{name!r}: {made!r}}}: write Retry(), Skip(output), Fail(), or a list of those")
