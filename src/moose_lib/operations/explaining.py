@@ -173,8 +173,12 @@ def _held_by_workers(status: RunStatus, *, has_worker: bool) -> Finding | None:
         task = (lost or retrying)[0]
         return Finding(cause=Cause.LOST if lost else Cause.RETRYING, task=task.name)
     queued = _in_phase(status, TaskPhase.QUEUED)
-    if queued and (not has_worker or not _in_phase(status, TaskPhase.RUNNING)):
+    is_idle = not _in_phase(status, TaskPhase.RUNNING)
+    if queued and (not has_worker or is_idle):
         return Finding(cause=Cause.NO_WORKER, task=queued[0].name)
+    due = _named(status, lambda task: task.state is TaskPhase.WAITING and not task.waiting_for)
+    if due is not None and is_idle:  # what it waits for has ended, and nobody was there to see it
+        return Finding(cause=Cause.NO_WORKER, task=due)
     return None
 
 

@@ -58,6 +58,8 @@ SKIPPED = TaskStatus(name="skipped", state=TaskPhase.SKIPPED)
     [
         (run(DONE, YOUNG, OLD, LATER), Cause.RUNNING, "old"),
         (run(DONE), Cause.RUNNING, None),
+        (run(DONE, HELD), Cause.NO_WORKER, "held"),
+        (run(DONE, OLD, HELD), Cause.RUNNING, "old"),
         (run(DONE, OLD, QUEUED), Cause.RUNNING, "old"),
         (run(RETRYING, PARKED, OLD), Cause.PARKED, "parked"),
         (run(PARKED, is_paused=True), Cause.PARKED, "parked"),
