@@ -56,7 +56,7 @@ def test_many_ended_runs_at_once(bills: Cli, broken: Path) -> None:
     nothing_left = bills("workflow", "resume", *select)
 
     assert sorted(dry.out.splitlines()) == [
-        f"'{run}' failed, would be resumed" for run in ("ended-a", "ended-b", "ended-c")
+        f"'{run}' failed, would be resumed: 1 kept, 2 re-run" for run in ("ended-a", "ended-b", "ended-c")
     ]
     assert first.code == 0
     assert (nothing_left.code, nothing_left.out) == (0, "")
@@ -79,13 +79,16 @@ def test_one_that_refuses_does_not_stop_the_others(bills: Cli, broken: Path) -> 
     source = main.read_text(encoding="utf-8")
     changed = source.replace("cents: int = 100", "cents: int = Field(default=100, ge=0)")
     main.write_text(changed.replace("import BaseModel", "import BaseModel, Field"), encoding="utf-8")
+    select = ["--workflow", "ManyMixed", "--since", "1h", "--json"]
     try:
-        done = bills("workflow", "resume", "--workflow", "ManyMixed", "--since", "1h", "--json")
+        dry = bills("workflow", "resume", *select, "--dry-run")
+        done = bills("workflow", "resume", *select)
     finally:
         main.write_text(source, encoding="utf-8")
 
-    assert done.code == 1
+    assert (dry.code, done.code) == (1, 1)
     errors = {run["workflow_id"]: run["error"] for run in done.document["runs"]}
+    assert {run["workflow_id"]: run["error"] for run in dry.document["runs"]} == errors
     assert errors["fits"] is None
     assert errors["too-old"].startswith("input of run 'too-old' is not a valid Bill: cents: ")
 

@@ -32,6 +32,7 @@ class Done:
 
 
 Perform: TypeAlias = "Callable[[Client, RunSummary], Awaitable[Done]]"
+Rehearse: TypeAlias = "Callable[[Client, RunSummary], Awaitable[str]]"
 Begin: TypeAlias = "Callable[[Client, RunSummary], Awaitable[None]]"
 
 
@@ -39,13 +40,15 @@ Begin: TypeAlias = "Callable[[Client, RunSummary], Awaitable[None]]"
 class Action:
     """A verb: what it does to a run, what a dry run says of one, and which states it is for if none are named.
 
-    `begin` is done to all of the runs before `perform` is to any.
+    `begin` is done to all of the runs before `perform` is to any. `rehearse` tells for a dry run what would come of
+    it, and raises what `perform` would.
     """
 
     perform: Perform
     would: str
     default_states: Sequence[str]
     begin: Begin | None = None
+    rehearse: Rehearse | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +118,9 @@ def _none_text(superseded: int) -> str:
 
 
 async def _outcome(client: Client, run: RunSummary, action: Action, selection: Selection) -> _Outcome:
-    if selection.is_dry:
-        return _Outcome(run=run, done=Done(text=await _would(client, run, action, selection)))
     try:
+        if selection.is_dry:
+            return _Outcome(run=run, done=Done(text=await _would(client, run, action, selection)))
         return _Outcome(run=run, done=await action.perform(client, run))
     except MooseError as error:
         if not selection.is_bulk and not selection.every:
@@ -130,7 +133,8 @@ async def _would(client: Client, run: RunSummary, action: Action, selection: Sel
     from moose_lib.operations.parked import parked_runs
 
     if "parked" not in action.default_states:
-        return f"{run.state.words}, {action.would}"
+        more = "" if action.rehearse is None else f": {await action.rehearse(client, run)}"
+        return f"{run.state.words}, {action.would}{more}"
     is_parked = selection.is_bulk or bool(await parked_runs(client, [run]))
     return f"parked, {action.would}" if is_parked else f"{run.state.words}, and no task of it is parked"
 

@@ -84,15 +84,17 @@ def resume_many(output: Output, target: Target, selection: Selection, wish: Wish
     loaded = _load(open_session(target))
     session = open_session(target)
 
+    async def rehearse(client: Client, run: RunSummary) -> str:
+        return _counts(await _prepare(client, loaded, run, wish))
+
     async def perform(client: Client, run: RunSummary) -> Done:
         resumption = await _prepare(client, loaded, run, wish)
         started = await _start(client, session, resumption)
         counts = _counts(resumption)
         return Done(text=f"resumed as {started.run_id}: {counts}", facts={"resumed_as": started.run_id})
 
-    return act(
-        output, target, selection, Action(perform=perform, would="would be resumed", default_states=ENDED_STATES)
-    )
+    action = Action(perform=perform, would="would be resumed", default_states=ENDED_STATES, rehearse=rehearse)
+    return act(output, target, selection, action)
 
 
 def _load(session: Session) -> LoadedProject:
