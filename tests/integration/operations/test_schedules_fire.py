@@ -192,7 +192,7 @@ async def test_each_of_many_triggers_is_answered_a_run_that_is_there(engine: Eng
 @pytest.mark.parametrize("jitter", [None, "10m"])
 async def test_backfill_runs_only_the_missing_times_each_with_its_own(engine: Engine, jitter: str | None) -> None:
     """Also where jitter starts them somewhat later: the time is the declared one."""
-    desk = Desk(Schedule(cron="0 6 * * *", timezone="Europe/Berlin", jitter=jitter))
+    desk = Desk(Schedule(cron="0 6 * * *", timezone="Europe/Berlin", jitter=jitter, paused=True))
     first, last = datetime(2026, 3, 27, tzinfo=UTC), datetime(2026, 3, 30, 12, tzinfo=UTC)
     times = [datetime(2026, 3, day, hour, tzinfo=UTC) for day, hour in ((27, 5), (28, 5), (29, 4), (30, 4))]
 
@@ -222,7 +222,8 @@ async def test_backfill_runs_only_the_missing_times_each_with_its_own(engine: En
 @pytest.mark.parametrize("jitter", [None, "20m"])
 async def test_backfill_runs_the_times_of_the_hour_that_comes_twice(engine: Engine, jitter: str | None) -> None:
     """What the server tells of that hour depends on where it is asked to begin; the times are those of a long span."""
-    desk = Desk(Schedule(cron="*/30 * * * *", timezone="Europe/Berlin", overlap="allow_all", jitter=jitter))
+    schedule = Schedule(cron="*/30 * * * *", timezone="Europe/Berlin", overlap="allow_all", jitter=jitter, paused=True)
+    desk = Desk(schedule)  # paused, as it may be half past by now
     change = datetime(2026, 10, 25, 1, tzinfo=UTC)
 
     async with deployed(engine, desk), engine.worker(desk.workflow):
