@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +23,7 @@ from tests.server.test_process import server
 import moose_lib
 from moose_lib import IngestApi, IngestPipeline, IngestPipelineConfig, IngestResult, MooseError, OlapTable
 from moose_lib.dmv2 import RunInfo, _registry
-from moose_lib.dmv2.deliveries import Deliveries
+from moose_lib.dmv2.deliveries import Deliveries, numbered_task
 from moose_lib.ingest.errors import IngestRefused, InvalidRecords, ServerUnreachable, TableNotFound
 from moose_lib.ingest.querying import reading
 from moose_lib.logs.attribution import current_run
@@ -113,11 +116,15 @@ def a_run(attempt: int = 1, origin: str | None = "r1") -> RunInfo:
 @pytest.fixture
 def in_run() -> Iterator[Callable[[RunInfo], None]]:
     token = current_run.set(None)
+    begun = list[RunInfo]()
 
     def begin(run: RunInfo) -> None:
+        begun.append(run)
         current_run.set(run)
 
     yield begin
+    for run in begun:
+        run.deliveries.end()
     current_run.reset(token)
 
 
@@ -297,18 +304,67 @@ def test_what_a_handler_sends_has_a_place_in_its_order(
 def test_what_comes_in_any_order_has_no_place(
     clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
 ) -> None:
-    """In threads and asyncio tasks that a handler starts; then content alone names a request."""
+    """In threads of a `def` handler, and tasks of an event loop of its own; then content alone names a request."""
+    in_run(a_run())
+
+    async def several() -> None:
+        await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
+
+    asyncio.run(several())
+    with ThreadPoolExecutor() as pool:
+        pool.submit(contextvars.copy_context().run, moose_lib.ingest_sync, "Clicks", Click(number=7)).result()
+    assert web.places == [None] * 4
+    moose_lib.ingest_sync("Clicks", Click(number=8))
+
+    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
+
+
+def test_what_asyncio_tasks_of_a_handler_send_has_a_place_in_the_order_in_which_they_were_started(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """Whichever of them sends first."""
+
+    async def send(number: int) -> None:
+        await asyncio.sleep(0.01 * (3 - number))
+        await moose_lib.ingest("Clicks", Click(number=number))
+        await asyncio.wait_for(moose_lib.ingest("Clicks", Click(number=10 + number)), 60)
+        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=20 + number))
 
     async def handler() -> None:
+        asyncio.get_running_loop().set_task_factory(numbered_task)
         in_run(a_run())
-        await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
+        await asyncio.gather(*(send(number) for number in range(3)))
         await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=7))
-        assert web.places == [None] * 4
-        await moose_lib.ingest("Clicks", Click(number=8))
 
     asyncio.run(handler())
 
-    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
+    sent = [(json.loads(body)[0]["number"], place) for (_, _, body), place in zip(web.asked, web.places, strict=True)]
+    wanted = {number: f"{number + 1}, 1" for number in range(3)} | {20 + n: f"{n + 1}, 2" for n in range(3)} | {7: "1"}
+    in_wait_for = {10 + number: wanted_of_wait_for(number) for number in range(3)}
+    assert dict(sent) == {n: f"task t of run W-1 (r1), request {it}" for n, it in (wanted | in_wait_for).items()}
+
+
+def wanted_of_wait_for(number: int) -> str:
+    """`wait_for` makes a task up to Python 3.11, and none later."""
+    return f"{number + 1}.1, 1" if sys.version_info < (3, 12) else f"{number + 1}, 2"
+
+
+def test_a_thread_that_does_not_know_its_task_is_refused(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """What it sends could not be named again; with a key, or the handler's context, it can."""
+    run = a_run()
+    in_run(run)
+    with ThreadPoolExecutor() as pool:
+        with pytest.raises(MooseError, match="records for Clicks are sent from a thread") as caught:
+            pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=1)).result()
+        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=2), idempotency_key="mine").result()
+        run.deliveries.end()
+        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=3)).result()
+
+    assert "contextvars.copy_context().run" in str(caught.value.hint)
+    assert "idempotency_key=" in str(caught.value.hint)
+    assert [json.loads(body)[0]["number"] for _, _, body in web.asked] == [2, 3]
 
 
 def test_what_is_set_aside_is_told(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+import uuid
+import weakref
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +18,8 @@ class IngestResult:
     """How many records are in the store now, how many the server refused, and how many of those stored were before.
 
     `repeated` are those that an earlier attempt, or the run that is resumed, had stored already. `set_aside` were not
-    stored, as an earlier attempt had sent other records in their place: they are with the dead letters.
+    stored, as an earlier attempt had sent other records in their place, which count as `stored` and `repeated`: they
+    are with the dead letters, and are stored after all if the attempt sends those others, too.
     """
 
     stored: int = 0
@@ -23,35 +28,106 @@ class IngestResult:
     set_aside: int = 0
 
 
+@dataclass(kw_only=True)
+class _Flow:
+    """Code of a handler that runs in one order: the handler, or an asyncio task that it has started.
+
+    `path` numbers it: the second task that the handler starts is "2", the first that this one starts "2.1". `runs_in`
+    is its asyncio task, or else its thread.
+    """
+
+    path: str = ""
+    runs_in: object
+    started: int = 0
+    requests: Counter[str] = field(default_factory=Counter[str])
+
+    def branch(self, task: asyncio.Task[Any]) -> _Flow:  # Any: users' own
+        """The flow of the next task that is started in this one."""
+        self.started += 1
+        return _Flow(path=f"{self.path}.{self.started}".lstrip("."), runs_in=weakref.ref(task))
+
+    @property
+    def is_here(self) -> bool:
+        """This code belongs to the flow: so does what `async` code hands to a thread, as it waits for that mostly."""
+        task = _current_task()
+        if task is None and isinstance(self.runs_in, weakref.ref):
+            return True
+        return self.runs_in == (threading.get_ident() if task is None else weakref.ref(task))
+
+
+_flow: contextvars.ContextVar[_Flow | None] = contextvars.ContextVar("flow", default=None)
+
+
+def numbered_task(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, Any] | Generator[Any, None, Any],  # Any: users' own
+    *,
+    context: contextvars.Context | None = None,
+    **options: Any,  # Any: what the version of Python adds
+) -> asyncio.Task[Any]:  # Any: as above
+    """Make the tasks of a loop on which handlers run, so that what each sends is told apart from what others send.
+
+    To be set by `loop.set_task_factory`.
+    """
+    context = contextvars.copy_context() if context is None else context
+    task = asyncio.Task(coroutine, loop=loop, context=context, **options)
+    flow = context.get(_flow)
+    if flow is not None:
+        context.run(_flow.set, flow.branch(task))
+    return task
+
+
+def _current_task() -> asyncio.Task[Any] | None:  # Any: as above
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
 class Deliveries:
     """What one attempt sends; used from its threads and its event loop.
 
     `origin` is the same for all that may send again what this attempt sends: the id of the run with which the work
-    began. `None`: nobody will.
+    began. `None`: nobody will. `attempt` tells this one from the others.
     """
+
+    _under_way: ClassVar = weakref.WeakSet["Deliveries"]()
 
     def __init__(self, origin: str | None = None) -> None:
         self.origin = origin
+        self.attempt = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._flow: object = None
-        self._requests = Counter[str]()
         self._occurrences = Counter[bytes]()
         self._stored = Counter[str]()
+        self._set_aside = Counter[str]()
 
     def begin(self) -> None:
-        """The handler begins, in this thread or asyncio task: what it sends from here it sends in a known order."""
-        self._flow = _flow()
+        """The handler begins, in this context: what it sends from here it sends in a known order."""
+        Deliveries._under_way.add(self)
+        task = _current_task()
+        _flow.set(_Flow(runs_in=threading.get_ident() if task is None else weakref.ref(task)))
 
-    def next_place(self, endpoint: str) -> int | None:
-        """The number of a request to an endpoint, from 1; `None` in a thread or task that the handler has started.
+    def end(self) -> None:
+        """The attempt is over."""
+        Deliveries._under_way.discard(self)
 
-        Those run in any order, so that a number would name something else in each attempt.
+    @staticmethod
+    def are_under_way() -> bool:
+        """A handler runs in this process, so that what sends records without knowing a task may belong to it."""
+        return bool(Deliveries._under_way)
+
+    def next_place(self, endpoint: str, *, in_tasks: bool = True) -> str | None:
+        """What tells a request to an endpoint from the others of the attempt, the same in each: "2", or "3.1, 2".
+
+        `None` where the order is not known: in threads that a `def` handler starts, and in tasks that have no number.
+        `in_tasks`: asyncio tasks that the handler has started have places, too.
         """
-        if self._flow is None or self._flow != _flow():
+        flow = _flow.get()
+        if flow is None or not flow.is_here or (flow.path and not in_tasks):
             return None
         with self._lock:
-            self._requests[endpoint] += 1
-            return self._requests[endpoint]
+            flow.requests[endpoint] += 1
+            return f"{flow.path}, {flow.requests[endpoint]}".lstrip(", ")
 
     def occurrence(self, digest: bytes) -> int:
         """How often content with this digest was sent before, in this attempt."""
@@ -59,10 +135,14 @@ class Deliveries:
             self._occurrences[digest] += 1
             return self._occurrences[digest] - 1
 
-    def add(self, endpoint: str, count: int) -> None:
-        """Count records that are in the store, thanks to this attempt or an earlier one."""
+    def add(self, endpoint: str, *, stored: int, set_aside: int = 0, released: int = 0) -> None:
+        """Count records that are in the store, thanks to this attempt or an earlier one, and those that are set aside.
+
+        `released` were set aside before, and are stored now.
+        """
         with self._lock:
-            self._stored[endpoint] += count
+            self._stored[endpoint] += stored + released
+            self._set_aside[endpoint] += set_aside - released
 
     @property
     def stored(self) -> Mapping[str, int]:
@@ -70,10 +150,8 @@ class Deliveries:
         with self._lock:
             return dict(self._stored)
 
-
-def _flow() -> object:
-    """The asyncio task that runs here, or else the thread."""
-    try:
-        return asyncio.current_task() or threading.get_ident()
-    except RuntimeError:
-        return threading.get_ident()
+    @property
+    def set_aside(self) -> Mapping[str, int]:
+        """Records that are set aside by endpoint; those without any are left out."""
+        with self._lock:
+            return {endpoint: count for endpoint, count in self._set_aside.items() if count > 0}

@@ -87,6 +87,7 @@ class Activities:
             ingested = assignment.run.deliveries.stored
             raise turn.failure(error, task.config.no_retry_for, ingested=ingested) from None
         finally:
+            assignment.run.deliveries.end()
             if self._on_attempt_end is not None:
                 self._on_attempt_end(assignment.run)
         return _output(output, attempts, assignment.run.deliveries)

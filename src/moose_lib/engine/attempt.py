@@ -134,7 +134,7 @@ class Attempt:
                 return None
             await asyncio.wait({running.outcome}, timeout=pause)
             if not running.outcome.done():
-                activity.heartbeat(self._notes)
+                activity.heartbeat(self._notes | {"held_up_by": running.held_up_by})
         return running.outcome.result()
 
     def _call(self) -> object:
@@ -172,7 +172,8 @@ class Attempt:
         if outcome is None and running.has_heard:
             outcome = await self._outcome_by(loop.time() + GRACE_SECONDS, running)
         if outcome is None:
-            TaskLogger(self._assignment.run).warning("the handler does not stop: it blocks, and is left behind")
+            why = running.held_up_by or "it blocks"
+            TaskLogger(self._assignment.run).warning("the handler does not stop, and is left behind: %s", why)
 
     async def _on_cancel(self, context: TaskContext[Any]) -> None:  # Any: as above
         task = self._assignment.task

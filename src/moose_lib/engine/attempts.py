@@ -68,7 +68,8 @@ class Attempts:
 
 def read_attempts(handed_out: int, heartbeat_details: Sequence[object]) -> Attempts:
     """Where a task stands, from Temporal's count and the details an earlier attempt left."""
-    return Attempts(handed_out=handed_out, notes=read_notes(heartbeat_details))
+    notes = read_notes(heartbeat_details).model_copy(update={"held_up_by": None})  # that was the attempt before
+    return Attempts(handed_out=handed_out, notes=notes)
 
 
 def read_notes(heartbeat_details: Sequence[object]) -> AttemptsUsed:

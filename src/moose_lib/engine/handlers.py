@@ -9,93 +9,89 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-import uvloop
-
+from moose_lib.engine.loops import Call, HandlerLoop, Loops
 from moose_lib.engine.running import Outcome, Running
 from moose_lib.engine.threads import Threads
 
-_logger = logging.getLogger(__name__)
-
-_CLOSE_LIMIT_SECONDS: Final = 5.0
-
 
 class Handlers:
-    """The event loop of a worker's `async` handlers, and the threads of the others. Use it as a context manager."""
+    """The event loops of a worker's `async` handlers, and the threads of the others. Use it as a context manager."""
 
     def __init__(self) -> None:
-        self._user_loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        self._loop_thread = threading.Thread(target=self._serve, name="moose-handlers", daemon=True)
+        self._loops = Loops()
         self._threads = Threads()
 
     def __enter__(self) -> Self:
-        self._loop_thread.start()
+        self._loops.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the loop. A handler that still blocks it is left behind; its thread ends with the process."""
+        """Stop. A handler that still blocks is left behind; its thread ends with the process."""
         self._threads.close()
-        self._user_loop.call_soon_threadsafe(self._user_loop.stop)
-        self._loop_thread.join(_CLOSE_LIMIT_SECONDS)
-        if self._loop_thread.is_alive():
-            _logger.warning("an async handler still blocks its event loop and is left behind")
+        self._loops.__exit__(kind, error, trace)
 
     def on_loop(self, call: Callable[[], Awaitable[object]]) -> Running:
-        """Run `call` on the handlers' event loop."""
-        return _OnLoop(self._user_loop, call)
+        """Run `call` on an event loop of handlers."""
+        return _OnLoop(self._loops, call)
 
     def in_thread(self, call: Callable[[], object]) -> Running:
         """Run `call` in a thread of its own."""
         return self._threads.run(call)
 
-    def _serve(self) -> None:
-        """Run the loop; in the end cancel what users' code left running on it, as `asyncio.run` does."""
-        loop = self._user_loop
-        loop.run_forever()
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=_CLOSE_LIMIT_SECONDS))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
 
+class _OnLoop(Running, Call):
+    """A coroutine on a loop of the handlers."""
 
-class _OnLoop(Running):
-    """A coroutine on the handlers' loop."""
-
-    def __init__(self, user_loop: asyncio.AbstractEventLoop, call: Callable[[], Awaitable[object]]) -> None:
-        super().__init__()
-        self._user_loop = user_loop
+    def __init__(self, loops: Loops, call: Callable[[], Awaitable[object]]) -> None:
+        Running.__init__(self)
+        Call.__init__(self)
+        self._loops = loops
         self._call = call
         self._task: asyncio.Task[None] | None = None
         self._has_heard = False
         self._context = contextvars.copy_context()
-        user_loop.call_soon_threadsafe(self._begin, context=self._context)
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        loops.add(self)
 
     def stop(self) -> None:
-        self._user_loop.call_soon_threadsafe(self._cancel)
+        with self._lock:
+            self._is_stopped = True
+            task = self._task
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(self._cancel, task)
+        else:
+            self._has_heard = True
+            self._loops.end(self)
+            self._settle(Outcome(error=asyncio.CancelledError()))
 
     @property
     def has_heard(self) -> bool:
         return self._has_heard
 
-    def _begin(self) -> None:
-        coroutine: Coroutine[Any, Any, None] = self._run()
-        self._task = self._user_loop.create_task(coroutine, context=self._context)
+    @property
+    def held_up_by(self) -> str | None:
+        """What has the event loop of this call; `None` if it is itself, or nobody."""
+        return None if self.loop is None else self.loop.held_up_by(self.run)
+
+    def begin(self, loop: HandlerLoop) -> None:
+        with self._lock:
+            if self._is_stopped:
+                return
+            coroutine: Coroutine[Any, Any, None] = self._run()
+            self._task = loop.loop.create_task(coroutine, context=self._context)
         self._task.add_done_callback(self._end)
 
-    def _cancel(self) -> None:
-        assert self._task is not None, "begun before it is stopped: both are calls on one loop, in order"
+    def _cancel(self, task: asyncio.Task[None]) -> None:
         self._has_heard = True
-        self._task.cancel()
+        task.cancel()
 
     async def _run(self) -> None:
         try:
@@ -105,6 +101,7 @@ class _OnLoop(Running):
         self._report(lambda: self._settle(outcome))
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        """Report a call that was stopped before it began: on a loop that blocked, both come in one pass."""
+        """Report also a call that was stopped before its first step: on a loop that blocked, both come in one pass."""
+        self._loops.end(self)
         if task.cancelled():
             self._report(lambda: self._settle(Outcome(error=asyncio.CancelledError())))

@@ -35,6 +35,11 @@ class Running(ABC):
     def has_heard(self) -> bool:
         """The code was reached by `stop`: it unwinds. Code that blocks is not reached until it stops blocking."""
 
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the code does not go on though it does nothing itself; `None` if it does, or may."""
+        return None
+
     def _settle(self, outcome: Outcome) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)

@@ -132,11 +132,13 @@ class AttemptsUsed(_Message):
     """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one.
 
     Those are `excused` for a reason that is not the task's, and `postponed` where it asked to be run again later.
+    `held_up_by` says why the attempt that runs does not go on; `None` if it does.
     """
 
     used: int = 0
     excused: int = 0
     postponed: int = 0
+    held_up_by: str | None = None
 
 
 _ORDER: Final = TypeAdapter[Order](

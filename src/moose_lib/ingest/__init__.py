@@ -17,6 +17,7 @@ Raises:
     IngestRefused: the server does not take them: it wants a token, or runs other code.
     ServerUnreachable: it could not be reached, or had no room, in time.
     TableNotFound: no endpoint of that name or model is declared.
+    MooseError: a thread of a handler calls it that does not know its task, without an `idempotency_key`.
 """
 
 from __future__ import annotations

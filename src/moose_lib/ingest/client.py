@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from moose_lib.dmv2._registry import registered_ingest_apis
-from moose_lib.dmv2.deliveries import IngestResult
+from moose_lib.dmv2.deliveries import Deliveries, IngestResult
 from moose_lib.dmv2.ingest import IngestApi, IngestPipeline
 from moose_lib.dmv2.olap import OlapTable
 from moose_lib.dmv2.workflow import RunInfo
@@ -31,7 +31,7 @@ from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.packing import Packet, Record, pack
 from moose_lib.ingest.querying import best_version
-from moose_lib.ingest.sending import Name, Sender
+from moose_lib.ingest.sending import Answer, Name, Sender
 from moose_lib.logs.attribution import TaskLogger, current_run
 from moose_lib.plan.endpoints import Endpoint, try_compile_endpoints
 from moose_lib.project.loader import CONFIG_FILE
@@ -47,6 +47,17 @@ _PLAIN: Final = " ,()/:"
 _SET_ASIDE: Final = (
     "%d of the records for %s are set aside, as an earlier attempt has sent others in their place: "
     "moose-cli dead-letters %s"
+)
+_NO_TASK: Final = (
+    "records for {} are sent from a thread or process that does not know for which task, while one runs here: "
+    "a repeated attempt would store them again"
+)
+_NO_TASK_HINT: Final = (
+    "start the thread with await asyncio.to_thread(…) or pool.submit(contextvars.copy_context().run, …), "
+    "or name the request: idempotency_key="
+)
+_RELEASED: Final = (
+    "%d records for %s that were set aside are stored: the attempt sends what it sent before, in another order"
 )
 
 
@@ -135,12 +146,18 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
                 set_aside=done.set_aside + answer.set_aside,
             )
             if run is not None:
-                run.deliveries.add(endpoint.key, answer.stored)
-            if run is not None and answer.set_aside:
-                TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint.key, endpoint.key)
+                _count(run, endpoint.key, answer)
             if on_progress is not None:
                 on_progress(done)
     return done
+
+
+def _count(run: RunInfo, endpoint: str, answer: Answer) -> None:
+    run.deliveries.add(endpoint, stored=answer.stored, set_aside=answer.set_aside, released=answer.released)
+    if answer.set_aside:
+        TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint, endpoint)
+    if answer.released:
+        TaskLogger(run).info(_RELEASED, answer.released, endpoint)
 
 
 def _names(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Iterator[Name]:
@@ -149,6 +166,8 @@ def _names(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> It
     for number, packet in enumerate(packets):
         if key is not None:
             yield Name(key=key if len(packets) == 1 else f"{key}/{number}")
+        elif run is None and Deliveries.are_under_way():
+            raise MooseError(_NO_TASK.format(endpoint.key), hint=_NO_TASK_HINT)
         elif run is None or run.deliveries.origin is None:
             yield Name(key=uuid.uuid4().hex)
         else:
@@ -159,11 +178,13 @@ def _name(endpoint: Endpoint, packet: Packet, run: RunInfo, origin: str) -> Name
     content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
     occurrence = run.deliveries.occurrence(content)
     named = "\n".join([run.workflow, origin, run.task, content.hex(), str(occurrence)])
-    place = run.deliveries.next_place(endpoint.key)
+    # Tasks that share out their work may do it in another order: then it has to be possible to set records aside.
+    place = run.deliveries.next_place(endpoint.key, in_tasks=endpoint.has_dead_letters)
     told = f"task {run.task} of run {run.workflow_id} ({origin}), request {place}"
     return Name(
         key=f"task-{hashlib.sha256(named.encode()).hexdigest()}",
         place=None if place is None else quote(told, safe=_PLAIN),
+        attempt=run.deliveries.attempt,
     )
 
 

@@ -22,8 +22,11 @@ class Letters:
     records: Sequence[RejectedRecord]
 
 
-def keep_letters(connection: sqlite3.Connection, letters: Letters, at: str) -> None:
-    """Keep them; `at` is when they were refused, as the store writes moments."""
+def keep_letters(connection: sqlite3.Connection, letters: Letters, at: str) -> int:
+    """Keep them; `at` is when they were refused, as the store writes moments.
+
+    Returns the id of the last; the others are right before it.
+    """
     connection.executemany(
         "INSERT INTO _moose_dead_letters (queue, endpoint, record, error_type, error_message, source, failed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -32,3 +35,5 @@ def keep_letters(connection: sqlite3.Connection, letters: Letters, at: str) -> N
             for it in letters.records
         ],
     )
+    (last,) = connection.execute("SELECT COALESCE(max(id), 0) FROM _moose_dead_letters").fetchone()
+    return int(last)

@@ -161,7 +161,7 @@ def replay(
 def _replay(
     connection: sqlite3.Connection, endpoint: Endpoint, letters: Sequence[tuple[int, str]], *, is_dry: bool
 ) -> Replayed:
-    judge = _Judge(endpoint)
+    judge = Judge(endpoint)
     good, bad = list[tuple[int, tuple[Cell, ...]]](), list[StillBad]()
     for number, text in letters:
         verdict = judge.row(text)
@@ -194,7 +194,7 @@ def _store(connection: sqlite3.Connection, endpoint: Endpoint, good: Sequence[tu
     return stored
 
 
-class _Judge:
+class Judge:
     """Says of a letter's text: the row of its record, or why it is none."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -202,6 +202,7 @@ class _Judge:
         self._rows = RowMaker(endpoint.table.model)
 
     def row(self, text: str) -> tuple[Cell, ...] | str:
+        """The row, or the reason."""
         try:
             records = self._reader.read(text.encode())
             if records.is_array:

@@ -35,7 +35,8 @@ _SYSTEM = """
 CREATE TABLE IF NOT EXISTS _moose_tables (name TEXT PRIMARY KEY, columns TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _moose_idempotency (
     endpoint TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, stored INTEGER NOT NULL, rejected INTEGER NOT NULL,
-    at TEXT NOT NULL, set_aside INTEGER NOT NULL DEFAULT 0, place TEXT, PRIMARY KEY (endpoint, key)
+    at TEXT NOT NULL, set_aside INTEGER NOT NULL DEFAULT 0, place TEXT, attempt TEXT, displaced TEXT,
+    last_letter INTEGER, PRIMARY KEY (endpoint, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS _moose_idempotency_at ON _moose_idempotency (at);
 CREATE TABLE IF NOT EXISTS _moose_dead_letters (
@@ -49,8 +50,18 @@ _PLACES = """
 CREATE UNIQUE INDEX IF NOT EXISTS _moose_idempotency_place ON _moose_idempotency (endpoint, place)
     WHERE place IS NOT NULL
 """
+_DISPLACED = """
+CREATE INDEX IF NOT EXISTS _moose_idempotency_displaced ON _moose_idempotency (endpoint, displaced)
+    WHERE displaced IS NOT NULL
+"""
 #: Columns that our own tables did not have at first.
-_LATER = {"set_aside": "INTEGER NOT NULL DEFAULT 0", "place": "TEXT"}
+_LATER = {
+    "set_aside": "INTEGER NOT NULL DEFAULT 0",
+    "place": "TEXT",
+    "attempt": "TEXT",
+    "displaced": "TEXT",
+    "last_letter": "INTEGER",
+}
 
 
 def stamp(moment: datetime) -> str:
@@ -90,6 +101,7 @@ def _complete_ledger(connection: sqlite3.Connection) -> None:
         if name not in there:
             connection.execute(f"ALTER TABLE _moose_idempotency ADD COLUMN {name} {kind}")
     connection.execute(_PLACES)
+    connection.execute(_DISPLACED)
 
 
 def pending_changes(connection: sqlite3.Connection, table: TablePlan) -> list[str]:

@@ -34,20 +34,28 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Name:
-    """How a request is told from others: by its key, and by the place in which other content would be a repetition."""
+    """How a request is told from others: by its key, and by the place in which other content would be a repetition.
+
+    `attempt` tells the attempts of the same work apart.
+    """
 
     key: str
     place: str | None = None
+    attempt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the server did with a request; `is_repeat`: what counts as stored was before, for the same key or place."""
+    """What the server did with a request; `is_repeat`: what counts as stored was before, for the same key or place.
+
+    `released` are records of earlier requests that it had set aside, and has stored now.
+    """
 
     stored: int
     rejected: int
     is_repeat: bool
     set_aside: int
+    released: int = 0
 
 
 class Sender:
@@ -107,6 +115,8 @@ class Sender:
         headers = {**self._headers, "Idempotency-Key": name.key}
         if name.place is not None:
             headers["Moose-Place"] = name.place
+        if name.attempt is not None:
+            headers["Moose-Attempt"] = name.attempt
         self._connection.request("POST", self._target, body, headers)
         response = self._connection.getresponse()
         return response.status, _lowered(response), response.read().decode(errors="replace")
@@ -119,6 +129,7 @@ class Sender:
                 rejected=int(rejected),
                 is_repeat=headers.get("moose-repeated") == "true",
                 set_aside=int(headers.get("moose-set-aside", 0)),
+                released=int(headers.get("moose-released", 0)),
             )
         raise IngestRefused(self._url, status, text[:_TEXT_SHOWN], _HINTS.get(status))
 

@@ -27,7 +27,7 @@ from typing import Final, Self
 from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import KeyReused, PlaceTaken, StoreBusy, StoreFailed
 from moose_lib.ingest.inserting import Inserter
-from moose_lib.ingest.ledger import earlier_receipt, forget_old, write_check, write_down
+from moose_lib.ingest.ledger import Ledger, forget_old, write_check
 from moose_lib.ingest.letterbox import Letters, keep_letters
 from moose_lib.ingest.schema import migrate, stamp
 from moose_lib.ingest.store import Batch, Receipt
@@ -59,7 +59,7 @@ class _Order:
 class _Errand(Batch):
     """Work for the connection that writes, in place of rows."""
 
-    work: Callable[[sqlite3.Connection], None]
+    work: Callable[[sqlite3.Connection], object]
 
 
 class SqliteStore:
@@ -125,7 +125,7 @@ class SqliteStore:
         """
         await self.put(Batch(endpoint="", table="", rows=()))
 
-    async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+    async def run(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Do something with the connection that writes, as part of a commit; returns when it is committed.
 
         Raises:
@@ -248,16 +248,17 @@ class SqliteStore:
         if not batch.table:
             write_check(self._connection, at)
             return Receipt(stored=0, rejected=0)
-        earlier = earlier_receipt(self._connection, batch, at)
+        inserter, ledger = self._inserters[batch.table], Ledger(self._connection, at)
+        earlier = ledger.earlier_receipt(batch, lambda rows: inserter.insert(self._connection, rows, at))
         if earlier is not None:
             return earlier
-        self._inserters[batch.table].insert(self._connection, batch.rows, at)
+        inserter.insert(self._connection, batch.rows, at)
         if batch.queue is not None:
             keep_letters(
                 self._connection, Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected), at
             )
         receipt = Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
-        write_down(self._connection, batch, receipt, at)
+        ledger.write_down(batch, receipt)
         return receipt
 
 

@@ -29,12 +29,14 @@ class RejectedRecord:
 class Idempotency:
     """A key that a client gave to a request, and a digest of its body: the same key stores once.
 
-    `place` is where the request stands among those of a task: what comes there with another key is set aside.
+    `place` is where the request stands among those of a task: what comes there with another key is set aside. `attempt`
+    is the attempt that sends it.
     """
 
     key: str
     digest: bytes
     place: str | None = None
+    attempt: str | None = None
 
 
 def no_texts() -> Sequence[str]:
@@ -42,12 +44,18 @@ def no_texts() -> Sequence[str]:
     return ()
 
 
+def no_row(text: str) -> str:  # noqa: ARG001  # one that makes rows needs it
+    """The row of a record of such a batch."""
+    return "no record of this batch is set aside"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """What one request brings: rows for `table` in the order of its columns, and the records that were refused.
 
     `size` is about the bytes that it takes in memory. `queue` is the dead-letter queue of the endpoint. `texts` tells
-    the rows' records as they came, if the batch is to be set aside.
+    the rows' records as they came, if the batch is to be set aside; `row_of` makes such a text a row again, or says
+    why it is none.
     """
 
     endpoint: str
@@ -58,19 +66,22 @@ class Batch:
     idempotency: Idempotency | None = None
     size: int = 0
     texts: Callable[[], Sequence[str]] = no_texts
+    row_of: Callable[[str], tuple[Cell, ...] | str] = no_row
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What was committed; `is_repeat`: nothing was stored now, an earlier request with the same key or place did it.
 
-    `set_aside` are records that came in the place of what was stored then; they are among the dead letters.
+    `set_aside` are records that came in the place of what was stored then; they are among the dead letters. `released`
+    are records of earlier requests that were set aside and are stored now.
     """
 
     stored: int
     rejected: int
     is_repeat: bool = False
     set_aside: int = 0
+    released: int = 0
 
 
 class Store(Protocol):

@@ -27,6 +27,7 @@ from moose_lib.ingest.errors import (
     UnreadableBody,
     UnstorableRecord,
 )
+from moose_lib.ingest.letters import Judge
 from moose_lib.ingest.reading import Format, RecordReader, Records, Refused, texts_of
 from moose_lib.ingest.store import Batch, Idempotency, Receipt, RejectedRecord, Store
 from moose_lib.observing.serving import ServerMetrics
@@ -63,6 +64,7 @@ class Target:
     endpoint: Endpoint
     reader: RecordReader
     rows: RowMaker
+    judge: Judge
     key: str
     route: str
     queue: str | None
@@ -155,6 +157,7 @@ class Ingest:
             queue=target.queue,
             idempotency=_idempotency(incoming, body),
             texts=lambda: [it for index, it in enumerate(texts_of(body, form)) if index not in indexes],
+            row_of=target.judge.row,
             size=len(body) + _CELL_BYTES * len(read.rows) * len(target.rows.columns),
         )
         if batch.rows or target.queue is not None:
@@ -190,6 +193,7 @@ def _target(endpoint: Endpoint) -> Target:
         endpoint=endpoint,
         reader=RecordReader(endpoint.model, is_strict=endpoint.is_strict),
         rows=RowMaker(endpoint.table.model),
+        judge=Judge(endpoint),
         key=endpoint.key,
         route=f"/{endpoint.path}",
         queue=f"{endpoint.name}DeadLetterQueue" if endpoint.has_dead_letters else None,
@@ -210,7 +214,8 @@ def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
     if key is None:
         return None
     place = None if place is None else unquote(place)
-    return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place)
+    attempt = incoming.header(b"moose-attempt")
+    return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place, attempt=attempt)
 
 
 def _read(target: Target, body: bytes, form: Format) -> _Read:

@@ -214,6 +214,15 @@ def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
                 ),
                 "schema": {"type": "string", "minLength": 1},
             },
+            {
+                "name": "Moose-Attempt",
+                "in": "header",
+                "description": (
+                    "Which attempt at that work sends the request. If one sends both what has a place and what was set "
+                    "aside there, the work has another order now: the latter is stored, and counted as Moose-Released."
+                ),
+                "schema": {"type": "string", "minLength": 1},
+            },
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": either}}},
         "responses": answers,

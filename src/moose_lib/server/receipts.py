@@ -58,6 +58,8 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
         headers["Moose-Repeated"] = "true"
     if receipt.set_aside:
         headers["Moose-Set-Aside"] = str(receipt.set_aside)
+    if receipt.released:
+        headers["Moose-Released"] = str(receipt.released)
     is_whole = receipt.rejected == receipt.set_aside == 0 and not outcome.refused
     status = 200 if is_whole else 207 if receipt.stored or receipt.set_aside else 400
     if is_detailed and status == 400:

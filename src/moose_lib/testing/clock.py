@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from moose_lib.dmv2.deliveries import numbered_task
+
 __all__ = ["VirtualClock", "VirtualLoop"]
 
 _T = TypeVar("_T")
@@ -69,6 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.clock = VirtualClock()
         selector = _JumpingSelector(self.clock)
         super().__init__(selector)
+        self.set_task_factory(numbered_task)
         selector.watch()  # what is registered from here on is not the loop's own wake-up pipe
 
     def time(self) -> float:

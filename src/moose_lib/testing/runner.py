@@ -330,6 +330,7 @@ class _Start:
                 await running.clean_up()
             raise
         finally:
+            assignment.run.deliveries.end()
             age, logs = self._run.age, self._run.logs.of_ended(assignment.run)
             log.append(Attempt(number=number, started=started, duration=age - started, error=error, logs=logs))
         return outcome, verdict

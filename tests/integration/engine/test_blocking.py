@@ -1,4 +1,4 @@
-"""Handlers that block in C code, where no exception reaches them.
+"""Handlers that block in C code, where no exception reaches them, also on the event loop of all `async` handlers.
 
 Their workers run without a tracer: under one, Python 3.11 keeps every thread busy while another one blocks with an
 exception pending (it evaluates the same instruction again and again), so coverage would stop the whole worker.
@@ -42,12 +42,26 @@ def always(ctx: TaskContext[Number]) -> Number:
 def on_cancel(ctx: TaskContext[Number]) -> None:
     note("on_cancel")
 
+async def stuck(ctx: TaskContext[Number]) -> Number:
+    note("stuck")
+    time.sleep(60)
+    return ctx.input
+
+async def clean(ctx: TaskContext[Number]) -> None:
+    note("cleaned")
+
+async def quick(ctx: TaskContext[Number]) -> Number:
+    note("quick")
+    return ctx.input
+
 def define(name, **config):
     task = Task[Number, Number](name="task", config=TaskConfig(**config))
     Workflow(name=name, config=WorkflowConfig(starting_task=task))
 
 define("TimesOut", run=once, timeout="2s", retries=1)
 define("GetsCanceled", run=always, on_cancel=on_cancel)
+define("Stuck", run=stuck, on_cancel=clean, timeout="2s", retries=0)
+define("Quick", run=quick)
 """
 
 
@@ -82,3 +96,15 @@ async def test_cancel_of_a_handler_that_blocks(engine: Engine, file: Path) -> No
         assert (await failure(handle)).class_name == "CancelledError"
         assert time.monotonic() - asked < 40
     assert notes(file) == ["begun", "on_cancel"]
+
+
+async def test_async_handlers_run_beside_one_that_blocks_their_loop(engine: Engine, file: Path) -> None:
+    """On another loop: those of other runs, and the `on_cancel` of the one that was left behind."""
+    async with worker_process(engine, file, is_measured=False):
+        stuck = await engine.start_foreign("Stuck", {"value": 1})
+        await until(lambda: notes(file) == ["stuck"])
+        begun = time.monotonic()
+        assert await result(await engine.start_foreign("Quick", {"value": 1})) == {"value": 1}
+        assert (await failure(stuck)).class_name == "moose_lib.errors.TaskTimedOut"
+        assert time.monotonic() - begun < 40
+    assert sorted(notes(file)) == ["cleaned", "quick", "stuck"]

@@ -142,6 +142,84 @@ async def test_without_dead_letters_there_is_nowhere_to_set_aside(store: SqliteS
     assert read(path, "SELECT user FROM Clicks") == [("a",)]
 
 
+def row_of(text: str) -> tuple[Any, ...] | str:
+    """Texts are users here; "bad" does not fit any more."""
+    return "does not fit" if text == "bad" else RowMaker(Click).row(Click(user=text))
+
+
+class Attempt:
+    """Sends users to places; what it sends is named by that alone, and so is each request by its content."""
+
+    def __init__(self, store: SqliteStore, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    async def send(self, place: int, *users: str) -> Receipt:
+        text = ",".join(users)
+        name = Idempotency(key=text, digest=text.encode(), place=f"request {place}", attempt=self._name)
+        return await self._store.put(batch(*users, idempotency=name, queue="q", texts=lambda: users, row_of=row_of))
+
+
+async def test_an_attempt_in_another_order_stores_what_is_new(store: SqliteStore, path: Path) -> None:
+    """What it sends before it sends what has the place is set aside, and stored when that has come."""
+    first = Attempt(store, "1")
+    await first.send(1, "a")
+    await first.send(2, "b")
+
+    second = Attempt(store, "2")
+    assert await second.send(1, "c", "d") == Receipt(stored=1, rejected=0, is_repeat=True, set_aside=2)
+    assert await second.send(2, "a") == Receipt(stored=1, rejected=0, is_repeat=True, released=2)
+    assert await second.send(3, "b") == Receipt(stored=1, rejected=0, is_repeat=True)
+    assert await second.send(2, "e") == Receipt(stored=1, rejected=0)  # b, which has the place, has come before
+    assert await Attempt(store, "3").send(1, "c", "d") == Receipt(stored=2, rejected=0, is_repeat=True)
+
+    assert [user for (user,) in read(path, "SELECT user FROM Clicks ORDER BY user")] == ["a", "b", "c", "d", "e"]
+    assert read(path, "SELECT count(*) FROM _moose_dead_letters WHERE replayed_at IS NULL") == [(0,)]
+
+
+async def test_what_an_attempt_does_not_send_again_was_told_differently(store: SqliteStore, path: Path) -> None:
+    """It stays set aside, though another attempt sends the first again."""
+    await Attempt(store, "1").send(1, "09:00")
+    await Attempt(store, "2").send(1, "09:05")
+
+    assert await Attempt(store, "3").send(1, "09:00") == Receipt(stored=1, rejected=0, is_repeat=True)
+
+    assert read(path, "SELECT user FROM Clicks") == [("09:00",)]
+
+
+async def test_what_was_set_aside_may_come_again_after_what_has_its_place(store: SqliteStore, path: Path) -> None:
+    await Attempt(store, "1").send(1, "a")
+    await Attempt(store, "2").send(1, "b")
+
+    third = Attempt(store, "3")
+    await third.send(2, "a")
+    assert await third.send(1, "b") == Receipt(stored=1, rejected=0, is_repeat=True)
+
+    assert read(path, "SELECT user FROM Clicks") == [("a",), ("b",)]
+
+
+async def test_what_was_replayed_meanwhile_or_does_not_fit_is_not_stored(store: SqliteStore, path: Path) -> None:
+    await Attempt(store, "1").send(1, "a")
+    second = Attempt(store, "2")
+    await store.put(  # as it was before the model changed
+        batch(
+            "b",
+            "c",
+            "d",
+            idempotency=Idempotency(key="k", digest=b"", place="request 1", attempt="2"),
+            queue="q",
+            texts=lambda: ["b", "bad", "d"],
+        )
+    )
+    await store.run(lambda it: it.execute("UPDATE _moose_dead_letters SET replayed_at = '2026' WHERE record = 'b'"))
+
+    assert (await second.send(2, "a")).released == 1
+
+    assert read(path, "SELECT user FROM Clicks") == [("a",), ("d",)]
+    assert read(path, "SELECT record FROM _moose_dead_letters WHERE replayed_at IS NULL") == [("bad",)]
+    assert read(path, "SELECT stored, set_aside FROM _moose_idempotency WHERE key = 'k'") == [(2, 1)]
+
+
 async def test_a_file_from_before_there_were_places_gets_them(path: Path) -> None:
     path.parent.mkdir()
     with contextlib.closing(sqlite3.connect(path)) as connection:
