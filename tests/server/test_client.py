@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -365,6 +366,28 @@ def test_a_thread_that_does_not_know_its_task_is_refused(
     assert "contextvars.copy_context().run" in str(caught.value.hint)
     assert "idempotency_key=" in str(caught.value.hint)
     assert [json.loads(body)[0]["number"] for _, _, body in web.asked] == [2, 3]
+
+
+def test_what_is_stored_after_all_is_counted_once(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two requests are set aside in the place of one record, and stored when that comes."""
+    caplog.set_level(logging.INFO)
+    aside = (207, {**taken(1)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "2"})
+    released = taken(1, **{"Moose-Repeated": "true", "Moose-Released": "4", "Moose-Released-Requests": "2"})
+    web.answers = [aside, aside, released]
+    run = a_run(2)
+    in_run(run)
+
+    for number in range(2):
+        moose_lib.ingest_sync("Clicks", [Click(number=number)] * 2)
+    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 2}, {"Clicks": 4})
+    moose_lib.ingest_sync("Clicks", Click(number=7))
+
+    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 5}, {})
+    assert caplog.records[-1].getMessage() == (
+        "4 records for Clicks that were set aside are stored: the attempt sends what it sent before, in another order"
+    )
 
 
 def test_what_is_set_aside_is_told(

@@ -135,14 +135,14 @@ class Deliveries:
             self._occurrences[digest] += 1
             return self._occurrences[digest] - 1
 
-    def add(self, endpoint: str, *, stored: int, set_aside: int = 0, released: int = 0) -> None:
+    def add(self, endpoint: str, *, stored: int, set_aside: int = 0) -> None:
         """Count records that are in the store, thanks to this attempt or an earlier one, and those that are set aside.
 
-        `released` were set aside before, and are stored now.
+        Negative: fewer than were counted before.
         """
         with self._lock:
-            self._stored[endpoint] += stored + released
-            self._set_aside[endpoint] += set_aside - released
+            self._stored[endpoint] += stored
+            self._set_aside[endpoint] += set_aside
 
     @property
     def stored(self) -> Mapping[str, int]:

@@ -78,7 +78,7 @@ class _OnLoop(Running, Call):
 
     @property
     def held_up_by(self) -> str | None:
-        """What has the event loop of this call; `None` if it is itself, or nobody."""
+        """What has the event loop of this call, see `HandlerLoop.held_up_by`."""
         return None if self.loop is None else self.loop.held_up_by(self.run)
 
     def begin(self, loop: HandlerLoop) -> None:

@@ -90,10 +90,12 @@ class HandlerLoop:
             self.loop.call_soon_threadsafe(self._answer)
 
     def held_up_by(self, run: RunInfo | None) -> str | None:
-        """What has the loop, so that code of `run` stands still; `None` if it answers, or if that is the run's own."""
-        blocker = self.blocker()
-        if self._missed == 0 or (blocker is not None and blocker == run):
+        """What has the loop, so that code of `run` stands still, or does nothing else; `None` if the loop answers."""
+        if self._missed == 0:
             return None
+        blocker = self.blocker()
+        if blocker is not None and blocker == run:
+            return f"it blocks the event loop of async handlers, at {self.where()}"
         return f"{_named(blocker)} blocks its event loop, at {self.where()}"
 
     def blocker(self) -> RunInfo | None:
@@ -233,9 +235,8 @@ def _tell(loop: HandlerLoop) -> None:
     blocker = loop.blocker()
     logger = _logger if blocker is None else TaskLogger(blocker)
     logger.warning(_BLOCKS, _named(blocker), loop.silence, loop.where())
-    for run in {call.run for call in list(loop.begun)}:
-        held_up_by = loop.held_up_by(run)
-        if run is not None and held_up_by is not None:
+    for run in {call.run for call in list(loop.begun)} - {blocker, None}:
+        if run is not None and (held_up_by := loop.held_up_by(run)) is not None:
             TaskLogger(run).warning("this task stands still: %s", held_up_by)
 
 

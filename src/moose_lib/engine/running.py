@@ -37,7 +37,7 @@ class Running(ABC):
 
     @property
     def held_up_by(self) -> str | None:
-        """Why the code does not go on though it does nothing itself; `None` if it does, or may."""
+        """What has the event loop of the code, itself or something else; `None` if the loop is free, or it has none."""
         return None
 
     def _settle(self, outcome: Outcome) -> None:

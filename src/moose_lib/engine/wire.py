@@ -132,7 +132,7 @@ class AttemptsUsed(_Message):
     """The heartbeat details of a task: how many attempts it has used up, and how many ended without using one.
 
     Those are `excused` for a reason that is not the task's, and `postponed` where it asked to be run again later.
-    `held_up_by` says why the attempt that runs does not go on; `None` if it does.
+    `held_up_by` says what blocks the event loop of the attempt that runs; `None` if nothing does.
     """
 
     used: int = 0

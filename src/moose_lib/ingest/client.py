@@ -153,7 +153,9 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
 
 
 def _count(run: RunInfo, endpoint: str, answer: Answer) -> None:
-    run.deliveries.add(endpoint, stored=answer.stored, set_aside=answer.set_aside, released=answer.released)
+    counted_twice = answer.stored * answer.released_requests  # each was answered with what this answer counts
+    stored = answer.stored + answer.released - counted_twice
+    run.deliveries.add(endpoint, stored=stored, set_aside=answer.set_aside - answer.released)
     if answer.set_aside:
         TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint, endpoint)
     if answer.released:

@@ -56,12 +56,19 @@ class Ledger:
         digest, place = found
         if digest != name.digest:
             raise KeyReused(name.key)
-        released = self._came_again(batch, name, place, insert)
+        released, requests = self._came_again(batch, name, place, insert)
         stored, rejected, set_aside = self._connection.execute(
             "SELECT stored, rejected, set_aside FROM _moose_idempotency WHERE endpoint = ? AND key = ?",
             (batch.endpoint, name.key),
         ).fetchone()
-        return Receipt(stored=stored, rejected=rejected, is_repeat=True, set_aside=set_aside, released=released)
+        return Receipt(
+            stored=stored,
+            rejected=rejected,
+            is_repeat=True,
+            set_aside=set_aside,
+            released=released,
+            released_requests=requests,
+        )
 
     def write_down(self, batch: Batch, receipt: Receipt) -> None:
         """Remember how a request with a key was answered; its place is taken by the first that stored something."""
@@ -124,27 +131,28 @@ class Ledger:
         self._add(batch, name, receipt, displaced=name.place, last_letter=last)
         return receipt
 
-    def _came_again(self, batch: Batch, name: Idempotency, place: str | None, insert: Insert) -> int:
+    def _came_again(self, batch: Batch, name: Idempotency, place: str | None, insert: Insert) -> tuple[int, int]:
         """Store what was set aside in `place` in this attempt, if the attempt has sent what has the place by now.
 
-        Returns how many records of other requests.
+        Returns how many records of how many other requests.
         """
         if name.attempt is None:
-            return 0
+            return 0, 0
         self._connection.execute(
             "UPDATE _moose_idempotency SET attempt = ? WHERE endpoint = ? AND key = ?",
             (name.attempt, batch.endpoint, name.key),
         )
         occupant = self._occupant(batch.endpoint, place)
         if occupant is None or not _is_same(occupant[1], name.attempt):
-            return 0
+            return 0, 0
         found = self._connection.execute(
             "SELECT key, set_aside, last_letter FROM _moose_idempotency"
             " WHERE endpoint = ? AND displaced = ? AND attempt = ? AND set_aside > 0",
             (batch.endpoint, place, name.attempt),
         ).fetchall()
-        released = [(key, self._release(batch, key, count, last, insert)) for key, count, last in found]
-        return sum(count for key, count in released if key != name.key)
+        released = {key: self._release(batch, key, count, last, insert) for key, count, last in found}
+        released.pop(name.key, None)
+        return sum(released.values()), len(released)
 
     def _release(self, batch: Batch, key: str, count: int, last_letter: int, insert: Insert) -> int:
         """Store the records of a request that was set aside; how many.

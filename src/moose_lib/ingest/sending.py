@@ -48,7 +48,7 @@ class Name:
 class Answer:
     """What the server did with a request; `is_repeat`: what counts as stored was before, for the same key or place.
 
-    `released` are records of earlier requests that it had set aside, and has stored now.
+    `released` are records of `released_requests` earlier ones that it had set aside, and has stored now.
     """
 
     stored: int
@@ -56,6 +56,7 @@ class Answer:
     is_repeat: bool
     set_aside: int
     released: int = 0
+    released_requests: int = 0
 
 
 class Sender:
@@ -130,6 +131,7 @@ class Sender:
                 is_repeat=headers.get("moose-repeated") == "true",
                 set_aside=int(headers.get("moose-set-aside", 0)),
                 released=int(headers.get("moose-released", 0)),
+                released_requests=int(headers.get("moose-released-requests", 0)),
             )
         raise IngestRefused(self._url, status, text[:_TEXT_SHOWN], _HINTS.get(status))
 

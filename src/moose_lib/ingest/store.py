@@ -74,7 +74,7 @@ class Receipt:
     """What was committed; `is_repeat`: nothing was stored now, an earlier request with the same key or place did it.
 
     `set_aside` are records that came in the place of what was stored then; they are among the dead letters. `released`
-    are records of earlier requests that were set aside and are stored now.
+    are records of `released_requests` earlier ones that were set aside and are stored now.
     """
 
     stored: int
@@ -82,6 +82,7 @@ class Receipt:
     is_repeat: bool = False
     set_aside: int = 0
     released: int = 0
+    released_requests: int = 0
 
 
 class Store(Protocol):

@@ -27,7 +27,10 @@ _ALLOWED: Final = (
 )
 _READABLE: Final = (
     b"access-control-expose-headers",
-    b"Moose-Stored, Moose-Rejected, Moose-Repeated, Moose-Set-Aside, Moose-Released, Retry-After, WWW-Authenticate",
+    (
+        b"Moose-Stored, Moose-Rejected, Moose-Repeated, Moose-Set-Aside, Moose-Released, Moose-Released-Requests, "
+        b"Retry-After, WWW-Authenticate"
+    ),
 )
 
 #: Answers a request without Starlette: routing and middleware take as long as all else that a small record needs.

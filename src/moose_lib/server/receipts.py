@@ -60,6 +60,7 @@ def answer(outcome: Outcome, *, is_detailed: bool) -> Response:
         headers["Moose-Set-Aside"] = str(receipt.set_aside)
     if receipt.released:
         headers["Moose-Released"] = str(receipt.released)
+        headers["Moose-Released-Requests"] = str(receipt.released_requests)
     is_whole = receipt.rejected == receipt.set_aside == 0 and not outcome.refused
     status = 200 if is_whole else 207 if receipt.stored or receipt.set_aside else 400
     if is_detailed and status == 400:

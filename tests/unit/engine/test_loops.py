@@ -86,7 +86,7 @@ async def test_the_blocker_and_those_that_it_holds_up_are_told(
     blocking = begin(handlers, "slow", blockade.block)
     await until(lambda: len(caplog.records) == 2)
     held_up_by = str(waiting.held_up_by)
-    assert blocking.held_up_by is None
+    itself = str(blocking.held_up_by)
     waiting.stop()
     assert not waiting.has_heard
     blockade.go.set()
@@ -94,6 +94,7 @@ async def test_the_blocker_and_those_that_it_holds_up_are_told(
     assert isinstance(await done(waiting), asyncio.CancelledError)
 
     line = held_up_by.partition(", at ")[2]
+    assert itself == f"it blocks the event loop of async handlers, at {line}"
     assert held_up_by.startswith(f"task 'slow' of run 'w-1' blocks its event loop, at {__file__}:")
     assert held_up_by.endswith(", in block")
     told = {record.task: record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}  # type: ignore[attr-defined]
@@ -130,7 +131,7 @@ async def test_a_task_that_the_handler_started_may_be_the_blocker(
 
     blocking = begin(handlers, "gathers", gather)
     await until(lambda: caplog.records)
-    assert blocking.held_up_by is None
+    assert str(blocking.held_up_by).startswith("it blocks the event loop of async handlers, at ")
     blockade.go.set()
     await done(blocking)
 

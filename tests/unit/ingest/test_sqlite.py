@@ -168,7 +168,7 @@ async def test_an_attempt_in_another_order_stores_what_is_new(store: SqliteStore
 
     second = Attempt(store, "2")
     assert await second.send(1, "c", "d") == Receipt(stored=1, rejected=0, is_repeat=True, set_aside=2)
-    assert await second.send(2, "a") == Receipt(stored=1, rejected=0, is_repeat=True, released=2)
+    assert await second.send(2, "a") == Receipt(stored=1, rejected=0, is_repeat=True, released=2, released_requests=1)
     assert await second.send(3, "b") == Receipt(stored=1, rejected=0, is_repeat=True)
     assert await second.send(2, "e") == Receipt(stored=1, rejected=0)  # b, which has the place, has come before
     assert await Attempt(store, "3").send(1, "c", "d") == Receipt(stored=2, rejected=0, is_repeat=True)
