@@ -32,6 +32,11 @@ class Allowance:
         """`10,000 lines at once, then 100 a second`."""
         return f"{self._burst:,.0f} lines at once, then {self._per_second:,.0f} a second"
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whatever may be written next is refused, for the moment."""
+        return self._refused_until is not None and self._clock() < self._refused_until
+
     def admits(self, length: int) -> bool:
         """Tell whether a line of `length` characters may be written, and count it if so."""
         cost = 1 + length // _LINE

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from moose_lib.dmv2.workflow import RunInfo
@@ -88,7 +89,7 @@ class _Attempt:
         self._deliver = deliver
         self._allowance = Allowance(burst)
         self._urgent = Allowance(max(1, burst // 10))
-        self._over: deque[Line] = deque(maxlen=_LAST)
+        self._over: deque[Callable[[], Line]] = deque(maxlen=_LAST)
         self._dropped = 0
         self._begun: dict[tuple[PrintStream, int], str] = {}
         self._breather = Breather()
@@ -119,9 +120,13 @@ class _Attempt:
     def logged(self, record: logging.LogRecord) -> None:
         """Add a record."""
         self._breather.written()
-        line = _line(self._run, record)
+        message = _cut(record.getMessage())  # now, as what it is made of may change
+        allowance = self._allowance_for(level_of(record.levelno))
         with self._lock:
-            self._add(line)
+            if allowance.is_waiting:
+                self._drop(partial(_line, self._run, record, message))
+            else:
+                self._add(_line(self._run, record, message))
 
     def end(self) -> None:
         """Add what has been begun."""
@@ -140,12 +145,19 @@ class _Attempt:
             self._add(Line(time.time(), level, PRINT, stream, text[start : start + LONGEST], self._run))
 
     def _add(self, line: Line) -> None:
-        allowance = self._allowance if line.level in _CALM else self._urgent
+        allowance = self._allowance_for(line.level)
         if allowance.admits(len(line.message) + (0 if line.traceback is None else len(line.traceback))):
             if self._over or self._dropped:
                 self._tell_dropped()
             self._dropped += not self._deliver(line, False)
             return
+        self._drop(lambda: line)
+
+    def _allowance_for(self, level: Level) -> Allowance:
+        return self._allowance if level in _CALM else self._urgent
+
+    def _drop(self, line: Callable[[], Line]) -> None:
+        """Keep a line in case it is one of the last; it is made when that is known."""
         self._dropped += len(self._over) == _LAST
         self._over.append(line)
 
@@ -154,7 +166,7 @@ class _Attempt:
 
         At the attempt's end that must be said: there is no later line with which it would be tried again.
         """
-        over, dropped = list(self._over), self._dropped
+        over, dropped = [line() for line in self._over], self._dropped
         self._over.clear()
         self._dropped = 0
         if dropped:
@@ -205,14 +217,14 @@ def _is_of_the_engine(record: logging.LogRecord) -> bool:
     return str(record.name).startswith("temporalio.") and record.levelno < logging.WARNING
 
 
-def _line(run: RunInfo, record: logging.LogRecord) -> Line:
+def _line(run: RunInfo, record: logging.LogRecord, message: str) -> Line:
     fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
     return Line(
         time=record.created,
         level=level_of(record.levelno),
         logger=record.name,
         stream="log",
-        message=_cut(record.getMessage()),
+        message=message,
         run=run,
         traceback=_traceback(record),
         fields=fields or None,

@@ -77,6 +77,25 @@ def test_a_flood_hides_no_warning() -> None:
     assert sink.messages[50].startswith("… 930 lines dropped")
 
 
+@pytest.mark.usefixtures("no_time_passes")
+def test_the_last_lines_of_a_flood_say_what_was_so_when_they_were_written() -> None:
+    """They are made when the end has come; what they are made of may be another thing by then."""
+    sink, state = Sink(), ["begun"]
+    captured = Capture(sink, burst=50)
+    for _ in range(100):
+        captured.logged(RUN, record("x"))
+    written = logging.makeLogRecord(
+        {"msg": "%s", "args": (state,), "levelno": logging.INFO, "name": "shop", "order": 7}
+    )
+    captured.logged(RUN, written)
+    state[0] = "ended"
+    captured.attempt_ended(RUN)
+
+    assert sink.messages[-1] == "['begun']"
+    assert (sink.lines[-1].fields, sink.lines[-1].logger) == ({"order": 7}, "shop")
+    assert sink.messages[50].startswith("… 31 lines dropped")
+
+
 class CountingBreather:
     """Counts what would be a flood's pieces."""
 
