@@ -40,6 +40,7 @@ class DevText:
         self._output = output
         self._name = name
         self._is_ready = False
+        self._begun = set[Source]()
 
     @singledispatchmethod
     def tell(self, event: DevEvent) -> None:
@@ -53,7 +54,9 @@ class DevText:
     @tell.register
     def _(self, event: ProcessReady) -> None:
         if self._is_ready:
-            self._say(f"{event.source} is back (process {event.pid})", "good")
+            word = "back" if event.source in self._begun else "up"
+            self._say(f"{event.source} is {word} (process {event.pid})", "good")
+        self._begun.add(event.source)
 
     @tell.register
     def _(self, event: ProcessDied) -> None:
@@ -83,6 +86,7 @@ class DevText:
     @tell.register
     def _(self, event: Reloaded) -> None:
         names = "" if event.workflows is None else f": {', '.join(event.workflows) or 'no workflows'}"
+        self._begun.add("worker")
         self._say(f"reloaded {_files(event.files)} in {duration_text(event.took)}{names}", "good")
         if event.news is not None:
             self._say(event.news, "good")
@@ -118,7 +122,7 @@ def _banner(output: Output, name: str, facts: DevFacts, took: timedelta) -> list
     lines = {
         "Temporal": f"{facts.temporal_address}  (namespace {facts.namespace}{version})",
         "Dashboard": facts.ui_url,
-        "API": facts.api_url,
+        "API": _api(facts),
         "Metrics": facts.metrics_url,
         "Data": None if facts.db_file is None else _short(facts.db_file),
         "Worker": f"task queue {facts.task_queue}, {_served(facts)}",
@@ -155,6 +159,12 @@ def _served(facts: DevFacts) -> str:
     if not facts.workflows:
         return "no workflows declared yet"
     return f"{'workflow' if len(facts.workflows) == 1 else 'workflows'} {', '.join(facts.workflows)}"
+
+
+def _api(facts: DevFacts) -> str | None:
+    if facts.api_url is None or facts.server_pid is not None:
+        return facts.api_url
+    return f"{facts.api_url}  (no server runs yet)"
 
 
 def _files(files: tuple[Path, ...]) -> str:

@@ -2,7 +2,8 @@
 
 The session itself listens and lends the socket to the process that serves, so no connection is refused while one goes
 and the next one comes: it waits. A new server first loads the code and looks at the store; only then is the old one
-asked to go, so code that is refused changes nothing. Of two servers, only one ever writes to the store.
+asked to go, so code that is refused changes nothing. Of two servers, only one ever writes to the store. Where there is
+none, because no code has loaded yet, callers are told so at once: that may take a while.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -51,12 +53,21 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class ApiServer:
-    """Keeps one server at work, from the first `renew` on; each further one replaces it."""
+#: Answers callers in its block, with the reason that it asks for.
+StandIn = Callable[[Callable[[], str]], AbstractAsyncContextManager[None]]
 
-    def __init__(self, command: Callable[[], Command], on_event: OnEvent) -> None:
+
+class ApiServer:
+    """Keeps one server at work, from the first `renew` on; each further one replaces it.
+
+    `stand_in` answers while there is none, for the code does not load.
+    """
+
+    def __init__(self, command: Callable[[], Command], on_event: OnEvent, stand_in: StandIn) -> None:
         self._command = command
         self._on_event = on_event
+        self._stand_in = stand_in
+        self._refusal = ""
         self._backoff = Backoff()
         self._wanted = asyncio.Event()
         self._serving: Worker | None = None
@@ -77,6 +88,10 @@ class ApiServer:
     def renew(self) -> None:
         """Have a server with the code of now."""
         self._wanted.set()
+
+    def note_refusal(self, text: str) -> None:
+        """Learn why the newest code does not load; a server that serves goes on."""
+        self._refusal = text
 
     async def run(self) -> None:
         """Keep a server at work until cancelled."""
@@ -121,6 +136,7 @@ class ApiServer:
         self._candidate = None
         if exit_.code == REFUSED:
             text = candidate.take_errors()
+            self.note_refusal(text)
             self._on_event(CodeRefused(text=text, serving=self.pid, files=(), source="server"))
             return
         self.settled.set()
@@ -130,9 +146,12 @@ class ApiServer:
 
     async def _until_needed(self) -> None:
         """Wait until another server is wanted, or this one has died and the pause after that is over."""
+        if self._wanted.is_set():
+            return
         serving = self._serving
         if serving is None:
-            await self._wanted.wait()
+            async with self._stand_in(lambda: self._refusal):
+                await self._wanted.wait()
             return
         _, has_died = await first_of(self._wanted.wait(), serving.wait())
         if has_died:

@@ -37,8 +37,8 @@ class DevFacts:
 
     `workflows` are the names the worker serves, `None` if it did not tell; `schedules` are the schedules of those that
     have one, as text, and `notes` what of them should be looked after.
-    What belongs to an embedded Temporal is `None` when the session works against another, and `worker_pid` when the
-    user's code was refused.
+    What belongs to an embedded Temporal is `None` when the session works against another, and `worker_pid` and
+    `server_pid` when the user's code was refused.
     """
 
     root: Path
@@ -54,6 +54,7 @@ class DevFacts:
     temporal_version: str | None
     temporal_pid: int | None
     worker_pid: int | None
+    server_pid: int | None = None
     workflows: tuple[str, ...] | None
     schedules: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()

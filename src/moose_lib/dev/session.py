@@ -33,7 +33,8 @@ from moose_lib.project.settings import is_loopback, process_environment
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from moose_lib.project.loader import Project
 
@@ -136,7 +137,7 @@ class _Session:
         self._worker_line = command_line(project, "worker") if worker is None else tuple(worker)
         self._server_line = command_line(project, "serve") if server is None else tuple(server)
         self._socket: socket.socket | None = None
-        self._api = ApiServer(self._server_command, self._tell_of_server)
+        self._api = ApiServer(self._server_command, self._tell_of_server, self._stand_in)
         self._refusal: CodeRefused | None = None
         self._is_embedded = self._settings.dev.temporal == "embedded"
         self._port = self._settings.temporal.port or _DEFAULT_PORT
@@ -249,6 +250,8 @@ class _Session:
     def _tell_of_worker(self, event: DevEvent) -> None:
         """Code that a worker has loaded is what the server should serve."""
         self._on_event(event)
+        if isinstance(event, CodeRefused):
+            self._api.note_refusal(event.text)
         if not self._server_line or not isinstance(event, ProcessReady | Reloaded):
             return
         refusal, self._refusal = self._refusal, None
@@ -274,6 +277,12 @@ class _Session:
         line = (*self._server_line, "--listen-fd", str(number))
         environment = self._environment()
         return Command(arguments=line, directory=self._directory, environment=environment, inherited=(number,))
+
+    def _stand_in(self, reason: Callable[[], str]) -> AbstractAsyncContextManager[None]:
+        from moose_lib.server.standin import reason_in, standing_in  # 0.2 s that code which loads does not cost
+
+        assert self._socket is not None, "it is opened before anything starts"
+        return standing_in(self._socket, self._settings.server, lambda: reason_in(reason()))
 
     @property
     def _directory(self) -> Path:
@@ -319,6 +328,7 @@ class _Session:
             temporal_version=None if temporal is None else temporal.version,
             temporal_pid=None if temporal is None else temporal.pid,
             worker_pid=None if serving is None else serving.pid,
+            server_pid=self._api.pid,
             workflows=None if ready is None else ready.workflows,
             schedules={} if ready is None else ready.schedules,
             notes=() if ready is None else ready.notes,

@@ -86,6 +86,21 @@ class ServerBusy(Refusal):
         return {"Retry-After": str(self._seconds)}
 
 
+class CodeRefused(Refusal):
+    """No server runs, because the project's code does not load; the next save may mend that."""
+
+    status = 503
+    code = "code-refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no server runs: {reason}", hint="mend it and save; moose-cli dev shows all of it")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again, on a connection of its own."""
+        return {"Retry-After": "1", "Connection": "close"}
+
+
 class UnknownModel(Refusal):
     """Nothing is declared at the path."""
 

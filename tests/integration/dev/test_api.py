@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import sqlite3
@@ -132,6 +133,53 @@ async def test_a_model_that_would_lose_data_leaves_the_old_server_at_work(tmp_pa
     assert "number is text, was integer" in refusal.text
     assert answer == (200, "SUCCESS")
     assert stored(tmp_path) == [4, 5]
+
+
+async def test_code_that_never_loaded_is_told_to_callers_until_it_does(tmp_path: Path) -> None:
+    """At once, with the reason of now; the port is there, so a caller would wait for a save without it."""
+    project = project_in(tmp_path, "import nix_da")
+    async with session(project, is_real=True, has_server=True) as dev:
+        facts = (await dev.next(DevReady)).facts
+        first = await post(project, 6)
+        (tmp_path / "flow.py").write_text("1 / 0")
+        await dev.next(CodeRefused)
+        second = await post(project, 6)
+        (tmp_path / "flow.py").write_text(MODEL)
+        pid = await is_served(dev)
+        third = await post(project, 6)
+
+    assert (facts.worker_pid, facts.server_pid) == (None, None)
+    assert first[0] == second[0] == 503
+    assert json.loads(first[1])["error"] == {
+        "code": "code-refused",
+        "message": f"no server runs: {tmp_path / 'flow.py'} does not import; "
+        "ModuleNotFoundError: No module named 'nix_da'",
+        "hint": "mend it and save; moose-cli dev shows all of it",
+    }
+    assert "ZeroDivisionError: division by zero" in second[1]
+    assert pid
+    assert third == (200, "SUCCESS")
+
+
+async def test_a_model_that_its_table_refuses_at_the_first_start_is_told_to_callers(tmp_path: Path) -> None:
+    """The worker has nothing against it."""
+    project = project_in(tmp_path, MODEL)
+    async with session(project, has_server=True) as dev:
+        await is_served(dev)
+        await post(project, 7)
+    (tmp_path / "flow.py").write_text(MODEL.replace("number: int", "number: str"))
+    async with session(project, has_server=True) as dev:
+        facts = (await dev.next(DevReady)).facts
+        refused = await post(project, 8)
+        (tmp_path / "flow.py").write_text(MODEL)
+        await is_served(dev)
+        mended = await post(project, 8)
+
+    assert facts.worker_pid is not None
+    assert facts.server_pid is None
+    assert refused[0] == 503
+    assert "no server runs: table 'Clicks' holds rows of another shape: number is text, was integer" in refused[1]
+    assert mended == (200, "SUCCESS")
 
 
 async def test_ports_that_are_taken_or_the_same_are_told(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ FACTS = DevFacts(
     temporal_version="1.9.1",
     temporal_pid=1,
     worker_pid=2,
+    server_pid=3,
     workflows=("Order", "Nightly"),
 )
 READY = DevReady(facts=FACTS, took=timedelta(milliseconds=862))
@@ -129,7 +130,7 @@ def test_somebody_elses_temporal_has_no_page_and_no_file(capsys: pytest.CaptureF
         (OutputLine(source="worker", pid=2, stream="stdout", text="hello"), "worker   │ hello\n"),
         (OutputLine(source="temporal", pid=1, stream="stderr", text="oh"), "temporal │ oh\n"),
         (ProcessStarted(source="worker", pid=2), ""),
-        (ProcessReady(source="worker", pid=2, took=timedelta(1)), "dev      │ worker is back (process 2)\n"),
+        (ProcessReady(source="server", pid=2, took=timedelta(1)), "dev      │ server is up (process 2)\n"),
         (
             ProcessDied(source="worker", pid=2, exit=EXIT, restart_in=timedelta(seconds=2)),
             "dev      │ worker died (SIGKILL); starting it again in 2s\n",
@@ -187,6 +188,36 @@ def test_before_the_banner_readiness_is_no_news(capsys: pytest.CaptureFixture[st
     DevText(Output(), "app.py").tell(ProcessReady(source="worker", pid=2, took=timedelta(1)))
 
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        ProcessReady(source="worker", pid=2, took=timedelta(1)),
+        Reloaded(pid=2, took=timedelta(1), files=(), workflows=()),
+    ],
+)
+def test_what_was_there_before_is_back(first: DevEvent, capsys: pytest.CaptureFixture[str]) -> None:
+    """However it came the first time."""
+    told = DevText(Output(), "app.py")
+    told.tell(READY)
+    told.tell(first)
+    capsys.readouterr()
+
+    told.tell(ProcessReady(source="worker", pid=3, took=timedelta(1)))
+
+    assert capsys.readouterr().out == "dev      │ worker is back (process 3)\n"
+
+
+@pytest.mark.parametrize(
+    ("pid", "told"), [(3, "http://localhost:4000"), (None, "http://localhost:4000  (no server runs yet)")]
+)
+def test_the_banner_says_where_records_go(pid: int | None, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And whether somebody takes them."""
+    facts = replace(FACTS, api_url="http://localhost:4000", server_pid=pid)
+    DevText(Output(), "app.py").tell(DevReady(facts=facts, took=timedelta(seconds=1)))
+
+    assert f"  API        {told}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
