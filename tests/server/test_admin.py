@@ -20,6 +20,8 @@ from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.project.settings import Settings
 from moose_lib.server.app import build_apps
 
+OVERLAPS = "'skip', 'buffer_one', 'buffer_all', 'allow_all', 'cancel_other' or 'terminate_other'"
+
 
 async def started(http: httpx2.AsyncClient, shop: Shop, key: str, body: str, **query: str) -> httpx2.Response:
     headers = {"Idempotency-Key": key}
@@ -97,6 +99,30 @@ async def test_a_field_that_a_verb_does_not_use_is_refused(
 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("schedules/Nightly/pause", '{"reason": "x"}', "body: no field 'reason'; pause takes note"),
+        ("schedules/Nightly/unpause", '{"nte": "x"}', "body: no field 'nte' (did you mean note?); unpause takes note"),
+        ("schedules/Nightly/trigger", '{"input": 1}', "body: no field 'input'; trigger takes overlap"),
+        (
+            "schedules/Nightly/trigger",
+            '{"overlap": "none"}',
+            f"body: overlap: Input should be {OVERLAPS}",
+        ),
+        ("workflows/Nightly/terminate", '{"why": "x"}', "body: no field 'why'; terminate takes reason"),
+    ],
+)
+async def test_a_field_that_nobody_would_use_does_nothing(
+    http: httpx2.AsyncClient, path: str, body: str, message: str
+) -> None:
+    """As with the verbs on runs: before anything is looked up."""
+    answer = await http.post(f"/{path}", content=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"] == {"code": "bad-request", "message": message, "hint": None}
 
 
 async def told(http: httpx2.AsyncClient) -> dict[str, Any]:  # Any: JSON

@@ -337,13 +337,14 @@ async def test_schedules_are_looked_at_and_steered(http: httpx2.AsyncClient, eng
     await deploy(engine, shop)
 
     described = (await http.get(f"/schedules/{shop.name}")).json()
-    paused = (await http.post(f"/schedules/{shop.name}/pause")).json()
+    paused = (await http.post(f"/schedules/{shop.name}/pause", json={"note": "the feed is down"})).json()
     unpaused = (await http.post(f"/schedules/{shop.name}/unpause")).json()
     triggered = await http.post(f"/schedules/{shop.name}/trigger")
     missing = await http.get("/schedules/Nothing")
 
     assert described["name"] == shop.name
     assert (paused["is_paused"], unpaused["is_paused"]) == (True, False)
+    assert (paused["note"], unpaused["note"]) == ("the feed is down", "unpaused over HTTP")
     assert triggered.status_code == 202
     assert (await ended(http, triggered.json()["workflow_id"]))["result"] == {"number": "9"}
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "schedule-not-found")

@@ -1,9 +1,9 @@
-"""The bodies of the verbs on runs: each has the fields that its verb uses, and any other is refused by name."""
+"""The bodies of verbs: each has the fields that its verb uses, and any other is refused by name."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,6 +12,8 @@ from moose_lib.server.refusals import BadRequest
 
 __all__ = [
     "FailOrder",
+    "FireOrder",
+    "NoteOrder",
     "Order",
     "ResumeOrder",
     "RetryOrder",
@@ -59,6 +61,18 @@ class ResumeOrder(Order):
     tasks: list[str] = []
     plan: str | None = None
     dry_run: bool = False
+
+
+class NoteOrder(Order):
+    """Why a schedule is paused or unpaused: `note` is kept with it."""
+
+    note: str | None = None
+
+
+class FireOrder(Order):
+    """How a schedule fires now: `overlap` in place of its own."""
+
+    overlap: Literal["skip", "buffer_one", "buffer_all", "allow_all", "cancel_other", "terminate_other"] | None = None
 
 
 _Some = TypeVar("_Some", bound=Order)

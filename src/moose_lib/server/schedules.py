@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,28 +17,36 @@ from moose_lib.operations.schedules import (
     unpause_schedule,
 )
 from moose_lib.project.loader import LoadedProject
+from moose_lib.server.bodies import BodyReader
 from moose_lib.server.described import DescribedRoute
 from moose_lib.server.engine import Engine
+from moose_lib.server.orders import FireOrder, NoteOrder, body_schema, read_order
 
-_NOTE = "over HTTP"
+_HELD_BACK: Final = {
+    "code": "overlap",
+    "message": "an earlier run is open, and the schedule skips then",
+    "hint": 'to run beside it, send {"overlap": "allow_all"}',
+}
 
 
 class Schedules:
     """The routes on schedules; each is named by its workflow."""
 
-    def __init__(self, project: LoadedProject, engine: Engine) -> None:
+    def __init__(self, project: LoadedProject, engine: Engine, bodies: BodyReader) -> None:
         self._project = project
         self._engine = engine
+        self._bodies = bodies
 
     def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
         base = f"{prefix}/admin/schedules"
+        note, fire = body_schema(NoteOrder), body_schema(FireOrder)
         return [
             DescribedRoute(base, self.list, methods=["GET"]),
             DescribedRoute(f"{base}/{{name}}", self.describe, methods=["GET"]),
-            DescribedRoute(f"{base}/{{name}}/pause", self.pause, methods=["POST"]),
-            DescribedRoute(f"{base}/{{name}}/unpause", self.unpause, methods=["POST"]),
-            DescribedRoute(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"]),
+            DescribedRoute(f"{base}/{{name}}/pause", self.pause, methods=["POST"], body=note),
+            DescribedRoute(f"{base}/{{name}}/unpause", self.unpause, methods=["POST"], body=note),
+            DescribedRoute(f"{base}/{{name}}/trigger", self.trigger, methods=["POST"], body=fire),
         ]
 
     async def list(self, request: Request) -> Response:  # noqa: ARG002  # starlette's signature
@@ -53,16 +63,17 @@ class Schedules:
 
     async def pause(self, request: Request) -> Response:
         """Let nothing fire; answers the schedule as it is then."""
-        name = request.path_params["name"]
+        name, order = request.path_params["name"], read_order(NoteOrder, await self._bodies.whole(request), "pause")
         async with self._engine.client() as client:
-            await pause_schedule(client, name, f"paused {_NOTE}")
+            # Temporal takes an empty note for none, and does nothing then.
+            await pause_schedule(client, name, order.note or "paused over HTTP")
             return JSONResponse(schedule_document(await describe_schedule(client, name)))
 
     async def unpause(self, request: Request) -> Response:
         """Let it fire again; answers the schedule as it is then."""
-        name = request.path_params["name"]
+        name, order = request.path_params["name"], read_order(NoteOrder, await self._bodies.whole(request), "unpause")
         async with self._engine.client() as client:
-            await unpause_schedule(client, name, f"unpaused {_NOTE}")
+            await unpause_schedule(client, name, order.note or "unpaused over HTTP")
             return JSONResponse(schedule_document(await describe_schedule(client, name)))
 
     async def trigger(self, request: Request) -> Response:
@@ -70,10 +81,10 @@ class Schedules:
 
         `is_started` is false where another trigger of the same second has started it.
         """
+        order = read_order(FireOrder, await self._bodies.whole(request), "trigger")
         async with self._engine.client() as client:
-            action = await trigger_schedule(client, request.path_params["name"])
+            action = await trigger_schedule(client, request.path_params["name"], order.overlap)
         if action is None:
-            error = {"code": "overlap", "message": "an earlier run is open, and the schedule skips then", "hint": None}
-            return JSONResponse({"error": error}, 409)
+            return JSONResponse({"error": _HELD_BACK}, 409)
         told = {"is_started": not action.is_shared, "workflow_id": action.workflow_id, "run_id": action.run_id}
         return JSONResponse(told, 202)

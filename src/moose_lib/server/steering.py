@@ -39,7 +39,8 @@ from moose_lib.values import settle_output
 
 _Facts = Mapping[str, Any]  # Any: JSON
 _Some = TypeVar("_Some", bound=Order)
-_OVER_HTTP: Final = "terminated over HTTP"
+#: The reason of a termination that has no other.
+OVER_HTTP: Final = "terminated over HTTP"
 
 
 class Steering:
@@ -85,7 +86,7 @@ class Steering:
         """Terminate a run at once; its tasks are not told."""
 
         async def act(client: Client, run: RunSummary, order: TerminateOrder) -> _Facts:
-            await terminate_run(client, run, order.reason or _OVER_HTTP)
+            await terminate_run(client, run, order.reason or OVER_HTTP)
             return {}
 
         return await self._steer(request, TerminateOrder, act)

@@ -30,9 +30,10 @@ from moose_lib.server.bodies import BodyReader
 from moose_lib.server.declared import Declared
 from moose_lib.server.described import Answer, DescribedRoute, Parameter
 from moose_lib.server.engine import Engine
+from moose_lib.server.orders import TerminateOrder, body_schema, read_order
 from moose_lib.server.queries import whole_number
 from moose_lib.server.refusals import BadRequest, IdempotencyConflict
-from moose_lib.server.steering import Steering
+from moose_lib.server.steering import OVER_HTTP, Steering
 from moose_lib.values import read_run_input
 
 _MOST = 1000
@@ -93,7 +94,7 @@ class Workflows:
                 body={"description": _inputs_text(self._declared)},
                 answers=_STARTED,
             ),
-            DescribedRoute(f"{base}/{{name}}/terminate", self.end, methods=["POST"]),
+            DescribedRoute(f"{base}/{{name}}/terminate", self.end, methods=["POST"], body=body_schema(TerminateOrder)),
         ]
 
     async def list(self, request: Request) -> Response:  # noqa: ARG002  # starlette's signature
@@ -149,9 +150,10 @@ class Workflows:
 
     async def end(self, request: Request) -> Response:
         """Terminate the open run of a workflow, as the existing Moose does."""
+        order = read_order(TerminateOrder, await self._bodies.whole(request), "terminate")
         async with self._engine.client() as client:
             (run,) = await select_open_runs(client, request.path_params["name"])
-            await terminate_run(client, run, "terminated over HTTP")
+            await terminate_run(client, run, order.reason or OVER_HTTP)
         return JSONResponse({"status": "terminated", "message": f"run {run.workflow_id!r} was terminated"})
 
     def _checked(self, name: str, body: bytes) -> tuple[Plan, bytes | None]:
