@@ -85,7 +85,7 @@ def build_apps(
     told = document(title, endpoints, admin, prefix=prefix, has_ingest_key=True)
     shown = [*health.routes(prefix), *Pages(title, told, metrics).routes(prefix)]
     taken, shortcuts = _ingest_ways(project, store, bodies, doorkeeper, metrics, prefix)
-    routes = [taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
+    routes = [*taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
     outside = [*health.routes(""), *Pages(title, told, metrics).routes("")]
     return Apps(
         main=Edge(_starlette(routes), server.cors_origins, metrics, shortcuts),
@@ -94,10 +94,12 @@ def build_apps(
 
 
 def _starlette(routes: Iterable[Route]) -> Starlette:
-    return Starlette(
+    app = Starlette(
         routes=[_named(route) for route in routes],
         exception_handlers={MooseError: _refused, HTTPException: _not_here, Exception: _broken},
     )
+    app.router.redirect_slashes = False  # the caller's Host would say where to, and no key has been asked for by then
+    return app
 
 
 def _ingest_ways(
@@ -107,13 +109,13 @@ def _ingest_ways(
     doorkeeper: Doorkeeper,
     metrics: ServerMetrics,
     prefix: str,
-) -> tuple[Route, dict[str, Shortcut]]:
-    """The route of all requests with records, and the ways of those for a path as it is declared."""
+) -> tuple[list[Route], dict[str, Shortcut]]:
+    """The routes of all requests with records, and the ways of those for a path as it is declared."""
     targets = Targets(project.endpoints)
     ingest = Ingest(targets, store, bodies, metrics, is_partial=project.project.settings.ingest.partial)
 
     async def take_records(request: Request) -> Response:
-        path = f"ingest/{request.path_params['path']}"
+        path = f"ingest/{request.path_params.get('path', '')}"
         target = targets.find(path)
         if doorkeeper.asks(None if target is None else target.endpoint):
             doorkeeper.let_ingest(request)
@@ -134,8 +136,9 @@ def _ingest_ways(
 
         return take
 
-    route = Route(f"{prefix}/ingest/{{path:path}}", take_records, methods=["POST"])
-    return route, {f"{prefix}{target.route}": shortcut(target) for target in targets}
+    paths = (f"{prefix}/ingest/{{path:path}}", f"{prefix}/ingest")
+    routes = [Route(path, take_records, methods=["POST"]) for path in paths]
+    return routes, {f"{prefix}{target.route}": shortcut(target) for target in targets}
 
 
 def _guarded(route: DescribedRoute, doorkeeper: Doorkeeper) -> Route:
@@ -166,7 +169,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, MooseError), "registered for this class"
     if (
         isinstance(error, Refusal)
-        and "/ingest/" in request.url.path
+        and "/ingest/" in f"{request.url.path}/"
         and "json" not in request.headers.get("accept", "")
         and not wants_detail(Incoming(request.scope, request.receive))
     ):

@@ -96,7 +96,7 @@ class Targets:
 
     def unknown(self, path: str) -> UnknownModel:
         """What to say where there is none."""
-        asked = path.strip("/").removeprefix("ingest/")
+        asked = path.removeprefix("ingest/").strip("/")
         name = asked.partition("/")[0].lower()
         paths = {its_name.lower(): label for label, its_name in self._labels.items()}  # of its highest version
         if name in paths:  # of another version, or at another path

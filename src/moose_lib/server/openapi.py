@@ -91,6 +91,8 @@ _RECEIPT: Final[_Json] = {"schema": {"$ref": "#/components/schemas/MooseReceipt"
 _HEALTH: Final[_Json] = {"application/json": {"schema": {"$ref": "#/components/schemas/MooseHealth"}}}
 _DETAILED: Final[_Json] = {**_TEXT, "application/json": _RECEIPT}
 _REFUSED: Final[_Json] = {**_TEXT, "application/json": _ERROR}
+_NO_METHOD: Final = "The path is not asked in this way; `Allow` says how."
+_OTHER_METHOD: Final[_Json] = {"405": {"description": _NO_METHOD, "content": {"application/json": _ERROR}}}
 _RECORDS_ANSWERS: Final[_Json] = {
     "200": {"description": "All records are committed.", "headers": _STORED, "content": _DETAILED},
     "207": {
@@ -102,6 +104,7 @@ _RECORDS_ANSWERS: Final[_Json] = {
         "description": "No JSON, or no record that fits: nothing is stored.",
         "content": {**_REFUSED, "application/problem+json": _RECEIPT},
     },
+    **_OTHER_METHOD,
     "413": {"description": "Over the limit of size, or of records in one request.", "content": _REFUSED},
     "415": {"description": "A Content-Encoding that is not read here.", "content": _REFUSED},
     "422": {
@@ -120,7 +123,8 @@ _METRICS: Final[_Json] = {
         "200": {
             "description": "All of them, as text; OpenMetrics for who asks for it.",
             "content": {**_TEXT, "application/openmetrics-text": {"schema": {"type": "string"}}},
-        }
+        },
+        **_OTHER_METHOD,
     },
 }
 _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
@@ -129,6 +133,7 @@ _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
     "400": "A query or a body that means nothing here.",
     "401": "The admin key is missing or wrong.",
     "404": "There is none.",
+    "405": _NO_METHOD,
     "409": "Not as it is now.",
     "413": "The body is over the limit.",
     "415": "A Content-Encoding that is not read here.",
@@ -231,7 +236,7 @@ def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
 
 
 def _health(name: str) -> _Json:
-    answers: _Json = {"200": {"description": "All is well.", "content": _HEALTH}}
+    answers: _Json = {"200": {"description": "All is well.", "content": _HEALTH}, **_OTHER_METHOD}
     if name != "liveness":
         answers["503"] = {"description": "Something is not, with the reason.", "content": _HEALTH}
     return {"operationId": name, "summary": f"How the server is: {name}", "tags": ["health"], "responses": answers}

@@ -40,7 +40,7 @@ class Pages:
         """All of them; `prefix` is that of the server."""
         self._prefix = prefix
         return [
-            Route(prefix or "/", self.root, methods=["GET"]),
+            *(Route(path, self.root, methods=["GET"]) for path in {f"{prefix}/", prefix or "/"}),
             Route(f"{prefix}/docs", self.docs, methods=["GET"]),
             Route(f"{prefix}/openapi.json", self.openapi_json, methods=["GET"]),
             Route(f"{prefix}/openapi.yaml", self.openapi_yaml, methods=["GET"]),

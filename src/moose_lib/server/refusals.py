@@ -110,7 +110,8 @@ class UnknownModel(Refusal):
     def __init__(self, name: str, close: Sequence[str], known: Sequence[str]) -> None:
         meant = f" (did you mean {close[0]}?)" if close else ""
         listed = f"; there are {', '.join(known)}" if known else "; none is declared"
-        super().__init__(f"Please run `moose ls` to view your routes: nothing takes {name!r}{meant}{listed}")
+        told = f"nothing takes {name!r}{meant}" if name else "the path names no model"
+        super().__init__(f"Please run `moose ls` to view your routes: {told}{listed}")
 
 
 class IdempotencyConflict(Refusal):
