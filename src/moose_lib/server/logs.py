@@ -22,10 +22,12 @@ from moose_lib.server.refusals import BadRequest
 
 _LINES: Final = 1000
 _MOST: Final = 10_000
+#: Temporal's numbers end there.
+_LAST_ATTEMPT: Final = 2**31 - 1
 _PARAMETERS: Final = (
     Parameter("run", "A run's id, workflow id, or the latest run of a workflow.", {"type": "string"}),
     Parameter("task", "Only this task's.", {"type": "string"}),
-    Parameter("attempt", "Only this attempt's, from 1.", {"type": "integer", "minimum": 1}),
+    Parameter("attempt", "Only this attempt's, from 1.", {"type": "integer", "minimum": 1, "maximum": _LAST_ATTEMPT}),
     Parameter("level", "This level and above.", {"type": "string", "enum": list(LEVELS)}),
     Parameter("since", "Not older than this: 10m.", {"type": "string"}),
     Parameter("tail", f"The last so many lines; unset: {_LINES}.", {"type": "integer", "minimum": 1, "maximum": _MOST}),
@@ -45,8 +47,8 @@ class Logs:
     async def read(self, request: Request) -> Response:
         """The last lines; `?run=Orders&task=charge&attempt=2&level=warning&since=10m&tail=100`."""
         query = request.query_params
-        count = min(whole_number(query, "tail", _LINES), _MOST)
-        attempt = None if "attempt" not in query else whole_number(query, "attempt", 1)
+        count = whole_number(query, "tail", _LINES, most=_MOST)
+        attempt = None if "attempt" not in query else whole_number(query, "attempt", 1, most=_LAST_ATTEMPT)
         try:
             since = None if "since" not in query else parse_duration(query["since"])
         except InvalidDuration as error:

@@ -111,7 +111,7 @@ class Workflows:
     async def history(self, request: Request) -> Response:
         """Runs, the newest first; `?status=failed&name=Orders&limit=50`."""
         states = [_state(text) for text in request.query_params.getlist("status")]
-        limit = min(whole_number(request.query_params, "limit", _USUAL), _MOST)
+        limit = whole_number(request.query_params, "limit", _USUAL, most=_MOST)
         name = request.query_params.get("name")
         async with self._engine.client() as client:
             runs = await list_runs(client, task_queue=self._engine.task_queue, name=name, states=states, limit=limit)
@@ -191,7 +191,9 @@ def _patience(request: Request) -> timedelta | None:
         patience = parse_duration(text)
     except InvalidDuration as error:
         raise BadRequest(f"wait: {error.message}") from None
-    return _LONGEST_WAIT if patience is None else min(patience, _LONGEST_WAIT)
+    if patience is None or patience > _LONGEST_WAIT:
+        raise BadRequest(f"wait: {text!r} is too long; 5m at most")
+    return patience
 
 
 def _inputs_text(declared: Declared) -> str:
