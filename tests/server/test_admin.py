@@ -77,6 +77,16 @@ async def test_a_key_that_comes_with_another_input_is_refused(http: httpx2.Async
     assert (await started(http, shop, "k", '{"order_id": "8"}')).status_code == 422
 
 
+async def test_a_key_that_is_empty_starts_nothing(http: httpx2.AsyncClient, shop: Shop) -> None:
+    """Two requests that had lost their keys would be one."""
+    answer = await started(http, shop, "", '{"order_id": "7"}')
+
+    assert answer.status_code == 400
+    message = "Idempotency-Key is empty: leave it out, or give it a value"
+    assert answer.json()["error"] == {"code": "bad-request", "message": message, "hint": None}
+    assert (await http.get(f"/workflows/history?name={shop.name}")).json() == []
+
+
 @pytest.mark.parametrize(
     ("verb", "body", "message"),
     [

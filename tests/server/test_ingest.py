@@ -223,6 +223,20 @@ async def test_a_key_stores_once(connect: Connect, tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(1,)]
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Moose-Place"])
+async def test_a_key_that_is_empty_is_none(connect: Connect, tmp_path: Path, name: str) -> None:
+    """Two requests that had lost their keys would be one."""
+    headers = {"Idempotency-Key": "k", name: ""}
+    async with connect() as http:
+        plain = await http.post("/ingest/Clicks", json=ONE, headers=headers)
+        detailed = await http.post("/ingest/Clicks", json=ONE, headers={**headers, "Accept": "application/json"})
+
+    text = f"{name} is empty: leave it out, or give it a value"
+    assert (plain.status_code, plain.text) == (400, text)
+    assert detailed.json()["error"] == {"code": "bad-request", "message": text, "hint": None}
+    assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(0,)]
+
+
 async def test_other_records_in_a_place_that_is_taken_are_set_aside(connect: Connect, tmp_path: Path) -> None:
     """They are told apart from refused ones, and their own texts are kept."""
     place = {"Moose-Place": "task%20%C3%A4 of run r, request 1"}

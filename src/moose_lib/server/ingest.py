@@ -38,6 +38,7 @@ from moose_lib.server.incoming import Incoming
 from moose_lib.server.receipts import Outcome, answer, success, unreadable, wants_detail
 from moose_lib.server.refusals import (
     BodyTooLarge,
+    EmptyHeader,
     IdempotencyConflict,
     PlaceConflict,
     ServerBusy,
@@ -211,6 +212,9 @@ def _format(incoming: Incoming) -> Format:
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
     key, place = incoming.header(b"idempotency-key"), incoming.header(b"moose-place")
+    for name, value in (("Idempotency-Key", key), ("Moose-Place", place)):
+        if value == "":
+            raise EmptyHeader(name)
     if key is None:
         return None
     place = None if place is None else unquote(place)

@@ -24,6 +24,13 @@ class BadRequest(Refusal):
     """A query or a body that means nothing here; the text says what was expected."""
 
 
+class EmptyHeader(BadRequest):
+    """A header without a value: most likely the variable that should have been in it was empty."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is empty: leave it out, or give it a value")
+
+
 class Unauthorized(Refusal):
     """No key or token, or a wrong one."""
 

@@ -32,7 +32,7 @@ from moose_lib.server.described import Answer, DescribedRoute, Parameter
 from moose_lib.server.engine import Engine
 from moose_lib.server.orders import TerminateOrder, body_schema, read_order
 from moose_lib.server.queries import whole_number
-from moose_lib.server.refusals import BadRequest, IdempotencyConflict
+from moose_lib.server.refusals import BadRequest, EmptyHeader, IdempotencyConflict
 from moose_lib.server.steering import OVER_HTTP, Steering
 from moose_lib.values import read_run_input
 
@@ -130,6 +130,8 @@ class Workflows:
         """Start a run; the body is its input. 202, or with `?wait=30s` 200 and the run as it is then."""
         plan, data = self._checked(request.path_params["name"], await self._bodies.whole(request))
         key, patience = request.headers.get("idempotency-key"), _patience(request)
+        if key == "":
+            raise EmptyHeader("Idempotency-Key")
         async with self._engine.client() as client:
             run = await self._start(client, plan, data, key)
             if patience is None:
