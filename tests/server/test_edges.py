@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from moose_lib import IngestApi, IngestConfig, IngestPipeline, OlapTable
 from moose_lib.dmv2 import _registry
 from moose_lib.errors import SettingsError
 from moose_lib.ingest.errors import StoreFailed
+from moose_lib.ingest.reading import Format, RecordReader, Records
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 from moose_lib.project.loader import LoadedProject, Project
@@ -150,6 +152,27 @@ async def test_more_records_than_may_come_at_once_are_refused_early(connect: Con
 
     assert (array.status_code, lines.status_code) == (413, 413)
     assert array.text == "Request body too large. more than 100000 records in one request"
+
+
+@pytest.mark.parametrize(
+    ("content", "thread"), [(b"[" + b"1," * 30_000 + b"1]", "moose-reader_0"), (b"[1]", "MainThread")]
+)
+async def test_many_values_are_read_apart_however_short_they_are(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, content: bytes, thread: str
+) -> None:
+    """Everybody else would wait: 60 kB of them are as much work as megabytes of long ones."""
+    threads = list[str]()
+    read = RecordReader.read
+
+    def noted(self: RecordReader, body: bytes, form: Format) -> Records:
+        threads.append(threading.current_thread().name)
+        return read(self, body, form)
+
+    monkeypatch.setattr(RecordReader, "read", noted)
+    async with connect() as http:
+        await http.post("/ingest/Orders", content=content)
+
+    assert threads == [thread]
 
 
 async def test_health_is_told_with_reasons(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

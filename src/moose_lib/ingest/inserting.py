@@ -12,8 +12,6 @@ from itertools import chain, islice, repeat
 from typing import Final
 
 from moose_lib.ingest.columns import Cell
-from moose_lib.ingest.schema import insert_statement
-from moose_lib.plan.endpoints import TablePlan
 
 #: Up to this, any number of rows is one statement. More are powers of two, so that few statements have to be prepared.
 _FEW: Final = 32
@@ -23,10 +21,10 @@ _MOST_PARAMETERS: Final = 32_766
 
 
 class Inserter:
-    """Writes rows of one table, in their order."""
+    """Writes rows of one table, in their order; `statement` adds one, whose last cell is when it came."""
 
-    def __init__(self, table: TablePlan) -> None:
-        self._head, _, self._marks = insert_statement(table).rpartition(" VALUES ")
+    def __init__(self, statement: str) -> None:
+        self._head, _, self._marks = statement.rpartition(" VALUES ")
         self._most = min(_MOST, _MOST_PARAMETERS // self._marks.count("?"))
         self._statements = dict[int, str]()
 

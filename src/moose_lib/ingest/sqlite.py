@@ -29,13 +29,13 @@ from moose_lib.ingest.errors import KeyReused, PlaceTaken, StoreBusy, StoreFaile
 from moose_lib.ingest.inserting import Inserter
 from moose_lib.ingest.ledger import Ledger, forget_old, write_check
 from moose_lib.ingest.letterbox import Letters, keep_letters
-from moose_lib.ingest.schema import migrate, stamp
+from moose_lib.ingest.schema import insert_statement, migrate, stamp
 from moose_lib.ingest.store import Batch, Receipt
 from moose_lib.plan.endpoints import TablePlan
 
 _logger = logging.getLogger(__name__)
 
-#: Rows of one transaction; more only wait for the next one.
+#: Rows of one transaction, and records for the dead letters; more only wait for the next one.
 _GROUP_ROWS: Final = 20_000
 _PURGE_EVERY: Final = timedelta(hours=1)
 _RETRY_AFTER: Final = timedelta(seconds=1)
@@ -79,7 +79,7 @@ class SqliteStore:
         self._since: dict[int, float] = {}
         self._lock = threading.Lock()
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._inserters = {table.name: Inserter(table) for table in self._tables}
+        self._inserters = {table.name: Inserter(insert_statement(table)) for table in self._tables}
         self._purged = datetime.min.replace(tzinfo=UTC)
         self._thread = threading.Thread(target=self._work, name="moose-store", daemon=True)
         self._connection = _open(path)
@@ -160,7 +160,7 @@ class SqliteStore:
         rows = 0
         while order is not None:
             orders.append(order)
-            rows += len(order.batch.rows)
+            rows += len(order.batch.rows) + len(order.batch.rejected)
             if rows >= _GROUP_ROWS:
                 return orders, True
             try:

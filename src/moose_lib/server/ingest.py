@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from moose_lib.faults import FieldFault
@@ -51,9 +53,10 @@ _NDJSON: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
 _ERROR_TYPE: Final = "ValidationError"
-#: Bodies above this are read in a thread, one at a time: the others are answered meanwhile, and what records take in
-#: memory beside their text is taken once.
+#: Bodies above this, in bytes or in what stands between values, are read in a thread, one at a time: the others are
+#: answered meanwhile, and what records take in memory beside their text is taken once.
 _LARGE: Final = 256 * 1024
+_MANY: Final = 20_000
 #: About what a cell takes in memory while it waits to be written.
 _CELL_BYTES: Final = 64
 
@@ -73,11 +76,15 @@ class Target:
 
 @dataclass(frozen=True)
 class _Read:
-    """What a body brought: rows of the records that can be kept, and the refused ones in their order."""
+    """What a body brought: rows of the records that can be kept, and the refused ones in their order, twice.
 
-    records: Records
+    `accepted` has the good records by their index, if somebody wants to know more of them: they take the most memory.
+    """
+
     rows: list[tuple[Cell, ...]]
     refused: list[Refused]
+    rejected: list[RejectedRecord]
+    accepted: Mapping[int, BaseModel]
 
 
 class Targets:
@@ -134,17 +141,18 @@ class Ingest:
         incoming.scope[ROUTE] = target.route
         with self._bodies.share() as share:
             body = await self._bodies.read(incoming, share)
-            form = _format(incoming)
+            form, is_detailed = _format(incoming), wants_detail(incoming)
+            read = partial(_read, target, body, form, is_detailed=is_detailed)
             try:
-                read = _read(target, body, form) if len(body) <= _LARGE else await self._read_apart(target, body, form)
+                found = await self._apart(read) if _is_large(body) else read()
             except UnreadableBody as error:
-                return unreadable(error, is_detailed=wants_detail(incoming))
+                return unreadable(error, is_detailed=is_detailed)
             except TooManyRecords as error:
                 raise BodyTooLarge(error.message) from error
-            return await self._keep(incoming, target, body, read, form)
+            return await self._keep(incoming, target, body, found, form)
 
-    async def _read_apart(self, target: Target, body: bytes, form: Format) -> _Read:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _read, target, body, form)
+    async def _apart(self, read: Callable[[], _Read]) -> _Read:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
     async def _keep(self, incoming: Incoming, target: Target, body: bytes, read: _Read, form: Format) -> Response:
         refused = read.refused
@@ -154,7 +162,7 @@ class Ingest:
             endpoint=target.key,
             table=target.endpoint.table.name,
             rows=read.rows if keeps_good else (),
-            rejected=[_rejected(it) for it in refused],
+            rejected=read.rejected,
             queue=target.queue,
             idempotency=_idempotency(incoming, body),
             texts=lambda: [it for index, it in enumerate(texts_of(body, form)) if index not in indexes],
@@ -172,7 +180,7 @@ class Ingest:
         if not (refused or receipt.rejected or receipt.is_repeat or is_detailed):
             return success(receipt.stored)
         model = target.endpoint.model
-        outcome = Outcome(model=model, receipt=receipt, refused=refused, records=read.records, body=body, form=form)
+        outcome = Outcome(model=model, receipt=receipt, refused=refused, accepted=read.accepted, body=body, form=form)
         return answer(outcome, is_detailed=is_detailed)
 
     async def _put(self, batch: Batch) -> Receipt:
@@ -222,18 +230,28 @@ def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
     return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place, attempt=attempt)
 
 
-def _read(target: Target, body: bytes, form: Format) -> _Read:
+def _is_large(body: bytes) -> bool:
+    return len(body) > _LARGE or body.count(b",") + body.count(b"\n") > _MANY
+
+
+def _read(target: Target, body: bytes, form: Format, *, is_detailed: bool) -> _Read:
     """Everything that takes time and needs nobody else."""
     records = target.reader.read(body, form)
     if records.breakage is not None:
         _logger.error("a validator raised", exc_info=records.breakage, extra={"endpoint": target.key})
+    refused = [*records.refused]
     try:
-        return _Read(records, rows_of(target.rows, records.accepted), [*records.refused])
+        rows = rows_of(target.rows, records.accepted)
     except UnstorableRecord:
-        return _without_unstorable(target, records, body, form)
+        rows, unstorable = _without_unstorable(target, records, body, form)
+        refused = sorted([*refused, *unstorable], key=lambda it: it.index)
+    accepted = dict(zip(records.positions, records.accepted, strict=True)) if is_detailed else {}
+    return _Read(rows, refused, [_rejected(it) for it in refused], accepted)
 
 
-def _without_unstorable(target: Target, records: Records, body: bytes, form: Format) -> _Read:
+def _without_unstorable(
+    target: Target, records: Records, body: bytes, form: Format
+) -> tuple[list[tuple[Cell, ...]], list[Refused]]:
     rows, unstorable = list[tuple[Cell, ...]](), dict[int, FieldFault]()
     for index, record in zip(records.positions, records.accepted, strict=True):
         try:
@@ -241,8 +259,7 @@ def _without_unstorable(target: Target, records: Records, body: bytes, form: For
         except UnstorableRecord as error:
             unstorable[index] = error.fault
     texts = enumerate(islice(texts_of(body, form), max(unstorable) + 1))
-    refused = [Refused(index=it, text=text, faults=(unstorable[it],)) for it, text in texts if it in unstorable]
-    return _Read(records, rows, sorted([*records.refused, *refused], key=lambda it: it.index))
+    return rows, [Refused(index=it, text=text, faults=(unstorable[it],)) for it, text in texts if it in unstorable]
 
 
 def _rejected(refused: Refused) -> RejectedRecord:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from moose_lib.ingest.errors import UnreadableBody
-from moose_lib.ingest.reading import Format, Records, Refused, texts_of
+from moose_lib.ingest.reading import Format, Refused, texts_of
 from moose_lib.ingest.store import Receipt
 from moose_lib.server.incoming import Incoming
 from moose_lib.unknown_fields import UnknownField, unknown_fields, unknown_keys
@@ -25,12 +25,12 @@ _SHOWN: Final = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a request, and what it was."""
+    """What became of a request, and what it was; `accepted` has its good records by index, for who asks for detail."""
 
     model: type[BaseModel]
     receipt: Receipt
     refused: list[Refused]
-    records: Records
+    accepted: Mapping[int, BaseModel]
     body: bytes
     form: Format
 
@@ -120,9 +120,8 @@ def _detail(outcome: Outcome) -> Mapping[str, Any]:  # Any: JSON
 
 def _ignored(outcome: Outcome) -> Iterator[Mapping[str, Any]]:  # Any: JSON
     """The fields that the model does not know: those of refused records often say why they were refused."""
-    by_index = dict[int, BaseModel](zip(outcome.records.positions, outcome.records.accepted, strict=True))
     for index, text in enumerate(texts_of(outcome.body, outcome.form)):
-        for unknown in _unknown(outcome.model, by_index.get(index), text):
+        for unknown in _unknown(outcome.model, outcome.accepted.get(index), text):
             yield {"index": index, "path": unknown.path, "meant": unknown.meant}
 
 

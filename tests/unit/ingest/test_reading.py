@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, field_validator, model_validator
 
-from moose_lib.ingest.errors import UnreadableBody
-from moose_lib.ingest.reading import Format, RecordReader, Records
+from moose_lib.ingest.errors import TooManyRecords, UnreadableBody
+from moose_lib.ingest.reading import MOST_RECORDS, Format, RecordReader, Records
 
 
 class Click(BaseModel):
@@ -58,6 +58,24 @@ def test_bad_records_come_with_their_own_text_and_reasons() -> None:
     assert [it.path for it in first.faults] == ["user", "count"]
     assert (second.index, second.text) == (2, '{"count": 1}')
     assert [str(it) for it in second.faults] == ["user: is missing"]
+
+
+def test_more_records_than_may_come_are_counted_before_the_body_is_read() -> None:
+    """Read as a whole they take a hundred times their text; so nobody has seen that this is no JSON at its end."""
+    with pytest.raises(TooManyRecords):
+        READER.read(b"[" + b'{"user": "a"},' * (MOST_RECORDS + 1) + b"oops")
+
+
+def test_braces_within_records_are_not_records() -> None:
+    text = json.dumps([{"user": "{{{", "tags": ["{"], "more": {"of": {}}}] * 20_000)
+
+    assert len(READER.read(text.encode()).accepted) == 20_000
+
+
+@pytest.mark.parametrize("body", [b"[" + b"{" * 200_000, b"[" + b'{"user": "a"},' * 200_000 + b"\xff]"])
+def test_what_cannot_be_counted_is_told_as_what_it_is(body: bytes) -> None:
+    with pytest.raises(UnreadableBody):
+        READER.read(body)
 
 
 def test_a_single_bad_object_is_refused_as_it_came() -> None:

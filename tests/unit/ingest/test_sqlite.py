@@ -250,6 +250,29 @@ async def test_many_at_once_are_all_kept(store: SqliteStore, path: Path) -> None
     assert store.waiting == 0
 
 
+async def test_refused_records_fill_a_commit_as_rows_do(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the next request, or a look at its health, waits for all of them."""
+    monkeypatch.setattr("moose_lib.ingest.sqlite._GROUP_ROWS", 2)
+    refused = [RejectedRecord(text="{}", error_type="ValidationError", message="user: is missing")] * 2
+    begun, release, statements = threading.Event(), threading.Event(), list[str]()
+
+    def hold(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(statements.append)
+        begun.set()
+        release.wait(30)
+
+    holding = asyncio.create_task(store.run(hold))
+    await asyncio.to_thread(begun.wait, 30)
+    puts = [store.put(batch(rejected=refused, queue="ClicksDeadLetterQueue")) for _ in range(2)]
+    waiting = asyncio.gather(*puts)
+    while store.waiting < 20:  # noqa: ASYNC110  # both are in the queue then
+        await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(holding, waiting)
+
+    assert statements.count("COMMIT") == 3
+
+
 async def test_a_batch_that_fails_takes_no_other_with_it(store: SqliteStore, path: Path) -> None:
     bad = replace(batch("x"), rows=[("x", "not a number")])
 
