@@ -47,6 +47,22 @@ async def test_a_started_run_says_where_to_go_on(http: httpx2.AsyncClient, shop:
     assert (await server.get(links["history"])).status_code == 200
 
 
+async def test_a_run_that_has_logged_nothing_has_no_lines(http: httpx2.AsyncClient, shop: Shop) -> None:
+    """One that does not exist is another matter."""
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    answers = [await http.get("/logs", params={"run": it}) for it in (run, shop.name)]
+    missing = await http.get("/logs", params={"run": f"{run}x"})
+
+    assert [(it.status_code, it.json()) for it in answers] == [(200, [])] * 2
+    assert missing.status_code == 404
+    message = f"no run named '{run}x'"
+    assert missing.json()["error"] == {
+        "code": "run-not-found",
+        "message": message,
+        "hint": "moose-cli workflow history",
+    }
+
+
 async def test_a_resumed_run_says_where_to_go_on(http: httpx2.AsyncClient, shop: Shop) -> None:
     shop.is_bad = True
     run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]

@@ -76,7 +76,7 @@ def build_apps(
     )
     doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
     prefix = server.prefix
-    parts = (Workflows(project, engine, bodies), Schedules(project, engine, bodies), Logs(settings.state_directory))
+    parts = (Workflows(project, engine, bodies), Schedules(project, engine, bodies), Logs(project, engine))
     admin = [route for part in parts for route in part.routes(prefix)]
     health = Health(store, engine, needs_engine=bool(project.workflows), moving=moving)
     title = project.project.name

@@ -17,19 +17,18 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 #: Of a scope: the route that took the request.
 ROUTE: Final = "moose.route"
 _UNKNOWN: Final = "(none)"
+_TRACING: Final = b"traceparent, tracestate, baggage"
+_SENT: Final = b"Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, Moose-Place, Moose-Attempt, " + _TRACING
 _ALLOWED: Final = (
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (
-        b"access-control-allow-headers",
-        b"Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, traceparent, tracestate, baggage",
-    ),
+    (b"access-control-allow-headers", _SENT),
     (b"access-control-max-age", b"600"),
 )
 _READABLE: Final = (
     b"access-control-expose-headers",
     (
         b"Moose-Stored, Moose-Rejected, Moose-Repeated, Moose-Set-Aside, Moose-Released, Moose-Released-Requests, "
-        b"Retry-After, WWW-Authenticate"
+        b"Location, Retry-After, WWW-Authenticate"
     ),
 )
 

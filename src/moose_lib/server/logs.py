@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from moose_lib.durations import parse_duration
-from moose_lib.errors import InvalidDuration, RunNotFound
+from moose_lib.errors import InvalidDuration
 from moose_lib.logs.lines import LEVELS, document
 from moose_lib.logs.reading import LogReader, Wanted, find_named
 from moose_lib.logs.store import LOGS_DIRECTORY
+from moose_lib.operations.listing import find_run
+from moose_lib.project.loader import LoadedProject
 from moose_lib.server.described import DescribedRoute, Parameter
+from moose_lib.server.engine import Engine
 from moose_lib.server.queries import whole_number
 from moose_lib.server.refusals import BadRequest
 
@@ -37,15 +40,17 @@ _PARAMETERS: Final = (
 class Logs:
     """The route on logs, those of this machine's workers."""
 
-    def __init__(self, state_directory: Path) -> None:
-        self._directory = state_directory / LOGS_DIRECTORY
+    def __init__(self, project: LoadedProject, engine: Engine) -> None:
+        self._directory = project.project.settings.state_directory / LOGS_DIRECTORY
+        self._workflows = frozenset(project.plans)
+        self._engine = engine
 
     def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
         return [DescribedRoute(f"{prefix}/admin/logs", self.read, methods=["GET"], parameters=_PARAMETERS)]
 
     async def read(self, request: Request) -> Response:
-        """The last lines; `?run=Orders&task=charge&attempt=2&level=warning&since=10m&tail=100`."""
+        """The last lines, none of a run that has logged nothing; `?run=Orders&task=charge&level=warning&tail=100`."""
         query = request.query_params
         count = whole_number(query, "tail", _LINES, most=_MOST)
         attempt = None if "attempt" not in query else whole_number(query, "attempt", 1, most=_LAST_ATTEMPT)
@@ -62,14 +67,29 @@ class Logs:
             level=level,
             since=None if since is None else time.time() - since.total_seconds(),
         )
-        lines = await asyncio.to_thread(_last, self._directory, query.get("run"), wanted, count)
-        return JSONResponse(lines)
+        reference = query.get("run")
+        lines = await asyncio.to_thread(_last, self._directory, reference, wanted, count)
+        if lines is None and reference is not None:
+            await self._require(reference)
+        return JSONResponse([] if lines is None else lines)
+
+    async def _require(self, reference: str) -> None:
+        """Tell a run that has logged nothing from one that does not exist.
+
+        Raises:
+            RunNotFound: it does not.
+            EngineUnreachable: nobody knows.
+        """
+        if reference not in self._workflows:
+            async with self._engine.client() as client:
+                await find_run(client, reference)
 
 
-def _last(directory: Path, reference: str | None, wanted: Wanted, count: int) -> list[dict[str, object]]:
+def _last(directory: Path, reference: str | None, wanted: Wanted, count: int) -> list[dict[str, object]] | None:
+    """`None`: no line is of such a run."""
     if reference is not None:
         named = find_named(directory, reference)
         if named is None:
-            raise RunNotFound(f"no logs of a run named {reference!r}", hint="moose-cli logs")
+            return None
         wanted = replace(wanted, workflow_id=named.workflow_id, run_id=named.run_id)
     return [document(line) for line in LogReader(directory, wanted).read_last(count)]
