@@ -128,6 +128,32 @@ def test_status_says_when_nobody_works(idle: Cli) -> None:
     assert idle("workflow", "terminate", "nobody").code == 0
 
 
+def test_a_queue_that_is_not_of_the_settings_is_named_in_what_is_to_be_done(cli: Cli) -> None:
+    """The worker of the project does not work for it."""
+    started = cli("workflow", "run", "Nightly", "--id", "elsewhere", "--task-queue", "cli-tests-other")
+    shown, explained = cli("workflow", "status", "elsewhere"), cli("workflow", "explain", "elsewhere")
+    as_json = cli("workflow", "explain", "elsewhere", "--json").document
+    asked = cli("workflow", "cancel", "elsewhere", "--wait", "--timeout", "3s")
+    cli("workflow", "terminate", "elsewhere")
+
+    queue = "--task-queue cli-tests-other"
+    hint = f"moose-cli dev {queue}   or, against this Temporal: moose-cli worker {queue}"
+    assert [started.err.splitlines()[-1], shown.err.splitlines()[-1]] == [f"hint: {hint}"] * 2
+    assert "\nmoose-cli worker --task-queue cli-tests-other\n" in explained.out
+    assert "moose-cli worker --task-queue cli-tests-other" in [step["command"] for step in as_json["commands"]]
+    assert asked.err.splitlines()[0].endswith(f"start one: moose-cli dev {queue}, or moose-cli worker {queue}")
+
+
+def test_what_is_to_be_done_names_the_file_again(cli: Cli) -> None:
+    """All commands in all texts, also those of errors."""
+    app = str(cli.folder / "app" / "main.py")
+    started = cli("workflow", "run", "Nightly", "--id", "of-a-file", "-f", app)
+    nobody = cli("workflow", "status", "no-such-run", "--file", app, "--json")
+
+    assert (started.code, started.err) == (0, f"hint: moose-cli workflow status -f {app} of-a-file --watch\n")
+    assert nobody.document["error"]["hint"] == f"moose-cli workflow history -f {app}"
+
+
 def test_watching_ends_with_the_run(cli: Cli, paid: Done, declined: Done) -> None:
     """Also for a run that has ended already; the exit code is the run's."""
     good, bad = cli("workflow", "status", "paid", "--watch"), cli("workflow", "status", "declined", "--watch", "--json")

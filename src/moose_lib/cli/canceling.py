@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from moose_lib.cli.output import Output
+from moose_lib.cli.session import Session
+from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.durations import format_duration
 from moose_lib.errors import GaveUpWaiting
 from moose_lib.operations.following import follow_run
@@ -18,15 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["CancelWait"]
 
-#: How long a worker that is there may take to hear of it.
+#: How long a worker that is there may take to hear of it; without a known worker there is less to wait for.
 _PATIENCE: Final = timedelta(seconds=5)
+_NO_PATIENCE: Final = timedelta(seconds=1)
 
 
 class CancelWait:
     """Stays with canceled runs, at most for `patience`, and says once of a task queue that nobody works for it."""
 
-    def __init__(self, output: Output, patience: timedelta | None) -> None:
+    def __init__(self, output: Output, session: Session, patience: timedelta | None) -> None:
         self._output = output
+        self._session = session
         self._patience = patience
         self._end: float | None = None
         self._told = set[str]()
@@ -50,9 +54,13 @@ class CancelWait:
 
     async def _warn_if_unheard(self, client: Client, run: RunSummary) -> None:
         queue = run.task_queue
-        if queue in self._told or await is_cancel_heard(client, run, within=_PATIENCE):
+        if queue in self._told:
+            return
+        has_worked = bool(await list_pollers(client, queue))
+        if await is_cancel_heard(client, run, within=_PATIENCE if has_worked else _NO_PATIENCE):
             return
         self._told.add(queue)
         lately = f"though some have worked for task queue {queue!r} lately"
-        why = lately if await list_pollers(client, queue) else f"nobody works for task queue {queue!r}"
-        self._output.note(f"no worker has heard of it yet: {why}; start one: moose-cli dev, or moose-cli worker")
+        why = lately if has_worked else f"nobody works for task queue {queue!r}"
+        aside = worker_commands(self._session, queue).aside
+        self._output.note(f"no worker has heard of it yet: {why}; {aside}")

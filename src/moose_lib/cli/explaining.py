@@ -11,6 +11,7 @@ from moose_lib.cli.next_steps import Step, next_steps
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, headline
 from moose_lib.cli.texts import clock_text, duration_text
+from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.durations import format_duration
 from moose_lib.operations.documents import task_document
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
@@ -24,7 +25,9 @@ _INPUT_COLUMNS = 160
 _SHOWN_TASKS = 12
 
 
-def explanation_lines(explanation: Explanation, output: Output, *, is_full: bool = False) -> list[str]:
+def explanation_lines(
+    explanation: Explanation, output: Output, workers: WorkerCommands, *, is_full: bool = False
+) -> list[str]:
     """Return everything `workflow explain` shows."""
     now = datetime.now(UTC)
     status = explanation.status
@@ -34,7 +37,7 @@ def explanation_lines(explanation: Explanation, output: Output, *, is_full: bool
     if explanation.input is not None:
         lines += ["", *_input_lines(explanation.input, is_full=is_full)]
     lines += _error_lines(explanation)
-    return [*lines, "", *_step_lines(next_steps(explanation), output)]
+    return [*lines, "", *_step_lines(next_steps(explanation, workers), output)]
 
 
 def _sentence(explanation: Explanation, now: datetime) -> str:
@@ -200,7 +203,7 @@ def _error_of(explanation: Explanation) -> TaskError | None:
 
 def _step_lines(steps: Sequence[Step], output: Output) -> list[str]:
     """Write each command below what it does, so that both fit a terminal and all of it can be pasted."""
-    return [line for step in steps for line in (output.paint(f"# {step.what}", "dim"), step.command)]
+    return [line for step in steps for line in (output.paint(f"# {step.what}", "dim"), output.pasteable(step.command))]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -212,9 +215,12 @@ def _first_line(text: str) -> str:
     return next(iter(text.splitlines()), "")
 
 
-def explanation_document(explanation: Explanation) -> dict[str, Any]:  # Any: JSON
+def explanation_document(
+    explanation: Explanation, output: Output, workers: WorkerCommands
+) -> dict[str, Any]:  # Any: JSON
     """Return the explanation as JSON, with the whole input."""
     status, task = explanation.status, explanation.task
+    steps = next_steps(explanation, workers)
     return {
         "workflow_name": status.name,
         "workflow_id": status.workflow_id,
@@ -229,7 +235,7 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:  # Any: JS
         "blocked": list(explanation.blocked),
         "task_queue": explanation.task_queue,
         "workers": explanation.workers,
-        "commands": [{"command": step.command, "what": step.what} for step in next_steps(explanation)],
+        "commands": [{"command": output.pasteable(step.command), "what": step.what} for step in steps],
     }
 
 

@@ -39,7 +39,7 @@ def report(error: BaseException, output: Output) -> int:
         output.talk(error.format_message())
         return error.exit_code
     if output.is_json:
-        output.document({"error": _document(error)})
+        output.document({"error": _document(error, output)})
     _tell(error, output)
     return _exit_code(error)
 
@@ -108,9 +108,11 @@ def _place(location: Location) -> str:
     return f"{shown}:{location.line}"
 
 
-def _document(error: BaseException) -> dict[str, Any]:  # Any: JSON
+def _document(error: BaseException, output: Output) -> dict[str, Any]:  # Any: JSON
     message = _sentence(error.format_message()) if isinstance(error, click.ClickException) else str(error)
-    document: dict[str, Any] = {"code": _code(error), "message": message, "hint": _any_hint(error)}
+    hint = _any_hint(error)
+    pasteable = None if hint is None else output.pasteable(hint)
+    document: dict[str, Any] = {"code": _code(error), "message": message, "hint": pasteable}
     if isinstance(error, InvalidDefinition | ImportFailed):
         document["faults"] = [fault_document(fault) for fault in error.faults]
     if isinstance(error, InvalidInput):

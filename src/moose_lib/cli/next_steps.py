@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.operations.explaining import Cause, Explanation
 
 __all__ = ["Step", "next_steps"]
@@ -18,15 +19,15 @@ class Step:
     what: str
 
 
-def next_steps(explanation: Explanation) -> list[Step]:
-    """Return the commands that help, the likeliest first."""
-    steps = _steps(explanation)
+def next_steps(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
+    """Return the commands that help, the likeliest first; `workers` are those that start one for the run's queue."""
+    steps = _steps(explanation, workers)
     if explanation.status.is_paused and explanation.cause is not Cause.PAUSED:
         steps.append(_verb(explanation, "unpause", "the run is paused, too: let it go on"))
     return steps
 
 
-def _steps(explanation: Explanation) -> list[Step]:
+def _steps(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
     cause = explanation.cause
     match cause:
         case Cause.PARKED:
@@ -38,10 +39,10 @@ def _steps(explanation: Explanation) -> list[Step]:
         case Cause.PAUSED:
             return [_verb(explanation, "unpause", "let it go on")]
         case Cause.LOST | Cause.NO_WORKER | Cause.UNKNOWN:
-            return _workers(explanation)
+            return [*_starting(workers), _verb(explanation, "cancel", "do not wait any longer")]
         case Cause.CANCELING:
             at_once = _verb(explanation, "terminate", "end it at once, without on_cancel")
-            return [*([] if explanation.workers != 0 else _starting()), _watch(explanation), at_once]
+            return [*([] if explanation.workers != 0 else _starting(workers)), _watch(explanation), at_once]
         case Cause.RUNNING:
             return [_watch(explanation)]
         case Cause.COMPLETED:
@@ -102,12 +103,7 @@ def _after_the_end(explanation: Explanation) -> list[Step]:
     ]
 
 
-def _workers(explanation: Explanation) -> list[Step]:
-    return [*_starting(), _verb(explanation, "cancel", "do not wait any longer")]
-
-
-def _starting() -> list[Step]:
-    return [
-        Step(command="moose-cli dev", what="a worker with everything around it, in the project's folder"),
-        Step(command="moose-cli worker", what="only a worker, for the Temporal of the settings"),
-    ]
+def _starting(workers: WorkerCommands) -> list[Step]:
+    whole = "a worker with everything around it, in the project's folder"
+    dev = [] if workers.dev is None else [Step(command=workers.dev, what=whole)]
+    return [*dev, Step(command=workers.worker, what="only a worker, for the Temporal of the settings")]

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from moose_lib.cli.output import Output
+from moose_lib.cli.pasting import Pasting
 
 __all__ = [
     "StoreName",
@@ -49,13 +50,24 @@ class Target:
     file: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict[str, object])
 
+    @property
+    def address(self) -> object | None:
+        """The address of Temporal, if the command line has one."""
+        return self.overrides.get(_KEYS["address"])
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """What the command line says, by the names of its parameters."""
+        said = {name: self.overrides.get(key) for name, key in _KEYS.items()}
+        return {name: str(value) for name, value in {"file": self.file, **said}.items() if value is not None}
+
 
 def project_option(command: _Command) -> _Command:
     """Add the option for a file instead of a folder, for commands that need no Temporal; handed over as `target`."""
 
     @functools.wraps(command)
     def with_target(*args: Any, file: Path | None, **options: Any) -> Any:  # Any: as above
-        return command(*args, target=Target(file=file), **options)
+        return command(*args, target=_noted(Target(file=file)), **options)
 
     return click.option("-f", "--file", type=_FILE, help="A file that declares, instead of a project folder.")(
         with_target
@@ -96,6 +108,15 @@ def wait_options(help_text: str, name: str = "--wait") -> Callable[[_Command], _
     return decorate
 
 
+def _noted(target: Target) -> Target:
+    """Let the commands in hints say the same."""
+    context = click.get_current_context()
+    root = context.find_root().command
+    assert isinstance(root, click.Group), "every command is in a group"
+    context.ensure_object(Output).complete_commands(Pasting(root=root, said=target.said).complete)
+    return target
+
+
 def target_options(command: _Command) -> _Command:
     """Add the options that make a `Target`, and hand it over as `target`."""
     return _with_target(command, "-f", "--file")
@@ -110,7 +131,7 @@ def _with_target(command: _Command, *file_names: str) -> _Command:
     @functools.wraps(command)
     def with_target(*args: Any, file: Path | None, **options: Any) -> Any:  # Any: as above
         overrides = {key: value for name, key in _KEYS.items() if (value := options.pop(name)) is not None}
-        return command(*args, target=Target(file=file, overrides=overrides), **options)
+        return command(*args, target=_noted(Target(file=file, overrides=overrides)), **options)
 
     for option in (
         click.option("--task-queue", metavar="NAME", help="The queue the workers work for (default: moose)."),

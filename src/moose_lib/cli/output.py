@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TextIO, TypeAlias
 
 __all__ = ["Json", "Output", "OutputClosed", "Paint"]
@@ -31,10 +31,19 @@ class Output:
         self.is_json = is_json
         self._has_color = has_color
         self._indent: int | None = 2
+        self._complete: Callable[[str], str] = str
 
     def use_lines(self) -> None:
         """Print a JSON document on one line: with `--json` this command prints JSON Lines, and its errors so too."""
         self._indent = None
+
+    def complete_commands(self, complete: Callable[[str], str]) -> None:
+        """Let `complete` add to the commands in hints and notes what the command line said."""
+        self._complete = complete
+
+    def pasteable(self, text: str) -> str:
+        """Return a text of ours with its commands as they work when they are pasted."""
+        return self._complete(text)
 
     @property
     def is_live(self) -> bool:
@@ -83,11 +92,11 @@ class Output:
 
     def hint(self, text: str) -> None:
         """Print what to do next."""
-        self.talk(f"{self.paint('hint:', 'accent', sys.stderr)} {text}")
+        self.talk(f"{self.paint('hint:', 'accent', sys.stderr)} {self.pasteable(text)}")
 
     def note(self, text: str) -> None:
         """Print something worth knowing that is no mistake."""
-        self.talk(f"{self.paint('note:', 'warn', sys.stderr)} {text}")
+        self.talk(f"{self.paint('note:', 'warn', sys.stderr)} {self.pasteable(text)}")
 
     def error(self, text: str) -> None:
         """Print what went wrong."""

@@ -12,6 +12,7 @@ from moose_lib.cli.selecting import ENDED_STATES, Selection
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.starting import Wanted, idleness, started_lines
 from moose_lib.cli.waiting import detached, follow_new, told_end
+from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.errors import ProjectNotFound
 from moose_lib.operations.documents import started_document
 from moose_lib.operations.listing import find_run
@@ -73,7 +74,7 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
         return detached(output, started[0].workflow_id) if started else 130
     if isinstance(end, RunStatus):
         return told_end(output, end, started[0].ui_url)
-    _tell(output, resumption, started[0] if started else None, wish, idle=end)
+    _tell(output, session, resumption, started[0] if started else None, wish, end)
     return 0
 
 
@@ -147,12 +148,14 @@ def _counts(resumption: Resumption) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict if verdict in verdicts)
 
 
-def _tell(output: Output, resumption: Resumption, started: ResumedRun | None, wish: Wish, *, idle: str | None) -> None:
+def _tell(
+    output: Output, session: Session, resumption: Resumption, started: ResumedRun | None, wish: Wish, idle: str | None
+) -> None:
     if output.is_json:
         output.document(_document(resumption, started, has_worker=idle is None))
     if idle is not None:
         output.note(idle)
-        output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
+        output.hint(worker_commands(session, session.task_queue).hint)
     elif output.is_json:
         return
     elif started is None:

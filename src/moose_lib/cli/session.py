@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +28,7 @@ class Session:
 
     settings: Settings
     project: Project | None
+    target: Target = field(default_factory=Target)
 
     @property
     def task_queue(self) -> str:
@@ -53,14 +54,14 @@ def open_session(target: Target) -> Session:
     """Find the project; without one there are still settings, and so an address."""
     here = Path.cwd()
     if target.file is not None:
-        return _session(open_project(target))
+        return _session(open_project(target), target)
     try:
-        return _session(find_project(here, overrides=target.overrides))
+        return _session(find_project(here, overrides=target.overrides), target)
     except ProjectNotFound:
         file = remembered_file(here)
         if file is not None:
-            return _session(find_project(here, file, overrides=target.overrides))
-    return Session(settings=load_settings(here, target.overrides), project=None)
+            return _session(find_project(here, file, overrides=target.overrides), target)
+    return Session(settings=load_settings(here, target.overrides), project=None, target=target)
 
 
 def open_project(target: Target) -> Project:
@@ -72,5 +73,5 @@ def open_project(target: Target) -> Project:
     return find_project(Path.cwd(), target.file, overrides=target.overrides)
 
 
-def _session(project: Project) -> Session:
-    return Session(settings=project.settings, project=project)
+def _session(project: Project, target: Target) -> Session:
+    return Session(settings=project.settings, project=project, target=target)

@@ -12,6 +12,7 @@ from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.status_text import status_lines
 from moose_lib.cli.waiting import detached, follow, told_end
+from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.operations.documents import event_document, run_document
 from moose_lib.operations.following import run_status
 from moose_lib.operations.links import run_url
@@ -48,7 +49,7 @@ def show_status(output: Output, target: Target, reference: str, run_id: str | No
         output.data("", f"Found {len(shown.events)} events", *map(_event_line, shown.events))
     if not shown.has_worker:
         output.note(f"nobody works for task queue {shown.task_queue!r}")
-        output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
+        output.hint(worker_commands(session, shown.task_queue).hint)
     return 0
 
 

@@ -17,6 +17,7 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.type_names import example_input
+from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.errors import InvalidInput, ProjectNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import CONFIG_FILE
@@ -148,7 +149,7 @@ def start(output: Output, wanted: Wanted) -> int:
         output.document(started_document(run, has_worker=idle is None))
     if idle is not None:
         output.note(idle)
-        output.hint("moose-cli dev   or, against this Temporal: moose-cli worker")
+        output.hint(worker_commands(wanted.session, wanted.session.task_queue).hint)
     elif not output.is_json:
         output.hint(f"moose-cli workflow status {run.workflow_id} --watch")
     return 0

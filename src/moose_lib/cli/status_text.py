@@ -41,7 +41,7 @@ def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_ve
     lines += task_lines(status, output) if status.tasks else [_no_plan(status)]
     if status.error is not None:
         lines += ["", output.paint(failure_text(status), STATE_PAINTS[status.state])]
-    lines += guidance_lines(status)
+    lines += map(output.pasteable, guidance_lines(status))
     if is_verbose:
         lines += traceback_lines(status)
     return lines

@@ -87,7 +87,7 @@ class _PlainView:
                 self._told[task.name] = what
                 self._tell(task, width)
         if status.is_open:
-            self._guide(guidance_lines(status))
+            self._guide([self._output.pasteable(line) for line in guidance_lines(status)])
 
     def _tell(self, task: TaskStatus, width: int) -> None:
         """Tell of a task, and of its last retry first, if that came and went without being seen."""
@@ -167,7 +167,7 @@ class _TerminalView:
             self._note = ""
 
     def note(self, text: str) -> None:
-        self._note = text
+        self._note = self._output.pasteable(text)
 
     def _draw(self) -> RenderableType:
         from rich.text import Text
@@ -181,7 +181,7 @@ class _TerminalView:
         above = [f"{mark}{headline(status, self._output)}"]
         above += [self._output.paint(retry_text(status), "warn")] if status.attempt > 1 else []
         below = [f"{self._output.paint('note:', 'warn')} {self._note}"] if self._note else []
-        below += guidance_lines(status) if status.is_open else []
+        below += map(self._output.pasteable, guidance_lines(status)) if status.is_open else []
         width, height = self._console.size
         room = height - len(above) - len(below) - _MARGIN
         lines = [*above, *fitting_task_lines(status, self._output, now, width=width, height=room), *below]

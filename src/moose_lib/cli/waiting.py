@@ -13,6 +13,7 @@ from moose_lib.cli.starting import Wanted, idleness, start_wanted, started_lines
 from moose_lib.cli.status_text import STATE_PAINTS, failure_text, hook_notes, traceback_lines
 from moose_lib.cli.texts import duration_text
 from moose_lib.cli.views import View, view_for
+from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.durations import format_duration
 from moose_lib.errors import GaveUpWaiting, RunFailed
 from moose_lib.operations.documents import run_document
@@ -88,7 +89,7 @@ async def until_end(client: Client, run: RunSummary, patience: timedelta | None)
 async def _warn_if_idle(client: Client, view: View, run: StartedRun, wanted: Wanted) -> None:
     idle = await idleness(client, run, wanted)
     if idle is not None:
-        view.note(f"{idle}; start one: moose-cli dev, or moose-cli worker")
+        view.note(f"{idle}; {worker_commands(wanted.session, wanted.session.task_queue).aside}")
 
 
 async def follow(client: Client, output: Output, workflow_id: str, run_id: str) -> RunStatus:

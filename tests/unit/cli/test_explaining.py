@@ -14,6 +14,7 @@ from moose_lib.cli import explaining
 from moose_lib.cli.explaining import explanation_document, explanation_lines
 from moose_lib.cli.next_steps import next_steps
 from moose_lib.cli.output import Output
+from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
 from moose_lib.operations.records import RunError, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 from moose_lib.plan.model import PlannedTask, Source
@@ -44,7 +45,11 @@ def explained(cause: Cause, task: TaskStatus | None = None, **changes: Any) -> E
 
 
 def text(explanation: Explanation, *, is_full: bool = False) -> list[str]:
-    return explanation_lines(explanation, Output(), is_full=is_full)
+    return explanation_lines(explanation, Output(), WorkerCommands(), is_full=is_full)
+
+
+def document(explanation: Explanation) -> Any:  # Any: JSON
+    return json.loads(json.dumps(explanation_document(explanation, Output(), WorkerCommands())))
 
 
 def sentence(explanation: Explanation) -> str:
@@ -190,7 +195,8 @@ def test_one_sentence_says_what_holds_the_run_up(explanation: Explanation, said:
 
 def commands(explanation: Explanation) -> list[tuple[str, str]]:
     return [
-        (it.command.removeprefix("moose-cli ").removeprefix("workflow "), it.what) for it in next_steps(explanation)
+        (it.command.removeprefix("moose-cli ").removeprefix("workflow "), it.what)
+        for it in next_steps(explanation, WorkerCommands())
     ]
 
 
@@ -300,7 +306,7 @@ def test_what_is_no_failure_uses_up_no_attempt(task: TaskStatus, cause: Cause) -
 
     assert "  attempts      none used, 4 left" in text(explained(cause, task))
     assert "  attempts      none used, 1 left" in text(explained(cause, only))
-    assert explanation_document(explained(cause, only))["attempts_left"] == 1
+    assert document(explained(cause, only))["attempts_left"] == 1
 
 
 def test_a_task_that_never_began_has_no_attempts_to_tell_of() -> None:
@@ -310,18 +316,18 @@ def test_a_task_that_never_began_has_no_attempts_to_tell_of() -> None:
 
 def test_workers_that_nobody_asked_for_are_not_none() -> None:
     """A run that has ended waits for nobody."""
-    assert explanation_document(explained(Cause.FAILED, FAILED, status=ENDED, workers=None))["workers"] is None
+    assert document(explained(Cause.FAILED, FAILED, status=ENDED, workers=None))["workers"] is None
 
 
 def test_the_same_as_json() -> None:
     """With the whole input as a value."""
     given = TaskInput(source="output of validate", data=b'{"order_id":"7"}')
-    document = json.loads(json.dumps(explanation_document(explained(Cause.PARKED, CHARGE, input=given))))
+    told = document(explained(Cause.PARKED, CHARGE, input=given))
 
-    assert document["task"]["error"]["type"] == "Declined"
-    document["task"] = document["task"]["name"]
-    document["commands"] = [step["command"] for step in document["commands"]][:1]
-    assert document == {
+    assert told["task"]["error"]["type"] == "Declined"
+    told["task"] = told["task"]["name"]
+    told["commands"] = [step["command"] for step in told["commands"]][:1]
+    assert told == {
         "workflow_name": "Order",
         "workflow_id": "Order 1",
         "run_id": "r1",

@@ -36,12 +36,15 @@ def explain(output: Output, target: Target, run: str, run_id: str | None, is_ful
     from moose_lib.cli.explaining import explanation_document, explanation_lines
     from moose_lib.cli.session import open_session
     from moose_lib.cli.showing import find_reference
+    from moose_lib.cli.worker_commands import worker_commands
     from moose_lib.operations.explaining import explain_run
 
     async def work(client: Client) -> Explanation:
         return await explain_run(client, await find_reference(client, run, run_id))
 
-    explanation = open_session(target).run(work)
+    session = open_session(target)
+    explanation = session.run(work)
+    workers = worker_commands(session, explanation.task_queue)
     if output.is_json:
-        output.document(explanation_document(explanation))
-    output.data(*explanation_lines(explanation, output, is_full=is_full))
+        output.document(explanation_document(explanation, output, workers))
+    output.data(*explanation_lines(explanation, output, workers, is_full=is_full))

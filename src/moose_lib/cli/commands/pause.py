@@ -38,7 +38,8 @@ def pause(output: Output, target: Target, selection: Selection) -> int:
 
     async def perform(client: Client, run: RunSummary) -> Done:
         await pause_run(client, run)
-        return Done(text=f"paused successfully; to go on: moose-cli workflow unpause {run.workflow_id}")
+        to_go_on = output.pasteable(f"moose-cli workflow unpause {run.workflow_id}")
+        return Done(text=f"paused successfully; to go on: {to_go_on}")
 
     return act(output, target, selection, Action(perform=perform, would="would be paused", default_states=OPEN_STATES))
 

@@ -36,10 +36,11 @@ def cancel(output: Output, target: Target, selection: Selection, wait: Wait) -> 
     """Ask runs to stop: their tasks are canceled and on_cancel runs."""
     from moose_lib.cli.acting import Action, Done, act
     from moose_lib.cli.canceling import CancelWait
+    from moose_lib.cli.session import open_session
     from moose_lib.operations.control import cancel_run
     from moose_lib.operations.records import RunState
 
-    waiting = CancelWait(output, wait.patience)
+    waiting = CancelWait(output, open_session(target), wait.patience)
 
     async def perform(client: Client, run: RunSummary) -> Done:
         if not wait.is_wanted:
