@@ -172,18 +172,27 @@ def read_failure(error: BaseException, task: PlannedTask | None = None) -> Failu
 def read_timeout(error: TemporalTimeoutError, task: PlannedTask | None) -> FailureDetail:
     """Temporal's own word on a task that no worker reports on; its type says which limit was over."""
     used = read_notes(error.last_heartbeat_details).used
-    last = None if error.cause is None else read_failure(error.cause)
+    last = None if error.cause is None else _last_attempt(error.cause, task)
     name = None if task is None else task.name
     over = _over(error.type, task, used)
     text = _UNMEASURED.get(type(over), str(over)) if task is None else str(over)
     return FailureDetail(
         class_name=f"{type(over).__module__}.{type(over).__qualname__}",
-        message=text + ("" if last is None else f"; the last attempt: {last.summary}"),
+        message=text + ("" if last is None else f"; the last attempt: {_told_in_passing(last)}"),
         traceback=None if last is None else last.traceback,
         task=name,
         kind=_kind(over),
         attempt=used if isinstance(over, QueueTimedOut | TotalTimedOut) else used + 1,
     )
+
+
+def _last_attempt(error: BaseException, task: PlannedTask | None) -> FailureDetail:
+    """Why the attempt before failed; its worker may have been lost as well."""
+    return read_timeout(error, task) if isinstance(error, TemporalTimeoutError) else read_failure(error)
+
+
+def _told_in_passing(last: FailureDetail) -> str:
+    return last.message if last.kind == "lost" else last.summary
 
 
 def _over(kind: TimeoutType | None, task: PlannedTask | None, used: int) -> Exception:

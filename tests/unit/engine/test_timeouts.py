@@ -71,6 +71,17 @@ def test_each_limit_has_its_words(
     assert (detail.summary, detail.kind, detail.attempt, detail.task) == (summary, reason, attempt, "charge")
 
 
+def test_a_worker_that_was_lost_before_is_told_in_our_words() -> None:
+    """Temporal's own are `activity Heartbeat timeout`."""
+    error = timeout(TimeoutType.SCHEDULE_TO_START)
+    error.__cause__ = timeout(TimeoutType.HEARTBEAT)
+
+    detail = read_timeout(error, planned(queue=MINUTE))
+    assert detail.message == (
+        "no worker took the task within 1m (queue_timeout); the last attempt: its worker went away"
+    )
+
+
 def test_the_last_attempt_is_told_with_its_traceback() -> None:
     last = FailureDetail(class_name="shop.Declined", message="no funds", traceback="Traceback: no funds")
     error = timeout(TimeoutType.SCHEDULE_TO_START, used=1)
