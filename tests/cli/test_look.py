@@ -288,7 +288,7 @@ def test_cancel_asks_which_of_several_runs(cli: Cli) -> None:
     )
     assert (one.code, one.out) == (0, "'twin-1' cancellation requested successfully\n")
     assert [run["workflow_id"] for run in rest.document["runs"]] == ["twin-2"]
-    assert (again.code, again.err) == (1, "error: workflow 'twin-2' has already been canceled\n")
+    assert (again.code, again.err) == (1, "error: run 'twin-2' has already been canceled\n")
     status = cli("workflow", "status", "twin-1").text
     assert status.startswith("Waiting  canceled 🚫  in <span>\n")
     assert "⊘ wait  canceled" in status
@@ -305,7 +305,7 @@ def test_terminate_says_why_in_the_status(cli: Cli) -> None:
     assert cli("workflow", "status", "wrong").text.partition("terminated: ")[2].startswith("wrong prices\n")
     ended = cli("workflow", "result", "wrong")
     assert (ended.code, ended.err.splitlines()[0]) == (1, "error: run 'wrong' terminated: wrong prices")
-    assert cli("workflow", "terminate", "wrong").err == "error: workflow 'wrong' has already been terminated\n"
+    assert cli("workflow", "terminate", "wrong").err == "error: run 'wrong' has already been terminated\n"
 
 
 def test_a_task_that_ran_when_its_run_was_terminated_keeps_its_start(cli: Cli) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+import signal
 from pathlib import Path
 
 from tests.cli.conftest import Cli
 from tests.cli.operating import is_running, listed, start, status, until_parked, until_state
-from tests.cli.polling import wait_for
+from tests.cli.polling import line_with, wait_for
 
 
 def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
@@ -18,6 +19,8 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     done, document = bills("workflow", "status", "says"), status(bills, "says")
     wait_for(lambda: listed(bills, "Parking")["last_run"]["workflow_id"] == "says")
     row, in_list = bills("workflow", "list").text, listed(bills, "Parking")["last_run"]
+    history = bills("workflow", "history", "Parking", "--limit", "1")
+    in_history = bills("workflow", "history", "Parking", "--json").document[0]
     ended = bills("workflow", "terminate", "says")
     why = bills("workflow", "explain", "says")
 
@@ -36,6 +39,8 @@ def test_a_parked_run_says_what_can_be_done(bills: Cli, broken: Path) -> None:
     assert (document["state"], document["parked"], document["is_paused"]) == ("running", ["charge"], False)
     assert re.search(r"^Parking +parked +<date>", row, re.MULTILINE)
     assert (in_list["state"], in_list["parked"], in_list["is_paused"]) == ("running", ["charge"], False)
+    assert re.search(r"^Parking +says +<run> +parked +<date>", history.text, re.MULTILINE)
+    assert (in_history["state"], in_history["parked"], in_history["is_paused"]) == ("running", ["charge"], False)
     assert [task["state"] for task in document["tasks"]] == ["completed", "parked", "waiting"]
     assert (ended.code, ended.out) == (0, "'says' terminated successfully; parked: charge; not started: send\n")
     assert "terminated: terminated from the command line; " in why.out
@@ -89,7 +94,7 @@ def test_what_is_not_parked_is_not_decided_about(bills: Cli, broken: Path) -> No
         "error: run 'wrong' has no task 'chrage'\nhint: its tasks are check, charge, send\n",
     )
     assert (nobody.code, nobody.err.splitlines()[0]) == (4, "error: no run named 'no-such-run'")
-    assert (ended.code, ended.err) == (1, "error: workflow 'wrong' has already failed\n")
+    assert (ended.code, ended.err) == (1, "error: run 'wrong' has already failed\n")
 
 
 def test_skip_checks_the_output_against_the_model(bills: Cli, broken: Path) -> None:
@@ -117,8 +122,13 @@ def test_skip_checks_the_output_against_the_model(bills: Cli, broken: Path) -> N
         "number: input should be a valid integer, unable to parse string as an integer, got 'x'\n"
         """hint: moose-cli workflow skip skipped charge --output '{"bill_id": <str>, "number": <int>}'\n"""
     )
-    assert missing.code == 2
-    assert missing.err.startswith("error: output of task 'charge' is not a valid Receipt")
+    assert (missing.code, missing.err) == (
+        2,
+        (
+            "error: task 'charge' has an output, so give one: a Receipt (bill_id: str, number: int)\n"
+            """hint: moose-cli workflow skip skipped charge --output '{"bill_id": <str>, "number": <int>}'\n"""
+        ),
+    )
     assert (not_json.code, not_json.err.splitlines()[0][:23]) == (2, "error: --output is not ")
     assert without_project.code == 2
     assert without_project.err == (
@@ -152,15 +162,24 @@ def test_a_task_without_an_output_is_skipped_without_one(bills: Cli) -> None:
 
 
 def test_fail_gives_up_and_resume_goes_on(bills: Cli, broken: Path) -> None:
-    """The reason is kept in the history; what was finished is not lost."""
+    """The reason is told wherever the failure is; what was finished is not lost."""
     start(bills, "Parking", "gone")
     until_parked(bills, "gone")
     done = bills("workflow", "fail", "gone", "--reason", "the customer is gone")
     until_state(bills, "failed", "gone")
+    shown, explained = bills("workflow", "status", "gone", "--verbose").text, bills("workflow", "explain", "gone").text
+    document, result = status(bills, "gone"), bills("workflow", "result", "gone")
     broken.unlink()
     resumed = bills("workflow", "resume", "gone", "--wait")
 
     assert (done.code, done.out) == (0, "'gone' fails: gave up charge\n")
+    given_up = "ValueError: terminal offline; given up: the customer is gone"
+    assert f"✗ charge  failed     1 of 1    <time>  <span>  {given_up}\n" in shown
+    assert f"\ntask 'charge' failed on attempt 1: {given_up}\n" in shown
+    assert 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED  signal="moose-fail"  reason="the customer is gone"\n' in shown
+    assert f"\ncharge failed on attempt 1 of 1: {given_up}\n" in explained
+    assert [document["error"]["reason"], document["tasks"][1]["reason"]] == ["the customer is gone"] * 2
+    assert result.err.startswith(f"error: run 'gone' failed: task 'charge' failed on attempt 1: {given_up}\n")
     assert resumed.code == 0, resumed.err
     assert (bills.folder / "app" / "checked").read_text().split().count("gone") == 1
 
@@ -193,10 +212,11 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
     """What runs finishes; the status says why nothing goes on."""
     start(bills, "Lasting", "held")
     wait_for(functools.partial(is_running, bills, "held"))
-    paused = bills("workflow", "pause", "held")
+    paused = bills("workflow", "pause", "held", "--note", "the bank is closed")
     (bills.folder / "app" / "go-held").touch()
     wait_for(lambda: status(bills, "held")["tasks"][0]["state"] == "completed")
     shown, document = bills("workflow", "status", "held"), status(bills, "held")
+    explained = bills("workflow", "explain", "held").text
     unpaused = bills("workflow", "unpause", "Lasting", "--id", "held", "--json")
     until_state(bills, "completed", "held")
     late = bills("workflow", "pause", "held")
@@ -205,14 +225,19 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
     assert paused.out == "'held' paused successfully; to go on: moose-cli workflow unpause held\n"
     assert (document["is_paused"], document["tasks"][1]["state"]) == (True, "waiting")
     assert shown.text.startswith("Lasting  paused ")
+    by = document["pause"]["by"]
+    since = f"since <date>  by {by} (the bank is closed)"
+    assert explained.splitlines()[4] == f"The run is paused {since}: after starts when it is unpaused."
+    assert explained.endswith("\n# let it go on\nmoose-cli workflow unpause held\n")
+    assert document["pause"]["note"] == "the bank is closed"
     assert shown.text.endswith(
         "✓ wait   completed  1         <time>  <span>\n"
         "○ after  waiting    -         -         -         until the run is unpaused\n"
         "\n"
-        "Paused: no further task starts until: moose-cli workflow unpause held\n"
+        f"Paused {since}: no further task starts until: moose-cli workflow unpause held\n"
     )
     assert [run["workflow_id"] for run in unpaused.document["runs"]] == ["held"]
-    assert (late.code, late.err) == (1, "error: workflow 'held' has already completed\n")
+    assert (late.code, late.err) == (1, "error: run 'held' has already completed\n")
 
 
 def test_cancel_can_wait_until_everything_is_tidy(bills: Cli) -> None:
@@ -226,6 +251,22 @@ def test_cancel_can_wait_until_everything_is_tidy(bills: Cli) -> None:
     assert status(bills, "tidied")["state"] == "canceled"
 
 
+def test_leaving_a_canceled_run_says_that_the_request_stays(idle: Cli) -> None:
+    """Ctrl-C ends the waiting only."""
+    assert idle("workflow", "run", "Waiting", "--id", "left").code == 0
+    waiting = idle.start("workflow", "cancel", "left", "--wait")
+    line_with("no worker has heard of it yet", waiting.stderr)
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=30)
+    asked = status(idle, "left")["is_cancel_requested"]
+    idle("workflow", "terminate", "left")
+
+    assert (waiting.returncode, asked) == (130, True)
+    assert err == (
+        "\nnote: left is still being canceled: what was asked for stays\nhint: moose-cli workflow status left --watch\n"
+    )
+
+
 def test_terminate_says_what_was_left_undone(bills: Cli) -> None:
     """The task that ran, and those that never did."""
     for run in ("ended-1", "ended-2"):
@@ -233,6 +274,7 @@ def test_terminate_says_what_was_left_undone(bills: Cli) -> None:
         wait_for(functools.partial(is_running, bills, run))
     done = bills("workflow", "terminate", "ended-1")
     document = bills("workflow", "terminate", "ended-2", "--json").document
+    explained = bills("workflow", "explain", "ended-1").text.splitlines()
 
     assert (done.code, done.out) == (
         0,
@@ -243,6 +285,10 @@ def test_terminate_says_what_was_left_undone(bills: Cli) -> None:
         "parked": [],
         "not_started": ["after"],
     }
+    assert explained[4:6] == [
+        "The run ended: terminated: terminated from the command line; wait was interrupted by the termination.",
+        "  attempts      1 of 4 used when it was interrupted",
+    ]
 
 
 def test_who_waits_for_a_canceled_run_is_told_that_nobody_works(idle: Cli) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from moose_lib.cli.failing import INTERRUPTED
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session
 from moose_lib.cli.worker_commands import worker_commands
@@ -34,6 +35,7 @@ class CancelWait:
         self._patience = patience
         self._end: float | None = None
         self._told = set[str]()
+        self._waited_for: str | None = None
 
     async def until_end(self, client: Client, run: RunSummary) -> RunStatus:
         """Stay until the run has ended.
@@ -41,6 +43,7 @@ class CancelWait:
         Raises:
             GaveUpWaiting: it has not by the time that there is for all of them.
         """
+        self._waited_for = run.workflow_id
         if self._end is None and self._patience is not None:
             self._end = asyncio.get_running_loop().time() + self._patience.total_seconds()
         warning = asyncio.create_task(self._warn_if_unheard(client, run))
@@ -51,6 +54,14 @@ class CancelWait:
             raise GaveUpWaiting(run.workflow_id, run.run_id, format_duration(self._patience)) from None
         finally:
             warning.cancel()
+
+    def detached(self) -> int:
+        """Ctrl-C ends the waiting, not what was asked for; returns the exit code."""
+        if self._waited_for is not None:
+            self._output.talk("")
+            self._output.note(f"{self._waited_for} is still being canceled: what was asked for stays")
+            self._output.hint(f"moose-cli workflow status {self._waited_for} --watch")
+        return INTERRUPTED
 
     async def _warn_if_unheard(self, client: Client, run: RunSummary) -> None:
         queue = run.task_queue

@@ -9,13 +9,14 @@ from typing import Any
 
 from moose_lib.cli.next_steps import Step, next_steps
 from moose_lib.cli.output import Output
-from moose_lib.cli.status_text import failure_text, headline
+from moose_lib.cli.status_text import failure_text, headline, paused_text
+from moose_lib.cli.task_table import given_up_text
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.durations import format_duration
 from moose_lib.operations.documents import task_document
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
-from moose_lib.operations.records import RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 
 __all__ = ["explanation_document", "explanation_lines"]
 
@@ -33,6 +34,8 @@ def explanation_lines(
     status = explanation.status
     lines = [headline(status, output), f"  workflow id  {status.workflow_id}", f"  run id       {status.run_id}", ""]
     lines += [output.paint(_sentence(explanation, now), None if explanation.is_healthy else "strong")]
+    if status.is_paused and explanation.cause is not Cause.PAUSED:
+        lines += [f"The run is also paused{paused_text(status)}: no further task starts."]
     lines += _facts(explanation, now)
     if explanation.input is not None:
         lines += ["", *_input_lines(explanation.input, is_full=is_full)]
@@ -49,9 +52,7 @@ def _sentence(explanation: Explanation, now: datetime) -> str:
         case Cause.RUNNING:
             return _healthy(status, task)
         case Cause.PAUSED:
-            if task is None:
-                return "The run is paused: nothing could start before its running tasks have ended."
-            return f"The run is paused: {task.name} starts when it is unpaused."
+            return _paused(explanation)
         case Cause.CANCELING:
             return _canceling(explanation)
         case Cause.NO_WORKER | Cause.UNKNOWN:
@@ -71,6 +72,16 @@ def _healthy(status: RunStatus, task: TaskStatus | None) -> str:
     others = [it.name for it in status.tasks if it.state is TaskPhase.RUNNING and it.name != task.name]
     also = f"; running too: {_listed(others)}" if others else ""
     return f"Nothing blocks the run: {task.name} has been running for {duration_text(task.duration)}; {count}{also}."
+
+
+def _paused(explanation: Explanation) -> str:
+    """Say since when, by whom and why, and which tasks would start."""
+    status = explanation.status
+    said = f"The run is paused{paused_text(status)}"
+    held = [task.name for task in status.tasks if task.is_startable]
+    if not held:
+        return f"{said}: nothing could start before its running tasks have ended."
+    return f"{said}: {_listed(held)} {'starts' if len(held) == 1 else 'start'} when it is unpaused."
 
 
 def _canceling(explanation: Explanation) -> str:
@@ -109,25 +120,50 @@ def _troubled(task: TaskStatus, now: datetime) -> str:
 def _ended(explanation: Explanation) -> str:
     status, task = explanation.status, explanation.task
     if explanation.cause is Cause.FAILED and task is not None:
-        error = "" if task.error is None else f": {_first_line(str(task.error))}"
-        fate = "; the run fails when its other tasks have ended" if status.is_open else ""
-        return f"{_failed(task)}{fate}{error}"
+        return _failed_for_good(task, explanation)
     why = _first_line(failure_text(status)) if status.error is not None else status.state.words
     if task is None:
         return f"The run ended: {why}"
     if task.state is TaskPhase.CANCELED and task.error is not None and task.error.is_lost:
         return f"The run ended: {why}; {task.name}: {task.error.message}."
-    did = {TaskPhase.CANCELED: "was running", TaskPhase.FAILED: "had failed"}.get(task.state, "had not started")
-    return f"The run ended: {why}; {task.name} {did}."
+    return f"The run ended: {why}; {task.name} {_fate(task, status)}."
+
+
+def _failed_for_good(task: TaskStatus, explanation: Explanation) -> str:
+    error = "" if task.error is None else f": {_first_line(str(task.error))}"
+    return "; ".join(filter(None, (f"{_failed(task)}{error}", given_up_text(task), _fate_of_the_run(explanation))))
+
+
+def _fate_of_the_run(explanation: Explanation) -> str:
+    if not explanation.status.is_open:
+        return ""
+    if explanation.status.has_open_tasks:
+        return "the run fails when its other tasks have ended"
+    nobody = f": nobody works for task queue {explanation.task_queue!r}" if explanation.workers == 0 else ""
+    return f"the run fails when a worker takes it up{nobody}"
+
+
+def _fate(task: TaskStatus, status: RunStatus) -> str:
+    """What the end of the run from outside did to the task."""
+    if task.state is TaskPhase.FAILED:
+        return "had failed"
+    if task.state is not TaskPhase.CANCELED:
+        return "had not started"
+    if not task.is_interrupted:
+        return "was running" if task.started is not None else "waited for an attempt, and earlier ones are not recorded"
+    by = "the timeout" if status.state is RunState.TIMED_OUT else "the termination"
+    if task.started is not None:
+        return f"was interrupted by {by}"
+    return f"waited for {'its next attempt' if task.attempts else 'a worker'}"
 
 
 def _failed(task: TaskStatus) -> str:
     """`charge failed on attempt 2 of 4`; a task that waited too long for a worker may have had none."""
+    is_unstarted = task.error is not None and task.error.is_unstarted
     if not task.attempts:
-        return f"{task.name} failed before its first attempt"
-    return f"{task.name} failed on attempt {task.attempts}" + (
-        "" if task.max_attempts is None else f" of {task.max_attempts}"
-    )
+        return f"{task.name} failed" if is_unstarted else f"{task.name} failed before its first attempt"
+    limit = "" if task.max_attempts is None else f" of {task.max_attempts}"
+    return f"{task.name} failed {'after' if is_unstarted else 'on'} attempt {task.attempts}{limit}"
 
 
 def _facts(explanation: Explanation, now: datetime) -> list[str]:
@@ -148,6 +184,9 @@ def _facts(explanation: Explanation, now: datetime) -> list[str]:
 def _attempts(explanation: Explanation, task: TaskStatus) -> str | None:
     if not task.attempts or explanation.attempts_left is None:
         return None
+    if task.state is TaskPhase.CANCELED:
+        ended = "interrupted" if task.is_interrupted else "canceled"
+        return f"{explanation.attempts_used} of {task.max_attempts} used when it was {ended}"
     left = f"{explanation.attempts_used or 'none'} used, {explanation.attempts_left or 'none'} left"
     error = task.error
     if error is not None and not error.is_retryable and not explanation.attempts_left:

@@ -33,7 +33,7 @@ def _steps(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
         case Cause.PARKED:
             return [*_trial(explanation), *_decisions(explanation)]
         case Cause.FAILED | Cause.CANCELED | Cause.TERMINATED | Cause.TIMED_OUT:
-            return _after_the_end(explanation)
+            return _after_the_end(explanation, workers)
         case Cause.RETRYING:
             return [*_trial(explanation), _watch(explanation), _verb(explanation, "cancel", "do not try again")]
         case Cause.PAUSED:
@@ -84,10 +84,11 @@ def _decisions(explanation: Explanation) -> list[Step]:
     ]
 
 
-def _after_the_end(explanation: Explanation) -> list[Step]:
+def _after_the_end(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
     status = explanation.status
-    if status.is_open:  # other branches go on
+    if status.is_open:  # other branches go on, or nobody is there to see that it has failed
         return [
+            *([] if status.has_open_tasks else _starting(workers)),
             *_trial(explanation),
             _watch(explanation),
             _verb(explanation, "cancel", "do not wait for its other tasks"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moose_lib.cli.output import Output, Paint
-from moose_lib.cli.task_table import error_line, task_lines
+from moose_lib.cli.task_table import error_line, given_up_text, task_lines
 from moose_lib.cli.texts import duration_text, local_text
 from moose_lib.operations.documents import EMOJI
 from moose_lib.operations.records import RunError, RunState, RunStatus, TaskPhase
@@ -14,6 +14,7 @@ __all__ = [
     "guidance_lines",
     "headline",
     "hook_notes",
+    "paused_text",
     "retry_text",
     "run_state_text",
     "status_lines",
@@ -52,7 +53,7 @@ def guidance_lines(status: RunStatus) -> list[str]:
     run = status.workflow_id
     lines = list[str]()
     if status.is_paused:
-        lines += ["", f"Paused: no further task starts until: moose-cli workflow unpause {run}"]
+        lines += ["", f"Paused{paused_text(status)}: no further task starts until: moose-cli workflow unpause {run}"]
     for task in status.parked[:_SHOWN_PARKED]:
         lines += ["", f"{task.name} is parked. Decide how it goes on:"]
         lines.append(f"  moose-cli workflow retry {run} {task.name}")
@@ -64,6 +65,15 @@ def guidance_lines(status: RunStatus) -> list[str]:
     if not status.is_open and status.state is not RunState.COMPLETED and status.resumed_as is None:
         lines += ["", f"To keep what is finished and run the rest: moose-cli workflow resume {status.run_id}"]
     return lines
+
+
+def paused_text(status: RunStatus) -> str:
+    """` since 2026-11-22 12:00:00 by 1234@host (waits for the bank)`, as far as it is known."""
+    pause = status.pause
+    if pause is None:
+        return ""
+    by = "" if pause.by is None else f" by {pause.by}"
+    return f" since {local_text(pause.time)}{by}" + ("" if pause.note is None else f" ({pause.note})")
 
 
 def headline(status: RunStatus, output: Output) -> str:
@@ -144,8 +154,9 @@ def _reason(reason: RunError, status: RunStatus) -> str:
         return str(error)
     task = status.task(failed)
     attempt = error.attempt or (None if task is None else task.attempts)
-    when = f" on attempt {attempt}" if attempt else ""  # 0: it never began
-    return f"task {failed!r} failed{when}: {next(iter(str(error).splitlines()), '')}"
+    when = f" {'after' if error.is_unstarted else 'on'} attempt {attempt}" if attempt else ""  # 0: it never began
+    text = f"task {failed!r} failed{when}: {next(iter(str(error).splitlines()), '')}"
+    return "; ".join(filter(None, (text, "" if task is None else given_up_text(task))))
 
 
 def traceback_lines(status: RunStatus) -> list[str]:

@@ -12,7 +12,16 @@ from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.operations.records import Decision, RunStatus, TaskPhase, TaskStatus
 from moose_lib.plan.render import outline
 
-__all__ = ["TASK_MARKS", "TASK_PAINTS", "error_line", "fitting_task_lines", "state_text", "task_lines", "task_remark"]
+__all__ = [
+    "TASK_MARKS",
+    "TASK_PAINTS",
+    "error_line",
+    "fitting_task_lines",
+    "given_up_text",
+    "state_text",
+    "task_lines",
+    "task_remark",
+]
 
 TASK_MARKS = {
     TaskPhase.WAITING: "○",
@@ -151,6 +160,8 @@ def state_text(task: TaskStatus) -> str:
     """Return the task's state in a word."""
     if task.is_postponed:
         return "postponed"
+    if task.is_interrupted:
+        return "interrupted"
     return "lost" if task.is_lost else task.state.value
 
 
@@ -170,8 +181,7 @@ def _remark(row: _Row, status: RunStatus, now: datetime) -> str:
 
 def _held(task: TaskStatus, status: RunStatus) -> str:
     """Say that a task could start if the run were not paused."""
-    could_start = task.state is TaskPhase.WAITING and not task.waiting_for
-    return "until the run is unpaused" if could_start and status.is_paused else ""
+    return "until the run is unpaused" if task.is_startable and status.is_paused else ""
 
 
 def task_remark(task: TaskStatus, now: datetime) -> str:
@@ -187,6 +197,8 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             next_one = "runs again" if task.is_lost or task.is_postponed else "next attempt"
             wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
             return f"{error_line(task)}{wait}"
+        case TaskPhase.CANCELED if task.started is None and not task.is_interrupted:
+            return "while it waited for an attempt; Temporal keeps no record of earlier ones"
         case TaskPhase.COMPLETED if task.is_kept:
             return "kept from the run before"
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
@@ -194,7 +206,15 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
         case TaskPhase.COMPLETED if task.ingested:
             return _ingested(task)
         case _:
-            return f"{error_line(task)}; {_ingested(task)} all the same" if task.ingested else error_line(task)
+            ingested = f"{_ingested(task)} all the same" if task.ingested else ""
+            return "; ".join(filter(None, (error_line(task), given_up_text(task), ingested)))
+
+
+def given_up_text(task: TaskStatus) -> str:
+    """Say that somebody let a parked task fail, and why; nothing for any other task."""
+    if task.state is not TaskPhase.FAILED or task.decision is not Decision.FAIL:
+        return ""
+    return "given up" if task.reason is None else f"given up: {task.reason}"
 
 
 def _ingested(task: TaskStatus) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-__all__ = ["example_input", "type_name"]
+__all__ = ["example_input", "fields_text", "type_name"]
 
 
 def type_name(annotation: Any) -> str:  # Any: whatever can stand behind a field's colon
@@ -28,6 +28,15 @@ def type_name(annotation: Any) -> str:  # Any: whatever can stand behind a field
 
 def _member_name(member: Any) -> str:  # Any: as above
     return "..." if member is Ellipsis else type_name(member)
+
+
+def fields_text(model: type[BaseModel]) -> str:
+    """Write all fields for people: `order_id: str, note: str (optional)`."""
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    return ", ".join(
+        f"{name}: {type_name(field.annotation)}{'' if field.is_required() else ' (optional)'}"
+        for name, field in fields.items()
+    )
 
 
 def example_input(model: type[BaseModel]) -> str:

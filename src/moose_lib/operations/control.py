@@ -27,7 +27,8 @@ async def select_open_runs(
     if not runs:
         latest = await find_run(client, wanted, name=reference)
         if latest.closed is not None:
-            raise RunNotOpen(f"workflow {reference!r} has already {_ending(latest)}")
+            what = "workflow" if wanted == latest.name else "run"
+            raise RunNotOpen(f"{what} {wanted!r} has already {_ending(latest)}")
         runs = (latest,)
     if len(runs) > 1 and not every:
         raise AmbiguousRun(reference, [run.workflow_id for run in runs])

@@ -16,13 +16,16 @@ from moose_lib.operations.records import RunSummary
 __all__ = ["give_up_run", "pause_run", "retry_task", "skip_task", "unpause_run"]
 
 
-async def pause_run(client: Client, run: RunSummary) -> None:
+async def pause_run(client: Client, run: RunSummary, note: str | None = None) -> None:
     """Let the run start no further tasks; running ones finish. Lasts until `unpause_run`, whatever is restarted.
+
+    `note` says why, to whoever looks at the run meanwhile.
 
     Raises:
         RunNotOpen: it has ended.
     """
-    await _signal(client, run, wire.SIGNAL_PAUSE)
+    args = [] if note is None else [wire.encode(wire.Order(reason=note))]
+    await _signal(client, run, wire.SIGNAL_PAUSE, *args)
 
 
 async def unpause_run(client: Client, run: RunSummary) -> None:

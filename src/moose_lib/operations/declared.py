@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from temporalio.client import Client
 
 from moose_lib.dmv2.workflow import Workflow
-from moose_lib.operations.documents import json_time, summary_document
-from moose_lib.operations.following import run_statuses
+from moose_lib.operations.documents import json_time, standing_document
+from moose_lib.operations.following import open_statuses
 from moose_lib.operations.listing import last_runs
 from moose_lib.operations.next_fires import NextFire, ask_next_fires
-from moose_lib.operations.records import RunState, RunStatus, RunSummary
+from moose_lib.operations.records import RunStatus, RunSummary
 from moose_lib.operations.schedule_documents import details_document
 from moose_lib.plan.model import Plan
 
@@ -49,8 +49,8 @@ async def ask_about(client: Client, plans: Sequence[Plan], *, task_queue: str, p
         last_runs(client, [plan.workflow for plan in plans], task_queue=task_queue),
         ask_next_fires(client, [plan for plan in plans if plan.schedule is not None], project=project),
     )
-    statuses = await run_statuses(client, [run for run in runs.values() if run.state is RunState.RUNNING])
-    fresh = {run.name: replace(run, state=status.state, closed=status.closed) for run, status in statuses}
+    statuses = await open_statuses(client, runs.values())
+    fresh = {run.name: run.as_of(status) for run, status in statuses}
     return Known(runs=runs | fresh, open={run.name: status for run, status in statuses}, fires=fires)
 
 
@@ -63,7 +63,7 @@ def workflow_document(workflow: Workflow, plan: Plan, known: Known, now: datetim
         "schedule_details": details_document(plan.schedule),
         "schedule_state": None if fire is None else fire.state,
         "next_time": None if fire is None else json_time(fire.time),
-        "last_run": None if run is None else _run_document(run, known.open.get(plan.workflow), now),
+        "last_run": None if run is None else standing_document(run, known.open.get(plan.workflow), now),
         "tasks": [task.name for task in plan.tasks],
         "input": plan.task(plan.start).input_type,
         "timeout_seconds": None if plan.timeout is None else plan.timeout.total_seconds(),
@@ -71,12 +71,4 @@ def workflow_document(workflow: Workflow, plan: Plan, known: Known, now: datetim
         "file": workflow.location.file,
         "line": workflow.location.line,
         "plan_hash": plan.hash,
-    }
-
-
-def _run_document(run: RunSummary, status: RunStatus | None, now: datetime) -> _Document:
-    return {
-        **summary_document(run, now),
-        "is_paused": status is not None and status.is_paused,
-        "parked": [] if status is None else [task.name for task in status.parked],
     }

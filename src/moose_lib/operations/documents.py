@@ -10,6 +10,7 @@ from typing import Any
 from moose_lib.operations.records import (
     RecordedEvent,
     RunError,
+    RunPause,
     RunState,
     RunStatus,
     RunSummary,
@@ -24,6 +25,7 @@ __all__ = [
     "json_time",
     "run_document",
     "seconds",
+    "standing_document",
     "started_document",
     "summary_document",
     "task_document",
@@ -60,11 +62,12 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
         "max_attempts": status.max_attempts,
         "is_cancel_requested": status.is_cancel_requested,
         "is_paused": status.is_paused,
+        "pause": None if status.pause is None else _pause(status.pause),
         "parked": [task.name for task in status.parked],
         "resumed_from": status.resumed_from,
         "resumed_as": status.resumed_as,
         "result": None if status.result is None else json.loads(status.result),
-        "error": None if status.error is None else _run_error(status.error),
+        "error": None if status.error is None else _run_error(status.error, status),
         "tasks": [task_document(task) for task in status.tasks],
         "hooks": [task_document(hook) for hook in status.hooks],
         "url": ui_url,
@@ -91,12 +94,21 @@ def task_document(task: TaskStatus) -> _Document:
         "next_attempt": json_time(task.next_attempt),
         "is_kept": task.is_kept,
         "decision": None if task.decision is None else task.decision.value,
+        "reason": task.reason,
+        "is_interrupted": task.is_interrupted,
         "ingested": dict(task.ingested),
     }
 
 
-def _run_error(error: RunError) -> _Document:
-    return {"task": error.task, "tasks": list(error.tasks), **_task_error(error.error)}
+def _pause(pause: RunPause) -> _Document:
+    return {"time": json_time(pause.time), "by": pause.by, "note": pause.note}
+
+
+def _run_error(error: RunError, status: RunStatus) -> _Document:
+    """`reason`: why somebody gave the task up by hand."""
+    task = None if error.task is None else status.task(error.task)
+    reason = None if task is None else task.reason
+    return {"task": error.task, "tasks": list(error.tasks), "reason": reason, **_task_error(error.error)}
 
 
 def _task_error(error: TaskError) -> _Document:
@@ -124,6 +136,8 @@ def event_document(event: RecordedEvent) -> _Document:
         "details": None if event.error is None else event.error.message,
         "stack": None if event.error is None else event.error.traceback,
         "error_type": None if event.error is None else event.error.type,
+        "signal": event.signal,
+        "reason": event.reason,
     }
     present = {key: value for key, value in told.items() if value is not None}
     return {"timestamp": json_time(event.time), "type": event.type, **present}
@@ -141,6 +155,15 @@ def summary_document(run: RunSummary, now: datetime) -> _Document:
         "started_at": json_time(run.started),
         "closed_at": json_time(run.closed),
         "duration": seconds(run.duration(now)),
+    }
+
+
+def standing_document(run: RunSummary, status: RunStatus | None, now: datetime) -> _Document:
+    """Return the same with what the list of runs does not know of an open one."""
+    return {
+        **summary_document(run, now),
+        "is_paused": status is not None and status.is_paused,
+        "parked": [] if status is None else [task.name for task in status.parked],
     }
 
 

@@ -133,10 +133,12 @@ class CancelRequested:
 
 @dataclass(frozen=True, kw_only=True)
 class Paused:
-    """Somebody paused the run, or, not `is_paused`, let it go on."""
+    """Somebody, `by`, paused the run, or, not `is_paused`, let it go on; `note` is what they said."""
 
     time: datetime
     is_paused: bool
+    by: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,7 @@ class Decided:
     decision: Decision
     task: str | None = None
     output: bytes | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ def _held_by_people(status: RunStatus) -> Finding | None:
     if failed:
         return Finding(cause=Cause.FAILED, task=_earliest(failed))
     if status.is_paused:
-        held = _named(status, lambda task: task.state is TaskPhase.WAITING and not task.waiting_for)
+        held = _named(status, lambda task: task.is_startable)
         return Finding(cause=Cause.PAUSED, task=held)
     return None
 
@@ -176,7 +176,7 @@ def _held_by_workers(status: RunStatus, *, has_worker: bool) -> Finding | None:
     is_idle = not _in_phase(status, TaskPhase.RUNNING)
     if queued and (not has_worker or is_idle):
         return Finding(cause=Cause.NO_WORKER, task=queued[0].name)
-    due = _named(status, lambda task: task.state is TaskPhase.WAITING and not task.waiting_for)
+    due = _named(status, lambda task: task.is_startable)
     if due is not None and is_idle:  # what it waits for has ended, and nobody was there to see it
         return Finding(cause=Cause.NO_WORKER, task=due)
     return None

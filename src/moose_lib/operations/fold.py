@@ -30,6 +30,7 @@ from moose_lib.operations.events import (
 )
 from moose_lib.operations.records import (
     Decision,
+    RunPause,
     RunRetry,
     RunState,
     RunStatus,
@@ -70,6 +71,7 @@ class _Track:
     error: TaskError | None = None
     is_kept: bool = False
     decision: Decision | None = None
+    reason: str | None = None
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
     retried: TaskRetry | None = None
 
@@ -97,6 +99,7 @@ class Fold:
         self._is_picked_up = False
         self._is_cancel_requested = False
         self._is_paused = False
+        self._pause: RunPause | None = None
 
     @property
     def plan(self) -> Plan | None:
@@ -160,6 +163,7 @@ class Fold:
     @apply.register
     def _(self, event: Paused) -> None:
         self._is_paused = event.is_paused
+        self._pause = RunPause(time=event.time, by=event.by, note=event.note)
 
     @apply.register
     def _(self, event: Decided) -> None:
@@ -167,7 +171,7 @@ class Fold:
         for name, track in self._tracks.items():
             if track.phase is TaskPhase.PARKED and event.task in {None, name}:
                 track.phase = _DECIDED_PHASES[event.decision]
-                track.decision = event.decision
+                track.decision, track.reason = event.decision, event.reason
                 if self._is_paused and track.phase is TaskPhase.QUEUED:
                     track.phase = TaskPhase.WAITING
 
@@ -254,6 +258,7 @@ class Fold:
             is_picked_up=self._is_picked_up,
             is_cancel_requested=self._is_cancel_requested,
             is_paused=self._is_paused and closed is None,
+            pause=self._pause if self._is_paused and closed is None else None,
             resumed_from=self._first.resumed_from,
         )
 
@@ -297,7 +302,7 @@ class Fold:
         if phase is TaskPhase.QUEUED and pending is not None:
             return _pending_status(task.name, track, pending, now, retries)
         if pending is not None and track.phase is TaskPhase.QUEUED and self._closed is not None:
-            return _stopped_status(_pending_status(task.name, track, pending, self._closed.time, retries), phase)
+            return _stopped_status(_pending_status(task.name, track, pending, self._closed.time, retries))
         waiting_for = tuple(name for name in task.after if phases[name] is not TaskPhase.COMPLETED)
         end = track.closed or (None if self._closed is None else self._closed.time)
         return TaskStatus(
@@ -312,6 +317,8 @@ class Fold:
             max_attempts=retries,
             is_kept=track.is_kept,
             decision=track.decision,
+            reason=track.reason,
+            is_interrupted=phase is TaskPhase.CANCELED and track.phase is not phase,
             ingested=track.ingested,
             retried=track.retried,
         )
@@ -340,12 +347,13 @@ def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetim
         next_attempt=None if pending.is_started else pending.next_attempt,
         max_attempts=max_attempts,
         decision=track.decision,
+        reason=track.reason,
     )
 
 
-def _stopped_status(last: TaskStatus, phase: TaskPhase) -> TaskStatus:
+def _stopped_status(last: TaskStatus) -> TaskStatus:
     """The run was ended from outside: what the server knew at that moment is all there will ever be."""
-    return replace(last, state=phase, next_attempt=None)
+    return replace(last, state=TaskPhase.CANCELED, is_interrupted=True, next_attempt=None)
 
 
 def _pending_phase(pending: PendingTask) -> TaskPhase:

@@ -15,9 +15,9 @@ from moose_lib.errors import RunNotFound
 from moose_lib.operations.events import PendingTask, RunBegan, RunEvent
 from moose_lib.operations.fold import Fold
 from moose_lib.operations.reading import read_events, read_pending
-from moose_lib.operations.records import RunStatus, RunSummary
+from moose_lib.operations.records import RunState, RunStatus, RunSummary
 
-__all__ = ["follow_run", "run_status", "run_statuses"]
+__all__ = ["follow_run", "open_statuses", "run_status", "run_statuses"]
 
 #: Attempts that fail and come again are not in the history until the last one; the server has to be asked.
 _ASK_EVERY = timedelta(seconds=0.5)
@@ -59,6 +59,11 @@ async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple
         return None
 
     return [found for found in await asyncio.gather(*map(status, runs)) if found is not None]
+
+
+async def open_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple[RunSummary, RunStatus]]:
+    """Return how those stand that a list of runs calls open: it is behind, and knows no parked tasks and no pauses."""
+    return await run_statuses(client, [run for run in runs if run.state is RunState.RUNNING])
 
 
 def _unheard(status: RunStatus) -> None:

@@ -17,7 +17,6 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
-from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,9 +26,7 @@ from moose_lib.engine.packing import unpack
 from moose_lib.errors import MooseError
 from moose_lib.operations.events import (
     CancelRequested,
-    Decided,
     Outcome,
-    Paused,
     PendingTask,
     PickedUp,
     Planned,
@@ -42,7 +39,8 @@ from moose_lib.operations.events import (
 )
 from moose_lib.operations.failures import read_run_error, read_task_error
 from moose_lib.operations.payloads import read_json, read_raw
-from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
+from moose_lib.operations.records import ParentRun, RunError, RunState, TaskError
+from moose_lib.operations.signals import read_signal
 from moose_lib.plan.model import Plan
 
 __all__ = ["read_events", "read_pending"]
@@ -59,7 +57,6 @@ _OUTCOMES = {wire.WORKER_SHUTDOWN: Outcome.RETURNED, wire.TASK_UNKNOWN: Outcome.
 
 
 _COUNTS = TypeAdapter(dict[str, int])
-_DECISIONS = frozenset({wire.SIGNAL_RETRY, wire.SIGNAL_SKIP, wire.SIGNAL_FAIL})
 
 
 async def read_events(
@@ -186,24 +183,7 @@ class _Life:
         return None if data is None else str(json.loads(data))
 
     async def _signaled(self, event: HistoryEvent) -> RunEvent | None:
-        signaled = event.workflow_execution_signaled_event_attributes
-        name, time = signaled.signal_name, _time(event.event_time)
-        if name in {wire.SIGNAL_PAUSE, wire.SIGNAL_UNPAUSE}:
-            return Paused(time=time, is_paused=name == wire.SIGNAL_PAUSE)
-        if name not in _DECISIONS:
-            return None
-        if name == wire.SIGNAL_FAIL:
-            return Decided(time=time, decision=Decision.FAIL)
-        payloads = signaled.input.payloads
-        order = wire.read_order(await read_json(self._converter, payloads[0])) if payloads else None
-        if order is None:
-            return None
-        if name == wire.SIGNAL_RETRY:
-            return Decided(time=time, decision=Decision.RETRY, task=order.task)
-        if len(payloads) > 1 and wire.json_of(RawValue(payloads[1])) is None:  # nor does the interpreter take it
-            return None
-        output = b"null" if len(payloads) == 1 else await self._value(payloads, 1)
-        return Decided(time=time, decision=Decision.SKIP, task=order.task, output=output)
+        return await read_signal(self._converter, event, with_values=self._with_values)
 
     async def _envelope(self, payload: Payload) -> wire.Envelope | None:
         return wire.read_envelope(await read_json(self._converter, payload))

@@ -7,7 +7,7 @@ from datetime import UTC
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 
@@ -16,6 +16,7 @@ from moose_lib.errors import MooseError
 from moose_lib.operations.failures import read_task_error
 from moose_lib.operations.payloads import read_json
 from moose_lib.operations.records import RecordedEvent, TaskError
+from moose_lib.operations.signals import read_order
 
 __all__ = ["recorded_events"]
 
@@ -37,12 +38,28 @@ async def _recorded(converter: DataConverter, event: HistoryEvent, activities: d
     kind = event.WhichOneof("attributes")
     attributes: Message | None = None if kind is None else getattr(event, kind)
     scheduled = getattr(attributes, "scheduled_event_id", event.event_id)
+    if isinstance(attributes, WorkflowExecutionSignaledEventAttributes):
+        return await _told(converter, event, attributes)
     return RecordedEvent(
         time=event.event_time.ToDatetime(tzinfo=UTC),
         type=EventType.Name(event.event_type),
         task=activities.get(scheduled),
         result=await _result(converter, attributes),
         error=await _error(converter, attributes),
+        reason=getattr(attributes, "reason", None) or None,
+    )
+
+
+async def _told(
+    converter: DataConverter, event: HistoryEvent, signaled: WorkflowExecutionSignaledEventAttributes
+) -> RecordedEvent:
+    order = await read_order(converter, signaled.input.payloads)
+    return RecordedEvent(
+        time=event.event_time.ToDatetime(tzinfo=UTC),
+        type=EventType.Name(event.event_type),
+        task=None if order is None or not order.task else order.task,
+        signal=signaled.signal_name,
+        reason=None if order is None else order.reason,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ __all__ = [
     "RecordedEvent",
     "ResumedRun",
     "RunError",
+    "RunPause",
     "RunRetry",
     "RunState",
     "RunStatus",
@@ -103,6 +104,11 @@ class TaskError:
         return self.kind == "lost"
 
     @property
+    def is_unstarted(self) -> bool:
+        """No worker took the task in time: there was no attempt that could have failed."""
+        return self.kind == "queue"
+
+    @property
     def is_request(self) -> bool:
         """No failure: the task asked to be run again later."""
         return self.kind == "later"
@@ -125,9 +131,10 @@ class TaskStatus:
     """One task of a run. `attempts` counts those begun; `duration` is that of the last attempt.
 
     An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
-    one resumes. `decision` is the last one that was made about the task. `ingested` has the records that it brought
-    into the store, by endpoint, as `moose_lib.ingest` counts them. `retried` is the last retry, known once the task has
-    ended.
+    one resumes. `decision` is the last one that was made about the task, `reason` why, if somebody said so.
+    `is_interrupted`: it is canceled because the run was ended from outside, terminated or timed out. `ingested` has the
+    records that it brought into the store, by endpoint, as `moose_lib.ingest` counts them. `retried` is the last retry,
+    known once the task has ended.
     """
 
     name: str
@@ -142,6 +149,8 @@ class TaskStatus:
     max_attempts: int | None = None
     is_kept: bool = False
     decision: Decision | None = None
+    reason: str | None = None
+    is_interrupted: bool = False
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
     retried: TaskRetry | None = None
 
@@ -149,6 +158,11 @@ class TaskStatus:
     def is_lost(self) -> bool:
         """Its worker went away, and it runs again soon."""
         return self.state is TaskPhase.RETRYING and self.error is not None and self.error.is_lost
+
+    @property
+    def is_startable(self) -> bool:
+        """It waits for no other task."""
+        return self.state is TaskPhase.WAITING and not self.waiting_for
 
     @property
     def is_postponed(self) -> bool:
@@ -174,6 +188,15 @@ class RunRetry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPause:
+    """Somebody paused the run: when, who (`1234@host`), and what they noted, if anything."""
+
+    time: datetime
+    by: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParentRun:
     """The run that started this one."""
 
@@ -190,6 +213,7 @@ class RunStatus:
     `tasks` is empty until the run has its plan; `is_workflow_unknown` if the workers asked for it do not know it.
     `hooks` has the one that runs or ran after the run; what became of it changes nothing about `state` and `error`.
     `attempt` counts the tries of the run as a whole, of `max_attempts` (`None`: no limit); `retried` is the last retry.
+    `pause` tells of the last one, while `is_paused`, if the server still knows it.
     `resumed_from` is the run id of the run that this one resumes, `resumed_as` that of the one which resumed this one.
     """
 
@@ -217,6 +241,7 @@ class RunStatus:
     is_picked_up: bool = False
     is_cancel_requested: bool = False
     is_paused: bool = False
+    pause: RunPause | None = None
     resumed_from: str | None = None
     resumed_as: str | None = None
 
@@ -224,6 +249,11 @@ class RunStatus:
     def is_open(self) -> bool:
         """The run goes on."""
         return self.state is RunState.RUNNING
+
+    @property
+    def has_open_tasks(self) -> bool:
+        """Something may still happen to a task."""
+        return any(not task.state.is_final for task in self.tasks)
 
     @property
     def parked(self) -> tuple[TaskStatus, ...]:
@@ -247,6 +277,10 @@ class RunSummary:
     closed: datetime | None
     task_queue: str
     scheduled_time: datetime | None = None
+
+    def as_of(self, status: RunStatus) -> RunSummary:
+        """Return the row as the run stands, which the list of runs is behind of."""
+        return replace(self, state=status.state, closed=status.closed)
 
     def duration(self, now: datetime) -> timedelta:
         """How long it took, or has taken until `now`."""
@@ -280,10 +314,15 @@ class Poller:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvent:
-    """One line of Temporal's own history of a run, for those who want to see everything."""
+    """One line of Temporal's own history of a run, for those who want to see everything.
+
+    `signal` is the name of what people told the run, `reason` why they did, or terminated it.
+    """
 
     time: datetime
     type: str
     task: str | None = None
     result: bytes | None = None
     error: TaskError | None = None
+    signal: str | None = None
+    reason: str | None = None

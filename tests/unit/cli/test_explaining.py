@@ -14,9 +14,19 @@ from moose_lib.cli import explaining
 from moose_lib.cli.explaining import explanation_document, explanation_lines
 from moose_lib.cli.next_steps import next_steps
 from moose_lib.cli.output import Output
+from moose_lib.cli.texts import local_text
 from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
-from moose_lib.operations.records import RunError, RunState, RunStatus, TaskError, TaskPhase, TaskStatus
+from moose_lib.operations.records import (
+    Decision,
+    RunError,
+    RunPause,
+    RunState,
+    RunStatus,
+    TaskError,
+    TaskPhase,
+    TaskStatus,
+)
 from moose_lib.plan.model import PlannedTask, Source
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -102,7 +112,13 @@ LEFT = replace(
     error=replace(LOST.error or BOOM, message="its worker went away while it was being canceled"),
 )
 FAILED = replace(CHARGE, state=TaskPhase.FAILED)
-STOPPED = replace(RUNNING, state=TaskPhase.CANCELED)
+STOPPED = replace(RUNNING, state=TaskPhase.CANCELED, is_interrupted=True, started=NOW, max_attempts=3)
+CANCELED = replace(RUN, state=RunState.CANCELED)
+DUE = TaskStatus(name="charge", state=TaskPhase.WAITING)
+NOTED = RunPause(time=NOW, by="7@desk", note="the bank is closed")
+UNTAKEN = TaskError(
+    class_name="QueueTimedOut", message="no worker took the task within 5m (queue_timeout)", kind="queue"
+)
 ENDED = replace(RUN, state=RunState.FAILED)
 TERMINATED = replace(
     RUN, state=RunState.TERMINATED, error=RunError(error=TaskError(class_name="Terminated", message="wrong prices"))
@@ -125,7 +141,14 @@ TERMINATED = replace(
             explained(Cause.RUNNING, RUNNING, beside=(replace(RUNNING, name="ship"), replace(FAILED, name="bill"))),
             "Nothing blocks the run: charge has been running for 9s; 0 of 3 tasks completed; running too: ship.",
         ),
-        (explained(Cause.PAUSED, CHARGE), "The run is paused: charge starts when it is unpaused."),
+        (explained(Cause.PAUSED, DUE), "The run is paused: charge starts when it is unpaused."),
+        (
+            explained(Cause.PAUSED, DUE, beside=(replace(DUE, name="bill"),), status=replace(RUN, pause=NOTED)),
+            (
+                f"The run is paused since {local_text(NOW)} by 7@desk (the bank is closed): "
+                "charge, bill start when it is unpaused."
+            ),
+        ),
         (explained(Cause.PAUSED), "The run is paused: nothing could start before its running tasks have ended."),
         (explained(Cause.CANCELING, RUNNING), "The run is being canceled: charge has not stopped yet."),
         (explained(Cause.CANCELING), "The run is being canceled."),
@@ -166,8 +189,27 @@ TERMINATED = replace(
         ),
         (explained(Cause.FAILED, FAILED, status=ENDED), "charge failed on attempt 2 of 2: Declined: no funds"),
         (
-            explained(Cause.FAILED, FAILED),
-            "charge failed on attempt 2 of 2; the run fails when its other tasks have ended: Declined: no funds",
+            explained(Cause.FAILED, FAILED, workers=0),
+            (
+                "charge failed on attempt 2 of 2: Declined: no funds; "
+                "the run fails when a worker takes it up: nobody works for task queue 'moose'"
+            ),
+        ),
+        (
+            explained(Cause.FAILED, FAILED, beside=(RUNNING,)),
+            "charge failed on attempt 2 of 2: Declined: no funds; the run fails when its other tasks have ended",
+        ),
+        (
+            explained(Cause.FAILED, replace(FAILED, decision=Decision.FAIL, reason="he is gone"), status=ENDED),
+            "charge failed on attempt 2 of 2: Declined: no funds; given up: he is gone",
+        ),
+        (
+            explained(Cause.FAILED, replace(FAILED, attempts=0, error=UNTAKEN), status=ENDED),
+            "charge failed: QueueTimedOut: no worker took the task within 5m (queue_timeout)",
+        ),
+        (
+            explained(Cause.FAILED, replace(FAILED, error=UNTAKEN), status=ENDED),
+            "charge failed after attempt 2 of 2: QueueTimedOut: no worker took the task within 5m (queue_timeout)",
         ),
         (
             explained(Cause.FAILED, status=replace(ENDED, error=RunError(error=BOOM))),
@@ -176,7 +218,27 @@ TERMINATED = replace(
         (explained(Cause.CANCELED, status=replace(RUN, state=RunState.CANCELED)), "The run ended: canceled"),
         (
             explained(Cause.TERMINATED, STOPPED, status=TERMINATED),
-            "The run ended: terminated: wrong prices; charge was running.",
+            "The run ended: terminated: wrong prices; charge was interrupted by the termination.",
+        ),
+        (
+            explained(Cause.TIMED_OUT, STOPPED, status=replace(RUN, state=RunState.TIMED_OUT)),
+            "The run ended: timed out; charge was interrupted by the timeout.",
+        ),
+        (
+            explained(Cause.TERMINATED, replace(STOPPED, started=None), status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge waited for its next attempt.",
+        ),
+        (
+            explained(Cause.TERMINATED, replace(STOPPED, started=None, attempts=0), status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge waited for a worker.",
+        ),
+        (
+            explained(Cause.CANCELED, replace(STOPPED, is_interrupted=False), status=CANCELED),
+            "The run ended: canceled; charge was running.",
+        ),
+        (
+            explained(Cause.CANCELED, TaskStatus(name="charge", state=TaskPhase.CANCELED), status=CANCELED),
+            "The run ended: canceled; charge waited for an attempt, and earlier ones are not recorded.",
         ),
         (
             explained(Cause.TERMINATED, FAILED, status=TERMINATED),
@@ -245,6 +307,7 @@ WORKERS = [
         (
             explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
             [
+                *WORKERS[:2],
                 WATCH,
                 ("cancel 'Order 1'", "do not wait for its other tasks"),
                 ("unpause 'Order 1'", "the run is paused, too: let it go on"),
@@ -255,6 +318,23 @@ WORKERS = [
 def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[tuple[str, str]]) -> None:
     """Each with what it does; ids with blanks are quoted; nothing is tried here whose input is not known."""
     assert commands(explanation) == said
+
+
+def test_a_run_that_is_also_paused_says_so() -> None:
+    """Whatever else holds it up."""
+    lines = text(explained(Cause.PARKED, CHARGE, status=replace(RUN, is_paused=True, pause=NOTED)))
+
+    assert lines[5] == (
+        f"The run is also paused since {local_text(NOW)} by 7@desk (the bank is closed): no further task starts."
+    )
+
+
+@pytest.mark.parametrize(("is_interrupted", "how"), [(True, "interrupted"), (False, "canceled")])
+def test_a_task_that_was_stopped_has_not_used_up_its_attempts(is_interrupted: bool, how: str) -> None:
+    """It was not its last one that failed."""
+    stopped = replace(STOPPED, is_interrupted=is_interrupted)
+
+    assert f"  attempts      1 of 3 used when it was {how}" in text(explained(Cause.CANCELED, stopped, status=CANCELED))
 
 
 def test_a_long_input_is_cut_unless_all_of_it_is_asked_for() -> None:

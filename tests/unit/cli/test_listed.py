@@ -64,14 +64,14 @@ def test_a_run_that_the_list_still_calls_open_is_told_as_it_is(tmp_path: Path, m
     async def last_runs(*_: object, **__: object) -> dict[str, RunSummary]:
         return {"Order": OPEN}
 
-    async def run_statuses(*_: object) -> list[tuple[RunSummary, RunStatus]]:
+    async def open_statuses(*_: object) -> list[tuple[RunSummary, RunStatus]]:
         return [(OPEN, ENDED)]
 
     async def no_fires(*_: object, **__: object) -> dict[str, object]:
         return {}
 
     monkeypatch.setattr(declared, "last_runs", last_runs)
-    monkeypatch.setattr(declared, "run_statuses", run_statuses)
+    monkeypatch.setattr(declared, "open_statuses", open_statuses)
     monkeypatch.setattr(declared, "ask_next_fires", no_fires)
     known = listed.known_about(Near(settings=Settings(root=tmp_path), project=None), [PLAN])
     document = declared.workflow_document(WORKFLOW, PLAN, known, NOW)["last_run"]

@@ -11,8 +11,9 @@ from tests.unit.cli.test_status_text import ERROR, NOW, run
 from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import guidance_lines, headline, status_lines
 from moose_lib.cli.task_table import task_lines, task_remark
+from moose_lib.cli.texts import json_time, local_text
 from moose_lib.operations.documents import run_document
-from moose_lib.operations.records import Decision, RunState, RunStatus, TaskPhase, TaskStatus
+from moose_lib.operations.records import Decision, RunPause, RunState, RunStatus, TaskPhase, TaskStatus
 
 PARKED = TaskStatus(name="charge", state=TaskPhase.PARKED, attempts=2, max_attempts=2, error=ERROR)
 WAITING = TaskStatus(name="ship", state=TaskPhase.WAITING, waiting_for=("charge",))
@@ -103,11 +104,51 @@ def test_the_runs_before_and_after_are_named() -> None:
             "skipped by hand, with a given output",
         ),
         (TaskStatus(name="t", state=TaskPhase.COMPLETED, decision=Decision.RETRY), ""),
-        (TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, decision=Decision.FAIL), "CardDeclined: no funds"),
+        (
+            TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, decision=Decision.FAIL),
+            "CardDeclined: no funds; given up",
+        ),
+        (
+            TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, decision=Decision.FAIL, reason="he is gone"),
+            "CardDeclined: no funds; given up: he is gone",
+        ),
+        (TaskStatus(name="t", state=TaskPhase.COMPLETED, decision=Decision.FAIL), ""),
+        (
+            TaskStatus(name="t", state=TaskPhase.CANCELED),
+            "while it waited for an attempt; Temporal keeps no record of earlier ones",
+        ),
+        (TaskStatus(name="t", state=TaskPhase.CANCELED, started=NOW), ""),
+        (TaskStatus(name="t", state=TaskPhase.CANCELED, is_interrupted=True), ""),
     ],
 )
 def test_what_people_did_is_remarked(task: TaskStatus, remark: str) -> None:
     assert task_remark(task, NOW + timedelta(seconds=1)) == remark
+
+
+def test_an_interrupted_task_is_not_called_canceled() -> None:
+    """Nobody asked it to stop; scripts still read the state that they know."""
+    task = TaskStatus(name="t", state=TaskPhase.CANCELED, started=NOW, attempts=1, is_interrupted=True)
+    status = run(RunState.TERMINATED, tasks=(task,))
+    document = run_document(status, None)["tasks"][0]
+
+    assert task_lines(status, Output(), NOW)[1].startswith("⊘ t     interrupted  1  ")
+    assert (document["state"], document["is_interrupted"]) == ("canceled", True)
+
+
+def test_a_paused_run_tells_who_paused_it_and_why() -> None:
+    """As far as it is known."""
+    pause = RunPause(time=NOW, by="7@desk", note="the bank is closed")
+    status = run(is_paused=True, pause=pause)
+
+    assert guidance_lines(status)[1] == (
+        f"Paused since {local_text(NOW)} by 7@desk (the bank is closed): "
+        "no further task starts until: moose-cli workflow unpause Order-1"
+    )
+    assert run_document(status, None)["pause"] == {
+        "time": json_time(NOW),
+        "by": "7@desk",
+        "note": "the bank is closed",
+    }
 
 
 def test_json_tells_what_is_parked_and_what_was_decided() -> None:

@@ -158,6 +158,11 @@ def test_a_run_without_a_plan_says_so(status: RunStatus, line: str) -> None:
             RunState.FAILED,
             "task 'charge' failed on attempt 2: ValueError",
         ),
+        (
+            RunError(error=TaskError(class_name="QueueTimedOut", message="", kind="queue"), task="charge"),
+            RunState.FAILED,
+            "task 'charge' failed after attempt 2: QueueTimedOut",
+        ),
     ],
 )
 def test_why_a_run_ended_is_one_line(error: RunError, state: RunState, text: str) -> None:
@@ -211,11 +216,12 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "max_attempts": 1,
         "is_cancel_requested": False,
         "is_paused": False,
+        "pause": None,
         "parked": [],
         "resumed_from": None,
         "resumed_as": None,
         "result": None,
-        "error": {"task": "charge", "tasks": ["charge"], **told_error},
+        "error": {"task": "charge", "tasks": ["charge"], "reason": None, **told_error},
         "hooks": [],
         "url": "http://ui/r1",
         "failure_summary": {
@@ -251,6 +257,8 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "next_attempt": None,
         "is_kept": False,
         "decision": None,
+        "reason": None,
+        "is_interrupted": False,
         "ingested": {},
     }
 

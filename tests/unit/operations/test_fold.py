@@ -130,6 +130,7 @@ def test_a_closed_run_has_no_open_tasks(state: RunState) -> None:
     task = status.task("b")
     assert task is not None
     assert task.duration == timedelta(seconds=2)
+    assert [it.name for it in status.tasks if it.is_interrupted] == ["b"]
     assert all(it.state.is_final for it in status.tasks)
 
 
@@ -146,6 +147,7 @@ def test_a_task_that_ran_when_the_run_was_terminated_keeps_its_start() -> None:
     assert c is not None
     assert (b.state, b.started, b.duration, b.attempts) == (TaskPhase.CANCELED, at(3), timedelta(seconds=2), 2)
     assert (c.state, c.started, c.duration, c.attempts) == (TaskPhase.CANCELED, None, None, 0)
+    assert (b.is_interrupted, c.is_interrupted) == (True, True)
 
 
 def test_a_canceled_task_and_the_request_for_it_are_seen() -> None:
@@ -161,6 +163,7 @@ def test_a_canceled_task_and_the_request_for_it_are_seen() -> None:
 
     assert status.is_cancel_requested
     assert phases(status)["a"] == "canceled"
+    assert not any(task.is_interrupted for task in status.tasks)
 
 
 def test_a_task_whose_worker_goes_away_while_it_is_canceled_has_not_failed() -> None:

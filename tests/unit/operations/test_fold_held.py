@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.operations.test_fold import BEGAN, ERROR, PLAN, at, phases, ran, status_of
 
+from moose_lib.operations.documents import run_document
 from moose_lib.operations.events import (
     Decided,
     Outcome,
@@ -18,7 +19,7 @@ from moose_lib.operations.events import (
     TaskQueued,
     TaskStarted,
 )
-from moose_lib.operations.records import Decision, RunState, TaskPhase
+from moose_lib.operations.records import Decision, RunError, RunPause, RunState, TaskPhase
 from moose_lib.plan.model import Plan
 
 #: The diamond a → (b, c) → d, where b parks.
@@ -112,6 +113,31 @@ def test_the_last_word_about_a_pause_counts() -> None:
     assert status_of(HELD, paused).is_paused
     assert not status_of(HELD, paused, unpaused).is_paused
     assert not status_of(HELD, paused, RunClosed(time=at(3), state=RunState.CANCELED)).is_paused
+
+
+def test_who_paused_a_run_and_why_is_known_as_long_as_it_is() -> None:
+    """Of several pauses it is the last one."""
+    first, last = (
+        Paused(time=at(time), is_paused=True, by="7@desk", note=note) for time, note in ((1, "lunch"), (2, None))
+    )
+
+    assert status_of(HELD, first).pause == RunPause(time=at(1), by="7@desk", note="lunch")
+    assert status_of(HELD, first, last).pause == RunPause(time=at(2), by="7@desk")
+    assert status_of(HELD, first, Paused(time=at(3), is_paused=False)).pause is None
+    assert status_of(HELD, first, RunClosed(time=at(3), state=RunState.CANCELED)).pause is None
+
+
+def test_why_a_task_was_given_up_is_kept() -> None:
+    """Also when the run has failed because of it."""
+    given_up = Decided(time=at(10), decision=Decision.FAIL, reason="he is gone")
+    ended = RunClosed(time=at(11), state=RunState.FAILED, error=RunError(error=ERROR, task="b", tasks=("b",)))
+    status = status_of(*PARKED, given_up, ended)
+
+    task = status.task("b")
+    assert task is not None
+    assert (task.state, task.decision, task.reason) == (TaskPhase.FAILED, Decision.FAIL, "he is gone")
+    document = run_document(status, None)
+    assert (document["error"]["task"], document["error"]["reason"]) == ("b", "he is gone")
 
 
 def test_a_task_that_is_retried_in_a_paused_run_waits() -> None:

@@ -82,8 +82,8 @@ def skip(output: Output, target: Target, run: str, task: str, given: str | None)
 def _checked(session: Session, run: RunSummary, task_name: str, data: bytes | None) -> bytes:
     """The output as it travels, if the project here says that it fits."""
     from moose_lib.cli.naming import code_is_gone
-    from moose_lib.cli.type_names import example_input
-    from moose_lib.errors import InvalidOutput, ProjectNotFound, TaskNotFound, UnfitOutput
+    from moose_lib.cli.type_names import example_input, fields_text
+    from moose_lib.errors import InvalidOutput, OutputMissing, ProjectNotFound, TaskNotFound, UnfitOutput
     from moose_lib.values import settle_output
 
     loaded = session.load()
@@ -97,11 +97,14 @@ def _checked(session: Session, run: RunSummary, task_name: str, data: bytes | No
         raise TaskNotFound(f"the code of now has no task {task_name!r} in workflow {run.name!r}")
     if task.output_type is None and data not in {None, b"null"}:
         raise click.UsageError(f"task {task_name!r} has no output: leave --output out")
+    example = "" if task.output_type is None else f" --output '{example_input(task.output_type)}'"
+    hint = f"moose-cli workflow skip {run.workflow_id} {task_name}{example}"
+    if task.output_type is not None and data is None:
+        model = f"{task.output_type.__name__} ({fields_text(task.output_type)})"
+        raise OutputMissing(f"task {task_name!r} has an output, so give one: a {model}", hint=hint)
     try:
         return settle_output(task_name, task.output_type, b"null" if data is None else data)
     except InvalidOutput as error:
-        example = "" if task.output_type is None else f" --output '{example_input(task.output_type)}'"
-        hint = f"moose-cli workflow skip {run.workflow_id} {task_name}{example}"
         raise UnfitOutput(error.task, error.model, error.faults, hint=hint) from None
 
 
@@ -109,7 +112,7 @@ def _checked(session: Session, run: RunSummary, task_name: str, data: bytes | No
     epilog=examples("moose-cli workflow fail OrderProcessing-1f0c8a9d2b3e4f50 --reason 'the customer is gone'")
 )
 @selection_options(states=_PARKED)
-@click.option("--reason", metavar="TEXT", help="Why; kept in the history of the run.")
+@click.option("--reason", metavar="TEXT", help="Why; told beside the error of the run.")
 @json_option
 @target_options
 @pass_output

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from moose_lib.cli.session import Session
     from moose_lib.operations.connecting import Client
-    from moose_lib.operations.records import RunSummary
+    from moose_lib.operations.records import RunStatus, RunSummary
+
+    _Row = tuple[RunSummary, RunStatus | None]
 
 _STATES = ("running", "completed", "failed", "canceled", "terminated", "timed_out", "continued_as_new")
 
@@ -38,25 +40,32 @@ _STATES = ("running", "completed", "failed", "canceled", "terminated", "timed_ou
 def history(output: Output, target: Target, name: str | None, states: Sequence[str], limit: int) -> None:
     """List runs, the newest first: all of the project's, or those of one workflow."""
     from moose_lib.cli.session import open_session
-    from moose_lib.operations.documents import summary_document
+    from moose_lib.operations.documents import standing_document
+    from moose_lib.operations.following import open_statuses
     from moose_lib.operations.listing import list_runs
     from moose_lib.operations.records import RunState
 
     session = open_session(target)
 
-    async def work(client: Client) -> Sequence[RunSummary]:
+    async def work(client: Client) -> Sequence[_Row]:
         wanted = [RunState(state) for state in states]
-        return await list_runs(client, task_queue=session.task_queue, name=name, states=wanted, limit=limit)
+        runs = await list_runs(client, task_queue=session.task_queue, name=name, states=wanted, limit=limit)
+        fresh = {run.run_id: status for run, status in await open_statuses(client, runs)}
+        return [_row(run, fresh.get(run.run_id)) for run in runs]
 
     runs, now = session.run(work), datetime.now(UTC)
     if name is not None and not runs:
         _refuse_unknown(session, name)
     if output.is_json:
-        output.document([summary_document(run, now) for run in runs])
+        output.document([standing_document(run, status, now) for run, status in runs])
     elif runs:
         _show(output, runs, now)
     else:
         output.talk("no runs yet" if not states and name is None else "no such runs")
+
+
+def _row(run: RunSummary, status: RunStatus | None) -> _Row:
+    return (run, None) if status is None else (run.as_of(status), status)
 
 
 def _refuse_unknown(session: Session, name: str) -> None:
@@ -71,8 +80,8 @@ def _refuse_unknown(session: Session, name: str) -> None:
         raise workflow_not_found(name, loaded.workflows, "moose-cli workflow history")
 
 
-def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
-    from moose_lib.cli.status_text import STATE_PAINTS
+def _show(output: Output, runs: Sequence[_Row], now: datetime) -> None:
+    from moose_lib.cli.status_text import STATE_PAINTS, run_state_text
     from moose_lib.cli.texts import duration_text, local_text
 
     rows = [
@@ -80,11 +89,11 @@ def _show(output: Output, runs: Sequence[RunSummary], now: datetime) -> None:
             run.name,
             run.workflow_id,
             run.run_id,
-            run.state.words,
+            run.state.words if status is None else run_state_text(status),
             local_text(run.started),
             duration_text(run.duration(now)),
         )
-        for run in runs
+        for run, status in runs
     ]
     header = ("WORKFLOW", "WORKFLOW ID", "RUN ID", "STATUS", "STARTED AT", "DURATION")
-    output.table(header, rows, [STATE_PAINTS[run.state] for run in runs])
+    output.table(header, rows, [STATE_PAINTS[run.state] for run, _ in runs])

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 @click.command(
     epilog=examples(
         "moose-cli workflow pause OrderProcessing",
-        "moose-cli workflow pause OrderProcessing-1f0c8a9d2b3e4f50",
+        "moose-cli workflow pause OrderProcessing-1f0c8a9d2b3e4f50 --note 'the bank is closed'",
         "moose-cli workflow pause OrderProcessing --all",
     )
 )
 @selection_options(states=OPEN_STATES)
+@click.option("--note", metavar="TEXT", help="Why; shown as long as the run is paused.")
 @json_option
 @target_options
 @pass_output
-def pause(output: Output, target: Target, selection: Selection) -> int:
+def pause(output: Output, target: Target, selection: Selection, note: str | None) -> int:
     """Let runs start no further tasks; what runs finishes.
 
     A paused run stays so until `unpause`, also when workers and Temporal are restarted. A timeout of the workflow goes
@@ -37,7 +38,7 @@ def pause(output: Output, target: Target, selection: Selection) -> int:
     from moose_lib.operations.decisions import pause_run
 
     async def perform(client: Client, run: RunSummary) -> Done:
-        await pause_run(client, run)
+        await pause_run(client, run, note)
         to_go_on = output.pasteable(f"moose-cli workflow unpause {run.workflow_id}")
         return Done(text=f"paused successfully; to go on: {to_go_on}")
 

@@ -50,7 +50,10 @@ def cancel(output: Output, target: Target, selection: Selection, wait: Wait) -> 
         return Done(text="was canceled" if status.state is RunState.CANCELED else f"has {ended}")
 
     action = Action(perform=perform, would="would be canceled", default_states=OPEN_STATES, begin=cancel_run)
-    return act(output, target, selection, action)
+    try:
+        return act(output, target, selection, action)
+    except KeyboardInterrupt:
+        return waiting.detached()
 
 
 @click.command(
