@@ -223,7 +223,7 @@ async def test_a_key_stores_once(connect: Connect, tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(1,)]
 
 
-@pytest.mark.parametrize("name", ["Idempotency-Key", "Moose-Place"])
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Moose-Place", "Moose-Attempt"])
 async def test_a_key_that_is_empty_is_none(connect: Connect, tmp_path: Path, name: str) -> None:
     """Two requests that had lost their keys would be one."""
     headers = {"Idempotency-Key": "k", name: ""}

@@ -96,6 +96,7 @@ class Deliveries:
     def __init__(self, origin: str | None = None) -> None:
         self.origin = origin
         self.attempt = uuid.uuid4().hex
+        self._is_over = False
         self._lock = threading.Lock()
         self._occurrences = Counter[bytes]()
         self._stored = Counter[str]()
@@ -103,12 +104,14 @@ class Deliveries:
 
     def begin(self) -> None:
         """The handler begins, in this context: what it sends from here it sends in a known order."""
-        Deliveries._under_way.add(self)
+        if not self._is_over:
+            Deliveries._under_way.add(self)
         task = _current_task()
         _flow.set(_Flow(runs_in=threading.get_ident() if task is None else weakref.ref(task)))
 
     def end(self) -> None:
-        """The attempt is over."""
+        """The attempt is over, perhaps before its handler began: in a thread, that may come later."""
+        self._is_over = True
         Deliveries._under_way.discard(self)
 
     @staticmethod

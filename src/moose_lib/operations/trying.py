@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from moose_lib import calling
+from moose_lib.dmv2.deliveries import numbered_task
 from moose_lib.dmv2.workflow import RunInfo, TaskContext
 from moose_lib.errors import InputNotRecorded, InvalidInput
 from moose_lib.logs.attribution import TaskLogger, current_run
@@ -79,6 +80,7 @@ def try_task(task: calling.AnyTask, given: BaseModel | None, run: RunInfo) -> Tr
             return asyncio.run(_called(task, context))
         return _call(task, context)
     finally:
+        run.deliveries.end()
         current_run.reset(token)
 
 
@@ -95,6 +97,7 @@ def _call(task: calling.AnyTask, context: TaskContext[BaseModel | None]) -> Trie
 
 
 async def _called(task: calling.AnyTask, context: TaskContext[BaseModel | None]) -> TriedTask:
+    asyncio.get_running_loop().set_task_factory(numbered_task)
     try:
         value = calling.invoke(task, context)
     except _ENDINGS:

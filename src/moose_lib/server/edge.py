@@ -18,7 +18,9 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 ROUTE: Final = "moose.route"
 _UNKNOWN: Final = "(none)"
 _TRACING: Final = b"traceparent, tracestate, baggage"
-_SENT: Final = b"Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, Moose-Place, Moose-Attempt, " + _TRACING
+_SENT: Final = (
+    b"Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, Moose-Place, Moose-Attempt, " + _TRACING
+)
 _ALLOWED: Final = (
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", _SENT),

@@ -53,6 +53,12 @@ _NDJSON: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
 _ERROR_TYPE: Final = "ValidationError"
+#: Headers that say which request this is.
+_NAMING: Final = {
+    b"idempotency-key": "Idempotency-Key",
+    b"moose-place": "Moose-Place",
+    b"moose-attempt": "Moose-Attempt",
+}
 #: Bodies above this, in bytes or in what stands between values, are read in a thread, one at a time: the others are
 #: answered meanwhile, and what records take in memory beside their text is taken once.
 _LARGE: Final = 256 * 1024
@@ -219,14 +225,13 @@ def _format(incoming: Incoming) -> Format:
 
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
-    key, place = incoming.header(b"idempotency-key"), incoming.header(b"moose-place")
-    for name, value in (("Idempotency-Key", key), ("Moose-Place", place)):
+    key, place, attempt = values = [incoming.header(name) for name in _NAMING]
+    for name, value in zip(_NAMING.values(), values, strict=True):
         if value == "":
             raise EmptyHeader(name)
     if key is None:
         return None
     place = None if place is None else unquote(place)
-    attempt = incoming.header(b"moose-attempt")
     return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place, attempt=attempt)
 
 
