@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.server.test_auth import HASH, KEY
 from tests.server.test_edges import Connect
 from tests.server.test_edges import connect as connect
 from tests.server.test_edges import declared as declared
@@ -66,3 +67,26 @@ async def test_every_operation_names_the_answer_to_another_method(connect: Conne
     answers = [operation["responses"] for operations in paths.values() for operation in operations.values()]
     assert answers
     assert all("405" in it for it in answers)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/shop"])
+async def test_the_management_port_has_the_admin_api_for_the_same_key(connect: Connect, prefix: str) -> None:
+    """Without the prefix, as all that it has, and nothing of ingest."""
+    settings = {"http_server_config": {"path_prefix": prefix}, "authentication": {"admin_api_key": HASH}}
+    async with connect(is_management=True, **settings) as http:
+        answer = await http.get("/admin/logs", headers=KEY)
+        refused = await http.get("/admin/logs")
+        ingested = await http.post("/ingest/Orders", json={"order_id": "1"}, headers=KEY)
+
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized")
+    assert ingested.status_code == 404
+
+
+async def test_a_management_port_beside_tls_asks_for_no_key(connect: Connect) -> None:
+    """It would come in the clear."""
+    settings = {"http_server_config": {"tls_cert": "cert.pem"}, "authentication": {"admin_api_key": HASH}}
+    async with connect(is_management=True, **settings) as http:
+        answers = [await http.get(path, headers=KEY) for path in ("/admin/logs", "/liveness")]
+
+    assert [it.status_code for it in answers] == [404, 200]

@@ -76,8 +76,7 @@ def build_apps(
     )
     doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
     prefix = server.prefix
-    parts = (Workflows(project, engine, bodies), Schedules(project, engine, bodies), Logs(project, engine))
-    admin = [route for part in parts for route in part.routes(prefix)]
+    admin = _admin_ways(project, engine, bodies, prefix)
     health = Health(store, engine, needs_engine=bool(project.workflows), moving=moving)
     title = project.project.name
     # As they are guarded here, so that the document needs to know nothing of keys.
@@ -87,10 +86,18 @@ def build_apps(
     taken, shortcuts = _ingest_ways(project, store, bodies, doorkeeper, metrics, prefix)
     routes = [*taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
     outside = [*health.routes(""), *Pages(title, told, metrics).routes("")]
+    if server.tls_cert is None:  # else keys, which come through TLS to the port, would go there in the clear
+        outside += [_guarded(route, doorkeeper) for route in _admin_ways(project, engine, bodies, "")]
     return Apps(
         main=Edge(_starlette(routes), server.cors_origins, metrics, shortcuts),
         management=Edge(_starlette(outside), server.cors_origins, metrics),
     )
+
+
+def _admin_ways(project: LoadedProject, engine: Engine, bodies: BodyReader, prefix: str) -> list[DescribedRoute]:
+    """The routes of the admin API, whose links go to their own port."""
+    parts = (Workflows(project, engine, bodies), Schedules(project, engine, bodies), Logs(project, engine))
+    return [route for part in parts for route in part.routes(prefix)]
 
 
 def _starlette(routes: Iterable[Route]) -> Starlette:

@@ -15,7 +15,9 @@ from moose_lib.cli.output import Output
 @click.argument("script", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--host", metavar="HOST", help="Where to listen (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where to listen (default: 4000).")
-@click.option("--management-port", type=click.IntRange(1, 65535), help="Port for health and metrics (default: 5001).")
+@click.option(
+    "--management-port", type=click.IntRange(1, 65535), help="Port for health, metrics and /admin (default: 5001)."
+)
 @click.option("--listen-fd", type=int, hidden=True, help="A socket that listens already.")
 @click.option("--ready-fd", type=int, hidden=True, help="Where to write a line once the server listens.")
 @target_options
