@@ -87,6 +87,29 @@ def test_check_draws_each_workflow_with_what_feeds_its_tasks(shop: Path, capsys:
     )
 
 
+def test_check_folds_a_large_workflow(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its first tasks show what it is; all of them are there for whoever asks."""
+    many = "[Task[None, None](name=f'tidy-{i}', config=TaskConfig(run=tidy)) for i in range(40)]"
+    large = (
+        SHOP
+        + f"""
+large = Task[None, None](name="start", config=TaskConfig(run=tidy, on_complete={many}))
+Workflow(name="Large", config=WorkflowConfig(starting_task=large))
+"""
+    )
+    (shop / "app" / "main.py").write_text(large)
+    assert main(["check"]) == 0
+    folded = capsys.readouterr().out.splitlines()
+    assert main(["check", "--verbose"]) == 0
+    whole = capsys.readouterr().out.splitlines()
+
+    begin = folded.index("Large  41 tasks")
+    assert folded[begin + 1] == "  start  takes nothing"
+    assert folded[begin + 20 : begin + 23] == ["  ├─ tidy-18  takes nothing", "  … and 21 more: --verbose", ""]
+    assert len([line for line in whole if "tidy-" in line]) == 40
+    assert not [line for line in whole if "more:" in line]
+
+
 def test_check_as_json_has_the_plans(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One object for all workflows."""
     assert main(["check", "--json"]) == 0
@@ -230,7 +253,7 @@ def test_list_shows_what_is_declared(
     assert told.out == (
         "NAME     LAST RUN  STARTED AT  SCHEDULE  NEXT  TASKS  INPUT  DECLARED AT\n"
         "Nightly  -         -           @daily    -     1      -      app/main.py:30\n"
-        "Shop     -         -           None      -     4      Order  app/main.py:29\n"
+        "Shop     -         -           -         -     4      Order  app/main.py:29\n"
     )
 
     assert main(["workflow", "list", "--json"]) == 0

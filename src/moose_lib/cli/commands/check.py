@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from moose_lib.project.loader import LoadedProject
 
 
+#: So much of a workflow is shown; a tree of one more line is shown as it is.
+_SHOWN_TASKS = 20
+
+
 @click.command(epilog=examples("moose-cli check", "moose-cli check app.py", "moose-cli check --json"))
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--verbose", "is_verbose", is_flag=True, help="Show every task, however many a workflow has.")
 @json_option
 @pass_output
-def check(output: Output, file: Path | None) -> None:
+def check(output: Output, file: Path | None, is_verbose: bool) -> None:
     """Check every workflow, endpoint and table of the project without running anything.
 
     Prints each workflow as a tree with the value that feeds each task; all mistakes together, with file and line (exit
@@ -33,7 +38,6 @@ def check(output: Output, file: Path | None) -> None:
     from moose_lib.cli.next_fires import next_fires
     from moose_lib.cli.session import open_project, open_session
     from moose_lib.ingest.errors import LossyMigration
-    from moose_lib.plan.render import tree
     from moose_lib.project.loader import load_project
 
     target = Target(file=file)
@@ -54,7 +58,9 @@ def check(output: Output, file: Path | None) -> None:
     for name in sorted(plans):
         plan = plans[name]
         output.data(
-            f"{output.paint(name, 'strong')}  {_summary(plan, fires.get(name))}", *_indented(tree(plan, _label)), ""
+            f"{output.paint(name, 'strong')}  {_summary(plan, fires.get(name))}",
+            *_task_lines(plan, is_verbose=is_verbose),
+            "",
         )
     output.data(*_ingest_lines(output, loaded, changes, moving))
     output.data(_verdict(loaded))
@@ -90,8 +96,12 @@ def _label(task: PlannedTask) -> str:
     return f"{task.name}  {fed}{after}"
 
 
-def _indented(text: str) -> list[str]:
-    return [f"  {line}" for line in text.splitlines()]
+def _task_lines(plan: Plan, *, is_verbose: bool) -> list[str]:
+    from moose_lib.plan.render import tree_lines
+
+    lines = [f"  {line}" for line in tree_lines(plan, _label)]
+    more = len(lines) - _SHOWN_TASKS
+    return lines if is_verbose or more <= 1 else [*lines[:_SHOWN_TASKS], f"  … and {more} more: --verbose"]
 
 
 def _verdict(loaded: LoadedProject) -> str:

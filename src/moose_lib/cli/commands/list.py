@@ -82,7 +82,7 @@ def _row(workflow: Workflow, plan: Plan, known: Known) -> tuple[str, ...]:
         plan.workflow,
         standing(known, plan.workflow),
         "-" if run is None else local_text(run.started),
-        "None" if plan.schedule is None else plan.schedule.text,
+        "-" if plan.schedule is None else plan.schedule.text,
         "-" if fire is None else fire_text(fire),
         str(len(plan.tasks)),
         plan.task(plan.start).input_type or "-",
