@@ -209,11 +209,26 @@ def _range(value: str, field: _Field, item: str, match: re.Match[str]) -> set[in
         high = open_end if match["end"] is None else field.number(match["end"])
     if low is None or high is None or step == 0:
         raise InvalidSchedule(value, f"cannot read {item!r} as {field.name}")
+    if field.low <= high < low <= field.high:
+        raise InvalidSchedule(value, _backwards(field, item, match))
     if not field.low <= low <= high <= field.high:
         raise InvalidSchedule(value, f"{item!r} is no {field.name} from {field.low} to {field.high}")
     if step > field.high - field.low + 1:
         raise InvalidSchedule(value, f"the step of {item!r} is longer than the {field.name}s there are")
     return set(range(low, high + 1, step))
+
+
+def _backwards(field: _Field, item: str, match: re.Match[str]) -> str:
+    """A range of a cron does not go on from the last value to the first one."""
+    start, end = match["start"], match["end"]
+    step = "" if match["step"] is None else f"/{match['step']}"
+    top = 6 if field.name == "day of week" else field.high
+    across = (
+        ""
+        if step or (field.number(start) or 0) > top
+        else f", or {f'{start}-{top},{field.low}-{end}'!r} to go on past the last {field.name}"
+    )
+    return f"{item!r} as {field.name} is in the wrong order: write {f'{end}-{start}{step}'!r}{across}"
 
 
 def _refuse_impossible(value: str, parts: list[str], *, days: set[int], months: set[int]) -> None:

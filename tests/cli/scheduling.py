@@ -71,6 +71,11 @@ def plain(cli: Cli, text: str) -> str:
     return "".join(f"{re.sub(r'  +', '  ', line.rstrip())}\n" for line in still(text).splitlines())
 
 
+def without_others(text: str) -> str:
+    """What a list said, without how many schedules other tests have in the namespace."""
+    return re.sub(r"^note: \d+ schedules? of others .*\n", "", text, flags=re.MULTILINE)
+
+
 def wait_for_list(cli: Cli, name: str) -> None:
     """Until the server's list has the schedule, which may be a moment behind: without a project that alone is asked."""
     outside = replace(cli, folder=cli.folder.parent)

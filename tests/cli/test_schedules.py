@@ -10,12 +10,18 @@ import pytest
 from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
 from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleSpec
 from tests.cli.conftest import Cli
-from tests.cli.scheduling import edit, expect, names, plain, shop_in, wait_for_list
+from tests.cli.polling import wait_for
+from tests.cli.scheduling import edit, expect, names, plain, shop_in, wait_for_list, without_others
 
 
 @pytest.fixture
 def shop(server: int, tmp_path: Path) -> Cli:
     return shop_in(tmp_path, server)
+
+
+@pytest.fixture
+def another(server: int, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return shop_in(tmp_path_factory.mktemp("another"), server)
 
 
 def test_deploy_adds_changes_and_removes(shop: Cli) -> None:
@@ -144,13 +150,13 @@ def test_list_shows_what_is_declared_beside_what_is_deployed(shop: Cli) -> None:
         "Clean  36h  not deployed  -  -\n"
         "Report  30 2 * * * (Europe/Berlin), overlap buffer_one  not deployed  -  -\n"
     )
-    assert before.err == "hint: moose-cli deploy --dry-run\n"
+    assert without_others(before.err) == "hint: moose-cli deploy --dry-run\n"
 
     expect(shop("deploy"), 0)
     wait_for_list(shop, report)
     wait_for_list(shop, clean)
     after = expect(shop("schedule", "list"), 0)
-    assert after.err == ""
+    assert without_others(after.err) == ""
     assert plain(shop, after.out) == (
         "NAME  SCHEDULE  STATE  NEXT  LAST\n"
         "Clean  36h  active  <time>  -\n"
@@ -164,6 +170,29 @@ def test_list_shows_what_is_declared_beside_what_is_deployed(shop: Cli) -> None:
     assert rows[1]["next_time"] is not None
 
 
+async def test_list_says_how_many_schedules_of_others_there_are(shop: Cli, another: Cli) -> None:
+    """Of other projects, and made without moose-cli; they are shown if somebody asks for all."""
+    expect(another("deploy"), 0)
+    report, clean = names(another)
+    wait_for_list(another, report)
+    wait_for_list(another, clean)
+    client = await Client.connect(shop.environment["MOOSE_TEMPORAL_CONFIG__ADDRESS"])
+    by_hand = f"by-hand-{shop.environment['PREFIX']}"
+    start = ScheduleActionStartWorkflow("Any", id="any", task_queue="any")
+    handle = await client.create_schedule(by_hand, Schedule(action=start, spec=ScheduleSpec()))
+    wait_for(lambda: by_hand in shop("schedule", "list", "--all").out)
+
+    listed, everything = expect(shop("schedule", "list"), 0), expect(shop("schedule", "list", "--all", "--json"), 0)
+    await handle.delete()
+
+    mine, rows = names(shop), {row["name"]: row for row in everything.document}
+    others = len(rows) - len(mine)
+    assert f"note: {others} schedules of others are not shown: moose-cli schedule list --all\n" in listed.err
+    assert report not in listed.out
+    assert {rows[name]["state"] for name in (report, clean, by_hand)} == {"foreign"}
+    assert {rows[name]["state"] for name in mine} == {"not deployed"}
+
+
 def test_no_schedules_at_all(shop: Cli) -> None:
     """Said, and exit code 0; an empty list in JSON."""
     edit(shop, ', schedule="36h"', "")
@@ -172,7 +201,7 @@ def test_no_schedules_at_all(shop: Cli) -> None:
     deployed, listed = expect(shop("deploy"), 0), expect(shop("schedule", "list"), 0)
 
     assert (deployed.out, deployed.err) == ("no schedules are declared or deployed\n", "")
-    assert (listed.out, listed.err) == ("", "no schedules are declared or deployed\n")
+    assert (listed.out, without_others(listed.err)) == ("", "no schedules are declared or deployed\n")
     assert expect(shop("deploy", "--json"), 0).document == {"dry_run": False, "changes": []}
     assert expect(shop("schedule", "list", "--json"), 0).document == []
 
@@ -233,6 +262,13 @@ def test_next_shows_what_the_clocks_do(shop: Cli) -> None:
         "  2027-10-31: clocks in Europe/Berlin go back from 03:00 to 02:00 (+02:00 to +01:00); "
         "02:30 comes twice and runs once\n"
         "2027-10-30 21:30:00 -04:00  2027-10-31 01:30:00Z  in <span>\n"
+    )
+    elsewhere = shop("schedule", "next", report, "-n", "2", "--after", "2027-03-14", "--timezone", "America/New_York")
+    assert re.sub(r"in \d+ days", "in <span>", elsewhere.out) == (
+        "America/New_York            UTC                   IN\n"
+        "2027-03-13 20:30:00 -05:00  2027-03-14 01:30:00Z  in <span>\n"
+        "  2027-03-14: clocks in America/New_York go forward from 02:00 to 03:00 (-05:00 to -04:00)\n"
+        "2027-03-14 21:30:00 -04:00  2027-03-15 01:30:00Z  in <span>\n"
     )
     document = expect(shop("schedule", "next", report, "-n", "1", "--after", "2027-03-28", "--json"), 0).document
     assert (document["timezone"], document["is_deployed"], document["is_paused"]) == ("Europe/Berlin", True, False)
@@ -323,14 +359,17 @@ def test_pause_describe_and_unpause(shop: Cli) -> None:
     expect(shop("deploy"), 0)
 
     done = expect(shop("schedule", "pause", report, "--note", "the feed is down"), 0)
-    assert plain(shop, done.out) == "the schedule of 'Report' is paused\n"
+    assert (plain(shop, done.out), done.err) == ("the schedule of 'Report' is paused\n", "")
+    again = expect(shop("schedule", "pause", report, "--note", "lunch"), 0)
+    assert again.err == "note: it was paused already, with another note: the feed is down\n"
+    assert expect(shop("schedule", "pause", report, "--note", "lunch"), 0).err == ""
     edit(shop, "30 2 * * *", "30 3 * * *")
     expect(shop("deploy"), 0)
     described = plain(shop, expect(shop("schedule", "describe", report), 0).out)
     assert described == (
         "Report\n"
         "  Schedule  30 3 * * * (Europe/Berlin), overlap buffer_one\n"
-        "  State  paused: the feed is down\n"
+        "  State  paused: lunch\n"
         f"  Project  {shop.folder.name}\n"
         "  Task queue  queue-\n"
         '  Input  {"days":1}\n'

@@ -98,8 +98,20 @@ def test_day_of_month_with_day_of_week_fires_on_either_as_in_unix() -> None:
         ("* * 0 * *", "'0' is no day of month from 1 to 31"),
         ("* * * 13 *", "'13' is no month from 1 to 12"),
         ("* * * * 8", "'8' is no day of week from 0 to 7"),
-        ("* * * * fri-sun", "'fri-sun' is no day of week from 0 to 7"),
-        ("30-10 * * * *", "'30-10' is no minute from 0 to 59"),
+        (
+            "* * * * fri-mon",
+            (
+                "'fri-mon' as day of week is in the wrong order: write 'mon-fri', "
+                "or 'fri-6,0-mon' to go on past the last day of week"
+            ),
+        ),
+        ("* * * * 7-1", "'7-1' as day of week is in the wrong order: write '1-7'"),
+        (
+            "* 22-6 * * *",
+            "'22-6' as hour is in the wrong order: write '6-22', or '22-23,0-6' to go on past the last hour",
+        ),
+        ("30-10/5 * * * *", "'30-10/5' as minute is in the wrong order: write '10-30/5'"),
+        ("61-10 * * * *", "'61-10' is no minute from 0 to 59"),
         ("*/90 * * * *", "the step of '*/90' is longer than the minutes there are"),
         ("*/0 * * * *", "cannot read '*/0' as minute"),
         ("*-5 * * * *", "cannot read '*-5' as minute"),

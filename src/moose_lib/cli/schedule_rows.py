@@ -23,7 +23,7 @@ def row_cells(row: ScheduleRow) -> tuple[str, ...]:
         "-" if row.schedule is None else str(row.schedule),
         row.state,
         "-" if row.next_time is None else zone_text(row.next_time, zone),
-        "-" if row.last is None else zone_text(row.last.scheduled, zone),
+        "-" if row.last is None else zone_text(row.last.slot, zone),
     )
 
 
@@ -55,5 +55,5 @@ def described_lines(found: DeployedSchedule, output: Output, now: datetime) -> l
         lines += [f"  {zone_text(time, zone)}  {in_text(time, now)}" for time in found.next_times[:3]]
     if found.recent:
         lines += ["", "Last"]
-        lines += [f"  {zone_text(it.scheduled, zone)}  {it.workflow_id}" for it in reversed(found.recent[-5:])]
+        lines += [f"  {zone_text(it.slot, zone)}  {it.workflow_id}" for it in reversed(found.recent[-5:])]
     return lines

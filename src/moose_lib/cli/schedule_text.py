@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _SHOWN_WALLS = 4
+#: A time that has passed is due for so long: the server and the worker need a moment.
+_NOW = timedelta(minutes=1)
 
 
 def zone_text(time: datetime, zone: str = "UTC") -> str:
@@ -45,9 +47,13 @@ def offset_text(offset: timedelta | None) -> str:
 
 
 def in_text(time: datetime, now: datetime) -> str:
-    """`in 3h 2m 1s`, `in 12 days`."""
+    """`in 3h 2m 1s`, `in 12 days`, `now`, or, of a time that has passed, `12 days ago`."""
     left = time - now
-    return f"in {left.days} days" if left >= timedelta(days=2) else f"in {duration_text(max(left, timedelta()))}"
+    span = abs(left)
+    if -_NOW <= left <= timedelta():
+        return "now"
+    said = f"{span.days} days" if span >= timedelta(days=2) else duration_text(span)
+    return f"in {said}" if left > timedelta() else f"{said} ago"
 
 
 def next_text(time: datetime | None, zone: str, *, is_paused: bool) -> str:
@@ -114,18 +120,17 @@ def change_document(change: Change) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def clock_text_of(change: ClockChange, effect: Effect | None, zone: str) -> str:
+def clock_text_of(change: ClockChange, effect: Effect, zone: str) -> str:
     """`2027-03-28: clocks go forward from 02:00 to 03:00 (+01:00 to +02:00); 02:30 does not exist and is skipped`."""
     local = change.moment.astimezone(UTC).replace(tzinfo=None)
     before, after = local + change.before, local + change.after
     way = "forward" if change.is_forward else "back"
     offsets = f"{offset_text(change.before)} to {offset_text(change.after)}"
     said = [f"{before:%Y-%m-%d}: clocks in {zone} go {way} from {before:%H:%M} to {after:%H:%M} ({offsets})"]
-    if effect is not None:
-        said += _said(effect.skipped, "does not exist and is skipped", "do not exist and are skipped")
-        said += _said(effect.twice, "comes twice and runs twice", "come twice and run twice")
-        said += _said(effect.once, "comes twice and runs once", "come twice and run once")
-        said += _said(effect.left_out, "is left out by Temporal", "are left out by Temporal")
+    said += _said(effect.skipped, "does not exist and is skipped", "do not exist and are skipped")
+    said += _said(effect.twice, "comes twice and runs twice", "come twice and run twice")
+    said += _said(effect.once, "comes twice and runs once", "come twice and run once")
+    said += _said(effect.left_out, "is left out by Temporal", "are left out by Temporal")
     return "; ".join(said)
 
 

@@ -43,6 +43,14 @@ class Upcoming:
     is_paused: bool
     differs: bool
 
+    def changes_in(self, zone: str) -> list[tuple[ClockChange, Effect, str]]:
+        """Return what the clocks of the schedule's zone do, and those of the zone in which its times are shown."""
+        found = [(change, effect, self.zone) for change, effect in self.changes]
+        if zone != self.zone and self.times:
+            shown = clock_changes(ZoneInfo(zone), self.asked, self.times[-1])
+            found += [(change, Effect(), zone) for change in shown]
+        return sorted(found, key=lambda it: it[0].moment)
+
 
 def zone_given(name: str | None) -> str | None:
     """Return the zone of `--timezone`.
@@ -123,11 +131,10 @@ def upcoming_lines(found: Upcoming, zone: str, output: Output) -> list[str]:
     width = max((len(zone_text(time, zone)) for time in found.times), default=0)
     header = f"{zone.upper() if zone == 'UTC' else zone}".ljust(width)
     lines = [output.paint(f"{header}  UTC                   IN", "dim")] if found.times else []
-    told = list(found.changes)
+    told = found.changes_in(zone)
     for time in found.times:
         while told and told[0][0].moment <= time:
-            change, effect = told.pop(0)
-            lines.append(output.paint(f"  {clock_text_of(change, effect, found.zone)}", "warn"))
+            lines.append(output.paint(f"  {clock_text_of(*told.pop(0))}", "warn"))
         lines.append(f"{zone_text(time, zone)}  {time:%Y-%m-%d %H:%M:%S}Z  {in_text(time, datetime.now(UTC))}")
     if found.schedule is not None and found.schedule.jitter is not None and found.times:
         lines.append(f"jitter of up to {format_duration(found.schedule.jitter)} is part of these times")
@@ -149,7 +156,7 @@ def upcoming_document(found: Upcoming, zone: str) -> dict[str, Any]:  # Any: JSO
         "clock_changes": [
             {
                 "utc": json_time(change.moment),
-                "timezone": found.zone,
+                "timezone": of,
                 "offset_before": change.before.total_seconds(),
                 "offset_after": change.after.total_seconds(),
                 "skipped": list(effect.skipped),
@@ -157,6 +164,6 @@ def upcoming_document(found: Upcoming, zone: str) -> dict[str, Any]:  # Any: JSO
                 "once": list(effect.once),
                 "left_out": list(effect.left_out),
             }
-            for change, effect in found.changes
+            for change, effect, of in found.changes_in(zone)
         ],
     }

@@ -26,7 +26,7 @@ def schedule_document(found: DeployedSchedule) -> dict[str, Any]:  # Any: JSON
         "open_runs": list(found.open_runs),
         "recent": [
             {
-                "scheduled_time": json_time(action.scheduled),
+                "scheduled_time": json_time(action.slot),
                 "started": json_time(action.started),
                 "workflow_id": action.workflow_id,
                 "run_id": action.run_id,

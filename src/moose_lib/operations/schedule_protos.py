@@ -33,9 +33,10 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.client import Client
+from temporalio.common import TypedSearchAttributes
 
 from moose_lib.engine import wire
-from moose_lib.engine.slot import scheduled_base_id
+from moose_lib.engine.slot import scheduled_base_id, scheduled_time
 from moose_lib.engine.starting import start_arguments
 from moose_lib.operations.schedule_records import DeployedSchedule, Owner, ScheduledAction
 from moose_lib.plan.model import Plan
@@ -180,7 +181,7 @@ def read_schedule(
         is_paused=answer.schedule.state.paused,
         note=answer.schedule.state.notes,
         next_times=next_times,
-        recent=tuple(_action(action) for action in info.recent_actions),
+        recent=tuple(_action(start.workflow_type.name, action) for action in info.recent_actions),
         open_runs=tuple(run.workflow_id for run in info.running_workflows),
         created=as_time(info.create_time),
         updated=as_time(info.update_time) if info.HasField("update_time") else None,
@@ -192,11 +193,13 @@ def read_schedule(
     )
 
 
-def _action(action: ScheduleActionResult) -> ScheduledAction:
+def _action(workflow: str, action: ScheduleActionResult) -> ScheduledAction:
+    scheduled, workflow_id = as_time(action.schedule_time), action.start_workflow_result.workflow_id
     return ScheduledAction(
-        scheduled=as_time(action.schedule_time),
+        scheduled=scheduled,
+        slot=scheduled_time(workflow, workflow_id, TypedSearchAttributes.empty) or scheduled,
         started=as_time(action.actual_time),
-        workflow_id=action.start_workflow_result.workflow_id,
+        workflow_id=workflow_id,
         run_id=action.start_workflow_result.run_id,
     )
 

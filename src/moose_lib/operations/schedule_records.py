@@ -28,10 +28,12 @@ class Owner:
 class ScheduledAction:
     """A run that a schedule has started: for which time, when really, and which run that is.
 
-    `is_shared`: whoever asked for a run got this one, which another trigger of the same second has started.
+    `slot` is the time that the run stands for; `scheduled` is later by the jitter. `is_shared`: whoever asked for a
+    run got this one, which another trigger of the same second has started.
     """
 
     scheduled: datetime
+    slot: datetime
     started: datetime
     workflow_id: str
     run_id: str

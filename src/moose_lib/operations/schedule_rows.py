@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,21 @@ from temporalio.client import Client
 
 from moose_lib.operations.documents import json_time
 from moose_lib.operations.schedule_documents import details_document
-from moose_lib.operations.schedule_records import DeployedSchedule, Owner, ScheduledAction
-from moose_lib.operations.schedules import find_schedule, list_schedules
+from moose_lib.operations.schedule_records import DeployedSchedule, Owner, ScheduledAction, schedule_id
+from moose_lib.operations.schedules import find_schedule, list_schedules, schedule_ids
 from moose_lib.plan.model import Plan
 from moose_lib.plan.schedule import PlannedSchedule
 
-__all__ = ["ScheduleRow", "all_schedule_rows", "row_document", "schedule_row", "schedule_rows", "state_of"]
+__all__ = [
+    "ScheduleRow",
+    "all_schedule_rows",
+    "count_others",
+    "other_rows",
+    "row_document",
+    "schedule_row",
+    "schedule_rows",
+    "state_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,25 @@ async def all_schedule_rows(client: Client) -> list[ScheduleRow]:
     return [schedule_row(it.workflow, None, it, project=None) for it in await list_schedules(client)]
 
 
+async def other_rows(client: Client, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
+    """Return what is in the namespace beside `rows`: of other projects, or made without moose-cli, named by its id."""
+    shown = {schedule_id(row.workflow) for row in rows}
+    ids = [identity for identity in await schedule_ids(client) if identity not in shown]
+    return [await _other_row(client, identity) for identity in ids]
+
+
+async def count_others(client: Client, rows: Sequence[ScheduleRow]) -> int:
+    """Return how many there are."""
+    return len(set(await schedule_ids(client)) - {schedule_id(row.workflow) for row in rows})
+
+
+async def _other_row(client: Client, identity: str) -> ScheduleRow:
+    workflow = identity.removeprefix(schedule_id(""))
+    found = None if workflow == identity else await find_schedule(client, workflow)
+    is_ours = found is not None and found.declared is not None
+    return ScheduleRow(workflow=workflow if is_ours else identity, declared=None, there=found, state="foreign")
+
+
 def schedule_row(
     name: str, declared: PlannedSchedule | None, there: DeployedSchedule | None, *, project: str | None
 ) -> ScheduleRow:
@@ -100,7 +128,7 @@ def row_document(row: ScheduleRow) -> dict[str, Any]:  # Any: JSON
         "is_paused": there is not None and there.is_paused,
         "note": "" if there is None else there.note,
         "next_time": json_time(row.next_time),
-        "last_time": None if last is None else json_time(last.scheduled),
+        "last_time": None if last is None else json_time(last.slot),
         "last_workflow_id": None if last is None else last.workflow_id,
         "task_queue": None if there is None else there.task_queue,
     }

@@ -28,7 +28,7 @@ from moose_lib.operations.schedule_protos import (
     timestamp,
 )
 from moose_lib.operations.schedule_records import DeployedSchedule, ScheduledAction, schedule_id
-from moose_lib.operations.slots import lead_of, next_times
+from moose_lib.operations.slots import TRIAL, lead_of, next_times
 
 __all__ = [
     "ForeignSchedule",
@@ -41,6 +41,7 @@ __all__ = [
     "patch_schedule",
     "pause_schedule",
     "read_answer",
+    "schedule_ids",
     "trigger_schedule",
     "unpause_schedule",
 ]
@@ -133,6 +134,12 @@ async def list_schedules(client: Client) -> tuple[DeployedSchedule, ...]:
     return tuple(sorted((it for it in found if it is not None), key=lambda it: it.workflow))
 
 
+async def schedule_ids(client: Client) -> tuple[str, ...]:
+    """Return the ids of all schedules of the namespace, whoever made them, without those that only ask for times."""
+    ids = [entry.id async for entry in await client.list_schedules()]
+    return tuple(sorted(it for it in ids if not it.startswith(TRIAL)))
+
+
 async def marked(client: Client) -> AsyncIterator[str]:
     """Yield the workflows whose schedules are marked as ours; the server's list may be a moment behind."""
     async for entry in await client.list_schedules():
@@ -141,10 +148,11 @@ async def marked(client: Client) -> AsyncIterator[str]:
             yield workflow
 
 
-async def pause_schedule(client: Client, workflow: str, note: str) -> None:
-    """Let nothing fire until somebody unpauses it; raises ScheduleNotFound."""
-    await describe_ours(client, workflow)
+async def pause_schedule(client: Client, workflow: str, note: str) -> DeployedSchedule:
+    """Let nothing fire until somebody unpauses it; answers what was before. Raises ScheduleNotFound."""
+    before = await describe_ours(client, workflow)
     await patch_schedule(client, workflow, SchedulePatch(pause=note))
+    return before
 
 
 async def unpause_schedule(client: Client, workflow: str, note: str) -> None:

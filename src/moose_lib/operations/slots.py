@@ -19,8 +19,10 @@ from temporalio.client import Client
 
 from moose_lib.operations.schedule_protos import as_time, request_id, timestamp
 
-__all__ = ["lead_of", "next_times", "time_before", "times_between", "trial_schedule", "without_jitter"]
+__all__ = ["TRIAL", "lead_of", "next_times", "time_before", "times_between", "trial_schedule", "without_jitter"]
 
+#: How the ids of schedules begin that only ask for times.
+TRIAL = "moose-trial-"
 #: The server tells this many times at once, and no more.
 _MOST_AT_ONCE = 1000
 _INSTANT = timedelta(milliseconds=1)
@@ -106,7 +108,7 @@ async def trial_schedule(client: Client, spec: ScheduleSpec) -> AsyncGenerator[s
 
     One that a killed process leaves behind does nothing, and Temporal forgets it after a week.
     """
-    identity = f"moose-trial-{secrets.token_hex(8)}"
+    identity = f"{TRIAL}{secrets.token_hex(8)}"
     start = NewWorkflowExecutionInfo(workflow_id=identity, task_queue=TaskQueue(name="moose-trial"))
     start.workflow_type.name = "moose"
     schedule = Schedule(

@@ -55,7 +55,10 @@ def test_a_time_has_its_zone_and_offset() -> None:
 def test_how_far_away_a_time_is() -> None:
     assert in_text(NOW + timedelta(hours=3), NOW) == "in 3h 0m 0s"
     assert in_text(NOW + timedelta(days=12, hours=3), NOW) == "in 12 days"
-    assert in_text(NOW - timedelta(seconds=1), NOW) == "in 0ms"
+    assert in_text(NOW - timedelta(seconds=1), NOW) == "now"
+    assert in_text(NOW, NOW) == "now"
+    assert in_text(NOW - timedelta(hours=3), NOW) == "3h 0m 0s ago"
+    assert in_text(NOW - timedelta(days=12), NOW) == "12 days ago"
 
 
 def test_the_next_time_or_why_there_is_none() -> None:
@@ -84,7 +87,7 @@ def test_what_holds_a_schedule_back() -> None:
 
 
 def test_who_has_started_a_triggered_run() -> None:
-    action = ScheduledAction(scheduled=NOW, started=NOW, workflow_id="W-1", run_id="r1")
+    action = ScheduledAction(scheduled=NOW, slot=NOW, started=NOW, workflow_id="W-1", run_id="r1")
     assert started_text("W", action) == "'W' started by its schedule."
     assert started_text("W", replace(action, is_shared=True)) == (
         "'W' was started in the same second by another trigger, or its own time: one run for all of them."

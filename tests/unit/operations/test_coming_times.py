@@ -1,4 +1,4 @@
-"""The next times of a deployed schedule, as far as they have not passed."""
+"""The next times of a deployed schedule, as far as they have not passed, and the ones that its last runs stand for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from temporalio.client import Client
 
 from moose_lib.operations import schedules
-from moose_lib.operations.schedule_protos import timestamp
+from moose_lib.operations.schedule_protos import read_schedule, timestamp
 from moose_lib.operations.schedules import coming_times
 
 NOBODY = cast("Client", None)  # whoever asks it is stood in for
@@ -48,3 +48,21 @@ def worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_no_time_that_has_passed_is_next(answer: DescribeScheduleResponse, times: tuple[datetime, ...]) -> None:
     """After the server was down, what it knows is of before; one that never fires again stays so."""
     assert await coming_times(NOBODY, "Nightly", answer) == times
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "slot"),
+    [
+        (f"Nightly-scheduled-{PAST:%Y-%m-%dT%H:%M:%SZ}", PAST),
+        ("by-hand-7", PAST + timedelta(seconds=9)),
+    ],
+)
+def test_a_run_stands_for_its_slot_and_not_for_its_jittered_start(workflow_id: str, slot: datetime) -> None:
+    """As far as its id tells; a schedule that was made by hand names its runs in another way."""
+    answer = told()
+    answer.schedule.action.start_workflow.workflow_type.name = "Nightly"
+    action = answer.info.recent_actions.add(schedule_time=timestamp(PAST + timedelta(seconds=9)))
+    action.start_workflow_result.workflow_id = workflow_id
+
+    [run] = read_schedule(answer, None, drifted=(), next_times=()).recent
+    assert (run.slot, run.scheduled) == (slot, PAST + timedelta(seconds=9))

@@ -15,7 +15,7 @@ from moose_lib.operations.schedule_records import DeployedSchedule, Owner, Sched
 from moose_lib.plan.schedule import plan_schedule
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
-ACTION = ScheduledAction(scheduled=NOW, started=NOW, workflow_id="Nightly-scheduled-1", run_id="r1")
+ACTION = ScheduledAction(scheduled=NOW, slot=NOW, started=NOW, workflow_id="Nightly-scheduled-1", run_id="r1")
 BEFORE = DeployedSchedule(
     workflow="Nightly",
     declared=plan_schedule("@daily", None),

@@ -36,7 +36,9 @@ def pause(output: Output, target: Target, name: str, note: str) -> None:
     from moose_lib.operations.schedules import describe_schedule, pause_schedule
 
     async def work(client: Client) -> DeployedSchedule:
-        await pause_schedule(client, name, note)
+        before = await pause_schedule(client, name, note)
+        if before.is_paused and before.note != note:
+            output.note(f"it was paused already, with another note: {before.note or 'none'}")
         return await describe_schedule(client, name)
 
     _tell(output, target, work, f"the schedule of {name!r} is paused")

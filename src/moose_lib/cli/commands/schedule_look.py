@@ -17,26 +17,42 @@ if TYPE_CHECKING:
     from moose_lib.operations.schedule_rows import ScheduleRow
 
 
-@click.command("list", epilog=examples("moose-cli schedule list", "moose-cli schedule list --json"))
+@click.command("list", epilog=examples("moose-cli schedule list", "moose-cli schedule list --all --json"))
+@click.option("--all", "is_all", is_flag=True, help="Also those of others in this namespace, whoever made them.")
 @json_option
 @target_options
 @pass_output
-def list_schedules(output: Output, target: Target) -> None:
+def list_schedules(output: Output, target: Target, is_all: bool) -> None:
     """List the schedules that are declared here or deployed, with their next time."""
     from moose_lib.cli.schedule_rows import row_cells
     from moose_lib.cli.session import open_session
     from moose_lib.operations.schedule_rows import row_document
 
     session = open_session(target)
-    rows = session.run(lambda client: _rows(client, session))
+    rows, others, hidden = session.run(lambda client: _listed(client, session, is_all=is_all))
     if output.is_json:
-        output.document([row_document(row) for row in rows])
-    elif rows:
-        output.table(("NAME", "SCHEDULE", "STATE", "NEXT", "LAST"), [row_cells(row) for row in rows])
+        output.document([row_document(row) for row in (*rows, *others)])
+    elif rows or others:
+        output.table(("NAME", "SCHEDULE", "STATE", "NEXT", "LAST"), [row_cells(row) for row in (*rows, *others)])
     else:
         output.talk("no schedules are declared or deployed")
+    if hidden:
+        what = "1 schedule of others is" if hidden == 1 else f"{hidden} schedules of others are"
+        output.note(f"{what} not shown: moose-cli schedule list --all")
     if any(row.state in ("differs", "not declared", "not deployed", "foreign") for row in rows):
         output.hint("moose-cli deploy --dry-run")
+
+
+async def _listed(
+    client: Client, session: Session, *, is_all: bool
+) -> tuple[list[ScheduleRow], list[ScheduleRow], int]:
+    """The project's schedules, those of others if they are wanted, and how many are not shown."""
+    from moose_lib.operations.schedule_rows import count_others, other_rows
+
+    rows = await _rows(client, session)
+    if is_all:
+        return rows, await other_rows(client, rows), 0
+    return rows, [], await count_others(client, rows)
 
 
 async def _rows(client: Client, session: Session) -> list[ScheduleRow]:
