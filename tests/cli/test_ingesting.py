@@ -94,7 +94,9 @@ def test_records_that_are_others_in_each_attempt_are_set_aside(loading: Cli) -> 
     assert resumed.code == 0, resumed.err
     assert loading("workflow", "result", "stamping").document == {"stored": 10, "repeated": 10, "set_aside": 10}
     assert loading("query", count, "--json").document == [{"n": 10, "numbers": 10}]
-    assert "ingested 10 into Readings" in loading("workflow", "status", "stamping").out
+    assert "ingested 10 into Readings, set aside 10 of Readings" in loading("workflow", "status", "stamping").out
+    (told,) = loading("workflow", "status", "stamping", "--json").document["tasks"]
+    assert (told["ingested"], told["set_aside"]) == ({"Readings": 10}, {"Readings": 10})
     assert (
         "10 of the records for Readings are set aside, as an earlier attempt has sent others in their place: "
         "moose-cli dead-letters Readings"

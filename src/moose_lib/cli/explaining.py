@@ -51,6 +51,9 @@ def _sentence(explanation: Explanation, now: datetime) -> str:
             return "Nothing to explain: the run completed."
         case Cause.RUNNING:
             return _healthy(status, task)
+        case Cause.BLOCKED:
+            assert task is not None, "it is about a task"
+            return f"{task.name} has been running for {duration_text(task.duration)}; {task.held_up_by}."
         case Cause.PAUSED:
             return _paused(explanation)
         case Cause.CANCELING:
@@ -87,7 +90,8 @@ def _paused(explanation: Explanation) -> str:
 def _canceling(explanation: Explanation) -> str:
     task = explanation.task
     idle = "" if explanation.workers != 0 else f"; nobody works for task queue {explanation.task_queue!r}"
-    still = "" if task is None else f": {task.name} has not stopped yet"
+    held = "" if task is None or task.held_up_by is None else f" ({task.held_up_by})"
+    still = "" if task is None else f": {task.name} has not stopped yet{held}"
     return f"The run is being canceled{still}{idle}."
 
 
@@ -196,7 +200,7 @@ def _attempts(explanation: Explanation, task: TaskStatus) -> str | None:
 
 def _limits(explanation: Explanation) -> str | None:
     planned = explanation.planned
-    if planned is None or explanation.cause is not Cause.RUNNING:
+    if planned is None or explanation.cause not in {Cause.RUNNING, Cause.BLOCKED}:
         return None
     limits = {"an attempt": planned.timeout, "all attempts": planned.total_timeout}
     return ", ".join(f"{format_duration(limit)} for {of}" for of, limit in limits.items() if limit is not None) or None

@@ -45,6 +45,8 @@ def _steps(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
             return [*([] if explanation.workers != 0 else _starting(workers)), _watch(explanation), at_once]
         case Cause.RUNNING:
             return [_watch(explanation)]
+        case Cause.BLOCKED:
+            return [_watch(explanation), _verb(explanation, "cancel", "do not wait any longer")]
         case Cause.COMPLETED:
             return [_verb(explanation, "result", "its result")]
 

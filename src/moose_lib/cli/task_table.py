@@ -203,10 +203,12 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             return "kept from the run before"
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
             return "skipped by hand, with a given output"
-        case TaskPhase.COMPLETED if task.ingested:
+        case TaskPhase.RUNNING if task.held_up_by is not None:
+            return task.held_up_by
+        case TaskPhase.COMPLETED if task.ingested or task.set_aside:
             return _ingested(task)
         case _:
-            ingested = f"{_ingested(task)} all the same" if task.ingested else ""
+            ingested = f"{_ingested(task)} all the same" if task.ingested or task.set_aside else ""
             return "; ".join(filter(None, (error_line(task), given_up_text(task), ingested)))
 
 
@@ -218,7 +220,10 @@ def given_up_text(task: TaskStatus) -> str:
 
 
 def _ingested(task: TaskStatus) -> str:
-    return f"ingested {_named([f'{count:,} into {name}' for name, count in task.ingested.items()])}"
+    into = [f"{count:,} into {name}" for name, count in task.ingested.items() if count or name not in task.set_aside]
+    aside = [f"{count:,} of {name}" for name, count in task.set_aside.items()]
+    parts = [f"ingested {_named(into)}" if into else "", f"set aside {_named(aside)}" if aside else ""]
+    return ", ".join(filter(None, parts))
 
 
 def _named(names: Sequence[str]) -> str:

@@ -84,8 +84,7 @@ class Activities:
                 raise
             error.with_traceback(users_frames(error))
             _log(error, assignment.run)
-            ingested = assignment.run.deliveries.stored
-            raise turn.failure(error, task.config.no_retry_for, ingested=ingested) from None
+            raise turn.failure(error, task.config.no_retry_for, assignment.run.deliveries) from None
         finally:
             assignment.run.deliveries.end()
             if self._on_attempt_end is not None:
@@ -191,4 +190,6 @@ def _output(data: bytes, attempts: Attempts, deliveries: Deliveries) -> RawValue
         value.payload.metadata[wire.ATTEMPT_METADATA] = str(attempts.number).encode()
     if deliveries.stored:
         value.payload.metadata[wire.INGESTED_METADATA] = json.dumps(deliveries.stored).encode()
+    if deliveries.set_aside:
+        value.payload.metadata[wire.SET_ASIDE_METADATA] = json.dumps(deliveries.set_aside).encode()
     return value

@@ -20,6 +20,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from moose_lib import calling
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.durations import format_duration
 from moose_lib.engine.attempts import read_notes
@@ -60,7 +61,8 @@ class FieldDetail(BaseModel):
 class FailureDetail(BaseModel):
     """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says.
 
-    `ingested` has the records that the last attempt brought into the store all the same, by endpoint.
+    `ingested` has the records that the last attempt brought into the store all the same, by endpoint, and `set_aside`
+    those that are with the dead letters.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -75,6 +77,7 @@ class FailureDetail(BaseModel):
     attempt: int = 1
     is_retryable: bool = True
     ingested: Mapping[str, int] = {}
+    set_aside: Mapping[str, int] = {}
 
     @property
     def summary(self) -> str:
@@ -119,15 +122,17 @@ class WorkerLost(NonRetryableError):
 
 
 def failure_of(
-    verdict: calling.Verdict, *, task: str, attempt: int, ingested: Mapping[str, int] | None = None
+    verdict: calling.Verdict, *, task: str, attempt: int, deliveries: Deliveries | None = None
 ) -> TaskFailure:
-    """The failure with which an attempt ends; it says whether it was the last one, and then what was `ingested`."""
+    """The failure with which an attempt ends; it says whether it was the last one, and then what was ingested."""
     is_last = verdict.delay is None
     detail = describe(verdict.error, task=task, attempt=attempt, is_brief=not is_last)
-    stored = ingested if is_last and ingested is not None else dict[str, int]()
+    told = deliveries if is_last and deliveries is not None else Deliveries()
     return TaskFailure(
         detail.message or detail.summary,
-        detail.model_copy(update={"is_retryable": verdict.is_retryable, "ingested": stored}),
+        detail.model_copy(
+            update={"is_retryable": verdict.is_retryable, "ingested": told.stored, "set_aside": told.set_aside}
+        ),
         type=type(verdict.error).__name__,
         is_last=is_last,
         delay=verdict.delay,
@@ -221,7 +226,7 @@ def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> 
     task = first.task if first.task is not None else failed[0]
     others = [name for name in failed if name != task]
     more = f" (failed too: {', '.join(map(repr, others[:10]))})" if others else ""
-    detail = first.model_copy(update={"task": task, "tasks": failed, "ingested": {}})
+    detail = first.model_copy(update={"task": task, "tasks": failed, "ingested": {}, "set_aside": {}})
     message = f"task {task!r} failed: {first.summary}{more}"
     return TaskFailure(message, detail, type=type, is_last=not first.is_retryable)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio import activity
 
 from moose_lib import calling
+from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.durations import format_duration
 from moose_lib.engine import wire
 from moose_lib.engine.attempts import read_attempts
@@ -63,15 +63,15 @@ class Turn:
         self,
         error: BaseException,
         no_retry_for: calling.NoRetryFor = (),
-        ingested: Mapping[str, int] | None = None,
+        deliveries: Deliveries | None = None,
     ) -> TaskFailure:
         """What Temporal is told about an attempt that ended with `error`, and when it is to hand the task out again.
 
-        `ingested` has the records that are in the store all the same, by endpoint.
+        `deliveries` has the records that are in the store all the same.
         """
         number = self.attempts.number
         tried = calling.Tried(attempts=number, elapsed=self.elapsed, seed=self._seed)
         verdict = calling.judge(error, self.call, tried, no_retry_for)
         notes = self.attempts.when_postponed if verdict.is_postponed else self.attempts.when_used
         activity.heartbeat(notes.model_dump())
-        return failure_of(verdict, task=self.call.task, attempt=number, ingested=ingested)
+        return failure_of(verdict, task=self.call.task, attempt=number, deliveries=deliveries)

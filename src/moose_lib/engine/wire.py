@@ -59,6 +59,8 @@ ATTEMPT_METADATA: Final = "moose-attempt"
 
 #: Set on an output whose attempt has ingested: JSON of the records in the store by endpoint.
 INGESTED_METADATA: Final = "moose-ingested"
+#: The same of records that are set aside, if there are any.
+SET_ASIDE_METADATA: Final = "moose-set-aside"
 
 _JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
 

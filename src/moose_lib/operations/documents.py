@@ -97,6 +97,8 @@ def task_document(task: TaskStatus) -> _Document:
         "reason": task.reason,
         "is_interrupted": task.is_interrupted,
         "ingested": dict(task.ingested),
+        "set_aside": dict(task.set_aside),
+        "held_up_by": task.held_up_by,
     }
 
 

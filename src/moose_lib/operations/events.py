@@ -112,7 +112,7 @@ class TaskStarted:
 class TaskEnded:
     """A scheduling ended; `attempts` is how many attempts were used up, where the worker said so.
 
-    `ingested`: records that are in the store thanks to it, by endpoint.
+    `ingested`: records that are in the store thanks to it, by endpoint; `set_aside`: those with the dead letters.
     """
 
     time: datetime
@@ -122,6 +122,7 @@ class TaskEnded:
     attempts: int | None = None
     output: bytes | None = None
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,7 @@ class PendingTask:
     """What the server knows about a task at this moment and has not recorded yet.
 
     `used` are the attempts that ended. `task` is None for the question for the plan of a run that came without one.
+    `held_up_by` says what blocks the event loop of the attempt.
     """
 
     task: str | None
@@ -192,3 +194,4 @@ class PendingTask:
     started: datetime | None = None
     next_attempt: datetime | None = None
     last_error: TaskError | None = None
+    held_up_by: str | None = None

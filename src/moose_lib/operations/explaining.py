@@ -30,6 +30,7 @@ class Cause(StrEnum):
     NO_WORKER = "no_worker"  # a task, or the run itself, waits for a worker
     UNKNOWN = "unknown"  # the workers do not know the task, or the workflow
     PAUSED = "paused"
+    BLOCKED = "blocked"  # the event loop of a task is blocked, by itself or another one
     CANCELING = "canceling"  # tasks that were asked to stop have not ended yet
     CANCELED = "canceled"
     TERMINATED = "terminated"
@@ -143,7 +144,10 @@ def find_cause(status: RunStatus, *, has_worker: bool = True) -> Finding:
     finding = _held_by_people(status) or _held_by_workers(status, has_worker=has_worker)
     if finding is not None:
         return finding
-    running = [task for task in status.tasks if task.state is TaskPhase.RUNNING]
+    running = _in_phase(status, TaskPhase.RUNNING)
+    blocked = [task for task in running if task.held_up_by is not None]
+    if blocked:
+        return Finding(cause=Cause.BLOCKED, task=_longest(blocked))
     return Finding(cause=Cause.RUNNING, task=_longest(running))
 
 

@@ -50,4 +50,5 @@ def _from_detail(detail: FailureDetail) -> TaskError:
         attempt=detail.attempt,
         is_retryable=detail.is_retryable,
         ingested=detail.ingested,
+        set_aside=detail.set_aside,
     )

@@ -73,6 +73,7 @@ class _Track:
     decision: Decision | None = None
     reason: str | None = None
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
     retried: TaskRetry | None = None
 
 
@@ -208,7 +209,7 @@ class Fold:
             return
         track.closed = event.time
         track.error = error
-        track.ingested = event.ingested
+        track.ingested, track.set_aside = event.ingested, event.set_aside
 
     @apply.register
     def _(self, event: RunClosed) -> None:
@@ -320,6 +321,7 @@ class Fold:
             reason=track.reason,
             is_interrupted=phase is TaskPhase.CANCELED and track.phase is not phase,
             ingested=track.ingested,
+            set_aside=track.set_aside,
             retried=track.retried,
         )
 
@@ -348,6 +350,7 @@ def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetim
         max_attempts=max_attempts,
         decision=track.decision,
         reason=track.reason,
+        held_up_by=pending.held_up_by if pending.is_started else None,
     )
 
 

@@ -219,7 +219,8 @@ class _Life:
                 outcome=Outcome.COMPLETED,
                 attempts=_attempts_of(completed.result),
                 output=await self._value(completed.result.payloads, 0),
-                ingested=_ingested_by(completed.result),
+                ingested=_counts(completed.result, wire.INGESTED_METADATA),
+                set_aside=_counts(completed.result, wire.SET_ASIDE_METADATA),
             )
         envelope = await self._envelope(completed.result.payloads[0])
         self._plan = None if envelope is None else envelope.plan
@@ -252,9 +253,15 @@ class _Life:
     ) -> TaskEnded | None:
         if key in self._plan_keys:
             return None
-        ingested = dict[str, int]() if error is None else error.ingested
-        time = _time(event.event_time)
-        return TaskEnded(time=time, key=key, outcome=outcome, error=error, attempts=attempts, ingested=ingested)
+        return TaskEnded(
+            time=_time(event.event_time),
+            key=key,
+            outcome=outcome,
+            error=error,
+            attempts=attempts,
+            ingested={} if error is None else error.ingested,
+            set_aside={} if error is None else error.set_aside,
+        )
 
     async def _cancel_requested(self, event: HistoryEvent) -> CancelRequested:
         return CancelRequested(time=_time(event.event_time))
@@ -312,9 +319,11 @@ async def _pending(converter: DataConverter, activity: PendingActivityInfo) -> P
     details = await converter.decode([*activity.heartbeat_details.payloads])
     last_type = activity.last_failure.application_failure_info.type
     is_plan = activity.activity_type.name == wire.PLAN_ACTIVITY
+    notes = read_notes(details)
     return PendingTask(
         task=None if is_plan else _task_name(activity.activity_type.name),
-        used=read_notes(details).used,
+        used=notes.used,
+        held_up_by=notes.held_up_by,
         is_started=activity.state in _STARTED,
         is_unknown=last_type in {wire.TASK_UNKNOWN, wire.WORKFLOW_UNKNOWN},
         started=_time(activity.last_started_time) if activity.HasField("last_started_time") else None,
@@ -360,9 +369,9 @@ def _attempts_of(result: Payloads) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def _ingested_by(result: Payloads) -> Mapping[str, int]:
-    """Return the records that its attempt told of, by endpoint."""
-    told = result.payloads[0].metadata.get(wire.INGESTED_METADATA) if result.payloads else None
+def _counts(result: Payloads, name: str) -> Mapping[str, int]:
+    """Return the records that its attempt told of under `name`, by endpoint."""
+    told = result.payloads[0].metadata.get(name) if result.payloads else None
     return {} if told is None else _COUNTS.validate_json(told)
 
 

@@ -82,7 +82,8 @@ class TaskPhase(StrEnum):
 class TaskError:
     """Why an attempt failed: the user's exception as it was raised.
 
-    `ingested` has the records that are in the store all the same, by endpoint; known of a task's last attempt.
+    `ingested` has the records that are in the store all the same, by endpoint, and `set_aside` those with the dead
+    letters; known of a task's last attempt.
     """
 
     class_name: str
@@ -92,6 +93,7 @@ class TaskError:
     attempt: int | None = None
     is_retryable: bool = True
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def type(self) -> str:
@@ -133,8 +135,9 @@ class TaskStatus:
     An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
     one resumes. `decision` is the last one that was made about the task, `reason` why, if somebody said so.
     `is_interrupted`: it is canceled because the run was ended from outside, terminated or timed out. `ingested` has the
-    records that it brought into the store, by endpoint, as `moose_lib.ingest` counts them. `retried` is the last retry,
-    known once the task has ended.
+    records that it brought into the store, by endpoint, as `moose_lib.ingest` counts them, and `set_aside` those with
+    the dead letters. `retried` is the last retry, known once the task has ended. `held_up_by` says what blocks the
+    event loop of an `async` handler that runs; it may be the handler itself.
     """
 
     name: str
@@ -152,6 +155,8 @@ class TaskStatus:
     reason: str | None = None
     is_interrupted: bool = False
     ingested: Mapping[str, int] = field(default_factory=dict[str, int])
+    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+    held_up_by: str | None = None
     retried: TaskRetry | None = None
 
     @property

@@ -6,13 +6,20 @@ exception pending (it evaluates the same instruction again and again), so covera
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHandle
 from tests.integration.engine.support import Engine, failure, result, until, worker_process
 
+from moose_lib.operations.explaining import Cause, Explanation, explain_run
+from moose_lib.operations.listing import find_run
+
 SOURCE = """
+import asyncio
 import time
 from pathlib import Path
 from pydantic import BaseModel
@@ -50,6 +57,18 @@ async def stuck(ctx: TaskContext[Number]) -> Number:
 async def clean(ctx: TaskContext[Number]) -> None:
     note("cleaned")
 
+async def still(ctx: TaskContext[Number]) -> Number:
+    note("still")
+    while not NOTES.with_name("go").exists():
+        await asyncio.sleep(0.1)
+    return ctx.input
+
+async def block(ctx: TaskContext[Number]) -> Number:
+    note("block")
+    while not NOTES.with_name("go").exists():
+        time.sleep(0.1)
+    return ctx.input
+
 async def quick(ctx: TaskContext[Number]) -> Number:
     note("quick")
     return ctx.input
@@ -62,6 +81,8 @@ define("TimesOut", run=once, timeout="2s", retries=1)
 define("GetsCanceled", run=always, on_cancel=on_cancel)
 define("Stuck", run=stuck, on_cancel=clean, timeout="2s", retries=0)
 define("Quick", run=quick)
+define("Still", run=still)
+define("Block", run=block)
 """
 
 
@@ -108,3 +129,29 @@ async def test_async_handlers_run_beside_one_that_blocks_their_loop(engine: Engi
         assert (await failure(stuck)).class_name == "moose_lib.errors.TaskTimedOut"
         assert time.monotonic() - begun < 40
     assert sorted(notes(file)) == ["cleaned", "quick", "stuck"]
+
+
+async def test_who_is_held_up_by_a_blocked_loop_is_explained(engine: Engine, file: Path) -> None:
+    """For the run that waits and for the one that blocks, with the line of code."""
+    async with worker_process(engine, file, is_measured=False):
+        waits = await engine.start_foreign("Still", {"value": 1})
+        await until(lambda: notes(file) == ["still"])
+        blocks = await engine.start_foreign("Block", {"value": 1})
+
+        async def explained(handle: WorkflowHandle[Any, Any]) -> Explanation:
+            return await explain_run(engine.client, await find_run(engine.client, handle.id))
+
+        async def told(handle: WorkflowHandle[Any, Any]) -> str:
+            """Once it is known: with a heartbeat."""
+            async with asyncio.timeout(60):
+                while (found := await explained(handle)).cause is not Cause.BLOCKED:  # noqa: ASYNC110  # the server knows
+                    await asyncio.sleep(0.1)
+            assert found.task is not None
+            assert not found.is_healthy
+            return str(found.task.held_up_by)
+
+        line = f"{file}:{SOURCE[: SOURCE.index('time.sleep(0.1)')].count(chr(10)) + 1}, in block"
+        assert await told(waits) == f"task 'task' of run '{blocks.id}' blocks its event loop, at {line}"
+        assert await told(blocks) == f"it blocks the event loop of async handlers, at {line}"
+        file.with_name("go").touch()
+        assert [await result(each) for each in (waits, blocks)] == [{"value": 1}] * 2

@@ -138,6 +138,16 @@ TERMINATED = replace(
         ),
         (explained(Cause.RUNNING), "Nothing blocks the run: 0 of 0 tasks completed."),
         (
+            explained(
+                Cause.BLOCKED, replace(RUNNING, held_up_by="task 'a' of run 'r-1' blocks its event loop, at a.py:3")
+            ),
+            "charge has been running for 9s; task 'a' of run 'r-1' blocks its event loop, at a.py:3.",
+        ),
+        (
+            explained(Cause.CANCELING, replace(RUNNING, held_up_by="it blocks the event loop")),
+            "The run is being canceled: charge has not stopped yet (it blocks the event loop).",
+        ),
+        (
             explained(Cause.RUNNING, RUNNING, beside=(replace(RUNNING, name="ship"), replace(FAILED, name="bill"))),
             "Nothing blocks the run: charge has been running for 9s; 0 of 3 tasks completed; running too: ship.",
         ),
@@ -279,6 +289,7 @@ WORKERS = [
     [
         (explained(Cause.COMPLETED), [("result 'Order 1'", "its result")]),
         (explained(Cause.RUNNING), [WATCH]),
+        (explained(Cause.BLOCKED, RUNNING), [WATCH, ("cancel 'Order 1'", "do not wait any longer")]),
         (explained(Cause.PAUSED), [("unpause 'Order 1'", "let it go on")]),
         (explained(Cause.RETRYING, RETRYING), [WATCH, ("cancel 'Order 1'", "do not try again")]),
         (explained(Cause.NO_WORKER), WORKERS),

@@ -98,7 +98,21 @@ def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
             "its worker went away, runs again in 917ms",
         ),
         (TaskStatus(name="t", state=TaskPhase.RUNNING, error=LOST), "its worker went away"),
+        (
+            TaskStatus(name="t", state=TaskPhase.RUNNING, held_up_by="task 'a' of run 'r' blocks …"),
+            "task 'a' of run 'r' blocks …",
+        ),
         (TaskStatus(name="t", state=TaskPhase.COMPLETED), ""),
+        (TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 1200}), "ingested 1,200 into A"),
+        (
+            TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 5, "B": 0}, set_aside={"A": 8}),
+            "ingested 5 into A, 0 into B, set aside 8 of A",
+        ),
+        (TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 0}, set_aside={"A": 8}), "set aside 8 of A"),
+        (
+            TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, set_aside={"A": 8}),
+            "CardDeclined: no funds; set aside 8 of A all the same",
+        ),
     ],
 )
 def test_a_task_says_what_it_waits_for_or_suffers_from(task: TaskStatus, remark: str) -> None:
@@ -260,6 +274,8 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "reason": None,
         "is_interrupted": False,
         "ingested": {},
+        "set_aside": {},
+        "held_up_by": None,
     }
 
 

@@ -60,6 +60,7 @@ SKIPPED = TaskStatus(name="skipped", state=TaskPhase.SKIPPED)
         (run(DONE), Cause.RUNNING, None),
         (run(DONE, HELD), Cause.NO_WORKER, "held"),
         (run(DONE, OLD, HELD), Cause.RUNNING, "old"),
+        (run(DONE, OLD, replace(YOUNG, held_up_by="another")), Cause.BLOCKED, "young"),
         (run(DONE, OLD, QUEUED), Cause.RUNNING, "old"),
         (run(RETRYING, PARKED, OLD), Cause.PARKED, "parked"),
         (run(PARKED, is_paused=True), Cause.PARKED, "parked"),
