@@ -24,7 +24,6 @@
     ├── AmbiguousRun           several runs fit and the verb needs one
     ├── RunAlreadyStarted      a run with this id is open
     ├── RunNotOpen             the verb needs an open run and this one has ended
-    ├── OutputMissing          a task is skipped without the output that it would have had
     ├── UnfitOutput            an output given by hand does not fit the task's model
     ├── NotParked              a decision about a task that does not wait for one
     ├── NotResumable           the run is open, or completed
@@ -76,7 +75,6 @@ __all__ = [
     "NotFound",
     "NotParked",
     "NotResumable",
-    "OutputMissing",
     "PlanChanged",
     "PortBusy",
     "ProjectNotFound",
@@ -296,12 +294,6 @@ class PlanChanged(MooseError):
 
 class UnfitOutput(InvalidOutput):
     """An output that somebody gave for a task by hand does not fit its model."""
-
-    exit_code = 2
-
-
-class OutputMissing(MooseError):
-    """A parked task is to be skipped without the output that it would have had."""
 
     exit_code = 2
 

@@ -15,8 +15,10 @@ import click
 
 __all__ = ["Pasting"]
 
+_PROGRAM = "moose-cli"
 #: `moose-cli workflow status`: the words that may name a command.
-_COMMAND = re.compile(r"\bmoose-cli((?: [a-z][a-z-]*)+)(?! --help)\b")
+_COMMAND = re.compile(rf"\b{_PROGRAM}((?: [a-z][a-z-]*)+)")
+_HELP = " --help"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,10 @@ class Pasting:
         return _COMMAND.sub(lambda found: self._completed(found, text), text) if self.said else text
 
     def _completed(self, found: re.Match[str], text: str) -> str:
+        if text.startswith(_HELP, found.end()):
+            return found[0]
         command: click.Command = self.root
-        words, rest = ["moose-cli"], found[1].split()
+        words, rest = [_PROGRAM], found[1].split()
         while rest and isinstance(command, click.Group):
             inner = command.get_command(click.Context(command), rest[0])
             if inner is None:

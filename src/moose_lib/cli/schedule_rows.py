@@ -12,7 +12,7 @@ from moose_lib.operations.schedule_rows import ScheduleRow
 if TYPE_CHECKING:
     from moose_lib.cli.output import Output
 
-__all__ = ["described_lines", "row_cells"]
+__all__ = ["described_lines", "hidden_text", "row_cells"]
 
 
 def row_cells(row: ScheduleRow) -> tuple[str, ...]:
@@ -25,6 +25,12 @@ def row_cells(row: ScheduleRow) -> tuple[str, ...]:
         "-" if row.next_time is None else zone_text(row.next_time, zone),
         "-" if row.last is None else zone_text(row.last.slot, zone),
     )
+
+
+def hidden_text(count: int) -> str:
+    """Say that others have schedules, too, and how they are seen."""
+    what = "1 schedule of others is" if count == 1 else f"{count} schedules of others are"
+    return f"{what} not shown: moose-cli schedule list --all"
 
 
 def _missed(count: int) -> str:

@@ -12,7 +12,6 @@ import pytest
 
 from moose_lib.cli import explaining
 from moose_lib.cli.explaining import explanation_document, explanation_lines
-from moose_lib.cli.next_steps import next_steps
 from moose_lib.cli.output import Output
 from moose_lib.cli.texts import local_text
 from moose_lib.cli.worker_commands import WorkerCommands
@@ -263,72 +262,6 @@ TERMINATED = replace(
 def test_one_sentence_says_what_holds_the_run_up(explanation: Explanation, said: str) -> None:
     """Each cause has its own."""
     assert sentence(explanation) == said
-
-
-def commands(explanation: Explanation) -> list[tuple[str, str]]:
-    return [
-        (it.command.removeprefix("moose-cli ").removeprefix("workflow "), it.what)
-        for it in next_steps(explanation, WorkerCommands())
-    ]
-
-
-WATCH = ("status 'Order 1' --watch", "see it go on")
-RESUME = [
-    ("resume r1 --dry-run", "see what is kept and what runs again"),
-    ("resume r1", "keep what is finished and run the rest"),
-]
-WORKERS = [
-    ("dev", "a worker with everything around it, in the project's folder"),
-    ("worker", "only a worker, for the Temporal of the settings"),
-    ("cancel 'Order 1'", "do not wait any longer"),
-]
-
-
-@pytest.mark.parametrize(
-    ("explanation", "said"),
-    [
-        (explained(Cause.COMPLETED), [("result 'Order 1'", "its result")]),
-        (explained(Cause.RUNNING), [WATCH]),
-        (explained(Cause.BLOCKED, RUNNING), [WATCH, ("cancel 'Order 1'", "do not wait any longer")]),
-        (explained(Cause.PAUSED), [("unpause 'Order 1'", "let it go on")]),
-        (explained(Cause.RETRYING, RETRYING), [WATCH, ("cancel 'Order 1'", "do not try again")]),
-        (explained(Cause.NO_WORKER), WORKERS),
-        (explained(Cause.UNKNOWN), WORKERS),
-        (explained(Cause.LOST, LOST), WORKERS),
-        (explained(Cause.CANCELING), [WATCH, ("terminate 'Order 1'", "end it at once, without on_cancel")]),
-        (
-            explained(Cause.CANCELING, workers=0),
-            [*WORKERS[:2], WATCH, ("terminate 'Order 1'", "end it at once, without on_cancel")],
-        ),
-        (
-            explained(Cause.PARKED, CHARGE),
-            [
-                ("retry 'Order 1' charge", "run it again, with all its attempts"),
-                ("skip 'Order 1' charge", "go on as if it had completed"),
-                ("fail 'Order 1'", "give it up, and so the run"),
-            ],
-        ),
-        (explained(Cause.FAILED, FAILED, status=ENDED), RESUME),
-        (explained(Cause.TIMED_OUT, FAILED, status=ENDED), RESUME),
-        (
-            explained(Cause.FAILED, FAILED, status=replace(ENDED, resumed_as="r2")),
-            [("explain r2", "how the run that resumed it stands")],
-        ),
-        (explained(Cause.FAILED, status=ENDED), [("run Order --input JSON", "start a new run")]),
-        (
-            explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
-            [
-                *WORKERS[:2],
-                WATCH,
-                ("cancel 'Order 1'", "do not wait for its other tasks"),
-                ("unpause 'Order 1'", "the run is paused, too: let it go on"),
-            ],
-        ),
-    ],
-)
-def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[tuple[str, str]]) -> None:
-    """Each with what it does; ids with blanks are quoted; nothing is tried here whose input is not known."""
-    assert commands(explanation) == said
 
 
 def test_a_run_that_is_also_paused_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from moose_lib.cli.schedule_rows import hidden_text
 from moose_lib.cli.schedule_text import (
     change_document,
     change_line,
@@ -65,6 +66,12 @@ def test_the_next_time_or_why_there_is_none() -> None:
     assert next_text(NOW, "UTC", is_paused=False) == "next 2027-01-02 03:04:05 +00:00"
     assert next_text(NOW, "UTC", is_paused=True) == "paused"
     assert next_text(None, "UTC", is_paused=False) == "never fires again"
+
+
+def test_schedules_of_others_are_counted() -> None:
+    """The command shows them."""
+    assert hidden_text(1) == "1 schedule of others is not shown: moose-cli schedule list --all"
+    assert hidden_text(7) == "7 schedules of others are not shown: moose-cli schedule list --all"
 
 
 def test_states() -> None:

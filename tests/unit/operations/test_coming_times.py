@@ -56,6 +56,7 @@ async def test_no_time_that_has_passed_is_next(answer: DescribeScheduleResponse,
         (f"Nightly-scheduled-{PAST:%Y-%m-%dT%H:%M:%SZ}", PAST),
         ("by-hand-7", PAST + timedelta(seconds=9)),
     ],
+    ids=["scheduled", "by hand"],
 )
 def test_a_run_stands_for_its_slot_and_not_for_its_jittered_start(workflow_id: str, slot: datetime) -> None:
     """As far as its id tells; a schedule that was made by hand names its runs in another way."""

@@ -10,6 +10,7 @@ from moose_lib.cli.groups import examples
 from moose_lib.cli.options import Target, json_option, pass_output, target_options
 from moose_lib.cli.output import Output
 from moose_lib.cli.selecting import Selection, selection_options
+from moose_lib.errors import MooseError
 
 if TYPE_CHECKING:
     from moose_lib.cli.acting import Done
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from moose_lib.operations.records import RunSummary
 
 _PARKED = ("parked",)
+
+
+class OutputMissing(MooseError):
+    """A parked task is to be skipped without the output that it would have had."""
+
+    exit_code = 2
 
 
 @click.command(
@@ -83,7 +90,7 @@ def _checked(session: Session, run: RunSummary, task_name: str, data: bytes | No
     """The output as it travels, if the project here says that it fits."""
     from moose_lib.cli.naming import code_is_gone
     from moose_lib.cli.type_names import example_input, fields_text
-    from moose_lib.errors import InvalidOutput, OutputMissing, ProjectNotFound, TaskNotFound, UnfitOutput
+    from moose_lib.errors import InvalidOutput, ProjectNotFound, TaskNotFound, UnfitOutput
     from moose_lib.values import settle_output
 
     loaded = session.load()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pass_output
 def list_schedules(output: Output, target: Target, is_all: bool) -> None:
     """List the schedules that are declared here or deployed, with their next time."""
-    from moose_lib.cli.schedule_rows import row_cells
+    from moose_lib.cli.schedule_rows import hidden_text, row_cells
     from moose_lib.cli.session import open_session
     from moose_lib.operations.schedule_rows import row_document
 
@@ -37,8 +37,7 @@ def list_schedules(output: Output, target: Target, is_all: bool) -> None:
     else:
         output.talk("no schedules are declared or deployed")
     if hidden:
-        what = "1 schedule of others is" if hidden == 1 else f"{hidden} schedules of others are"
-        output.note(f"{what} not shown: moose-cli schedule list --all")
+        output.note(hidden_text(hidden))
     if any(row.state in ("differs", "not declared", "not deployed", "foreign") for row in rows):
         output.hint("moose-cli deploy --dry-run")
 
