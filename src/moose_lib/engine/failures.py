@@ -221,13 +221,17 @@ _UNMEASURED: Final[Mapping[type[Exception], str]] = {
 }
 
 
-def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str) -> TaskFailure:
-    """The failure of a run whose tasks `failed`; `first` is what happened to the one that failed first."""
+def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str, reason: str | None = None) -> TaskFailure:
+    """The failure of a run whose tasks `failed`; `first` is what happened to the one that failed first.
+
+    `reason` is why somebody gave parked tasks up, for those who read it in Temporal's own tools.
+    """
     task = first.task if first.task is not None else failed[0]
     others = [name for name in failed if name != task]
     more = f" (failed too: {', '.join(map(repr, others[:10]))})" if others else ""
     detail = first.model_copy(update={"task": task, "tasks": failed, "ingested": {}, "set_aside": {}})
-    message = f"task {task!r} failed: {first.summary}{more}"
+    given_up = "" if reason is None else f"; given up: {_shorten(reason, _PASSING_MESSAGE)}"
+    message = f"task {task!r} failed: {first.summary}{more}{given_up}"
     return TaskFailure(message, detail, type=type, is_last=not first.is_retryable)
 
 

@@ -32,6 +32,7 @@ class Resumed:
     parked: Mapping[str, BaseException | None] = field(default_factory=dict[str, BaseException | None])
     is_paused: bool = False
     is_given_up: bool = False
+    reason: str | None = None
     begin: tuple[str, ...] | None = None
     pinned: frozenset[str] = frozenset()
 
@@ -53,6 +54,7 @@ def freeze(resumed: Resumed) -> tuple[wire.Frontier, RawValue]:
         outputs=tuple(needed),
         is_paused=resumed.is_paused,
         is_given_up=resumed.is_given_up,
+        reason=resumed.reason,
         kept=resumed.begin,
     )
     return frontier, wire.bytes_value(pack(resumed.outputs[name].payload.data for name in needed))
@@ -72,6 +74,7 @@ def thaw(plan: Plan, frontier: wire.Frontier, outputs: RawValue, converter: Payl
         parked={name: _decode(failure, converter) for name, failure in frontier.parked.items()},
         is_paused=frontier.is_paused,
         is_given_up=frontier.is_given_up,
+        reason=frontier.reason,
     )
 
 

@@ -36,7 +36,9 @@ class SkipTask:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Let every parked task fail, and so the run."""
+    """Let every parked task fail, and so the run; `reason` is what somebody said about it."""
+
+    reason: str | None = None
 
 
 Decision = RetryTask | SkipTask | GiveUp
@@ -89,9 +91,9 @@ class Inbox:
 
 def read_decision(signal: str, args: Sequence[RawValue]) -> Decision | None:
     """What a signal decides; `None` for one that decides nothing."""
-    if signal == wire.SIGNAL_FAIL:
-        return GiveUp()
     order = wire.read_order(wire.json_of(args[0])) if args else None
+    if signal == wire.SIGNAL_FAIL:
+        return GiveUp(None if order is None else order.reason)
     if order is None:
         return None
     if signal == wire.SIGNAL_RETRY:

@@ -74,7 +74,8 @@ class Frontier(_Message):
 
     `outputs` names the packed outputs in the third argument. `failure` is the first failed task's, in Temporal's form,
     and `parked` has those of the parked tasks by name; `is_given_up` if somebody let parked tasks fail, which ends the
-    run for good. `kept` is what a resumed run began with, if that is not `completed`: there its retry begins.
+    run for good, and `reason` why, if they said so. `kept` is what a resumed run began with, if that is not
+    `completed`: there its retry begins.
     """
 
     completed: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class Frontier(_Message):
     parked: Mapping[str, str | None] = {}
     is_paused: bool = False
     is_given_up: bool = False
+    reason: str | None = None
     kept: tuple[str, ...] | None = None
 
     @property

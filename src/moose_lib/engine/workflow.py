@@ -80,6 +80,7 @@ class _Life:
         self._failure = resumed.failure
         self._parked = dict(resumed.parked)
         self._is_given_up = resumed.is_given_up
+        self._reason = resumed.reason
         self._startable = deque[str]()
         self._handles: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._ended = deque[str]()
@@ -143,15 +144,19 @@ class _Life:
         """Do what people decided about parked tasks; a decision about any other task came at another time."""
         for decision in self._inbox.take(_step()):
             if isinstance(decision, GiveUp):
-                self._is_given_up = self._is_given_up or bool(self._progress.parked)
-                for name in self._progress.parked:
-                    self._fail_task(name, self._parked.pop(name))
+                self._give_up(decision)
             elif decision.task in self._progress.parked:
                 self._parked.pop(decision.task)
                 if isinstance(decision, SkipTask):
                     self._complete_task(decision.task, decision.output)
                 else:
                     self._startable.extend(self._progress.retry(decision.task))
+
+    def _give_up(self, decision: GiveUp) -> None:
+        if self._progress.parked:
+            self._is_given_up, self._reason = True, decision.reason
+        for name in self._progress.parked:
+            self._fail_task(name, self._parked.pop(name))
 
     def _start_all(self) -> None:
         """Start what may start, together, in a portion that the server accepts."""
@@ -235,7 +240,8 @@ class _Life:
         return wire.json_value(combine(self._plan, {name: self._outputs[name].payload.data for name in last}))
 
     def _fail(self) -> NoReturn:
-        raise run_failure(self._progress.failed, self._first_failure(), type=wire.TASK_FAILED) from self._failure
+        first = self._first_failure()
+        raise run_failure(self._progress.failed, first, type=wire.TASK_FAILED, reason=self._reason) from self._failure
 
     def _first_failure(self) -> FailureDetail:
         if self._failure is None:
@@ -255,6 +261,7 @@ class _Life:
                 parked=self._parked,
                 is_paused=self._inbox.is_paused,
                 is_given_up=self._is_given_up,
+                reason=self._reason,
                 begin=self._begin,
                 pinned=self._pinned,
             )

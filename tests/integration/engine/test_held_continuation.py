@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from tests.integration.conftest import connected, settings_for, temporal_server
 from tests.integration.engine.steering import (
     Desk,
@@ -83,9 +84,12 @@ async def test_a_parked_task_given_up_later_fails_the_run_with_its_error(short: 
         handle = await short.start(workflow, {"value": 1})
         await until(lambda: is_continued(short, handle))
         await until_parked(short, handle, "side3")
-        await give_up_run(short.client, await the_run(short, handle))
+        await give_up_run(short.client, await the_run(short, handle), "the customer is gone")
         error = await failure(handle)
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
     assert (error.task, error.class_name, error.message) == ("side3", "ValueError", "side3 is broken")
+    assert str(caught.value.cause).endswith("; given up: the customer is gone")
 
 
 @pytest.mark.parametrize("end", ["canceled", "terminated"])

@@ -36,7 +36,7 @@ WORKERS = [
     [
         (explained(Cause.COMPLETED), [("result 'Order 1'", "its result")]),
         (explained(Cause.RUNNING), [WATCH]),
-        (explained(Cause.BLOCKED, RUNNING), [WATCH, ("cancel 'Order 1'", "do not wait any longer")]),
+        (explained(Cause.BLOCKED), [WATCH, ("cancel 'Order 1'", "do not wait any longer")]),
         (explained(Cause.PAUSED), [("unpause 'Order 1'", "let it go on")]),
         (explained(Cause.RETRYING, RETRYING), [WATCH, ("cancel 'Order 1'", "do not try again")]),
         (explained(Cause.NO_WORKER), WORKERS),

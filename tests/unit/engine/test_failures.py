@@ -113,6 +113,10 @@ def test_the_failure_of_a_run_names_all_tasks() -> None:
     assert failure.non_retryable
     assert read_failure(failure).tasks == ("a", "b")
 
+    given_up = run_failure(("b",), first, type="TaskFailed", reason="he is gone")
+    assert given_up.message == "task 'b' failed: Boom: bad; given up: he is gone"
+    assert read_failure(given_up).message == "bad"
+
 
 def test_failures_that_are_not_ours() -> None:
     """From another SDK, or from Temporal itself: what is known is told."""

@@ -36,6 +36,7 @@ ORDER = json_value('{"task": "charge"}')
         ("moose-skip", [], None),
         ("moose-fail", [], GiveUp()),
         ("moose-fail", [json_value("7")], GiveUp()),
+        ("moose-fail", [json_value('{"reason": "he is gone"}')], GiveUp("he is gone")),
         ("moose-pause", [], None),
         ("something", [ORDER], None),
     ],
