@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import json
-import logging
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from tests.integration.conftest import free_port
+from tests.server.clicks import Click, Web, a_run, taken
 from tests.server.test_process import server
 
 import moose_lib
 from moose_lib import IngestApi, IngestPipeline, IngestPipelineConfig, IngestResult, MooseError, OlapTable
-from moose_lib.dmv2 import RunInfo, _registry
-from moose_lib.dmv2.deliveries import Deliveries, numbered_task
+from moose_lib.dmv2 import RunInfo
 from moose_lib.ingest.errors import IngestRefused, InvalidRecords, ServerUnreachable, TableNotFound
 from moose_lib.ingest.querying import reading
-from moose_lib.logs.attribution import current_run
-
-
-class Click(BaseModel):
-    number: int
-    price: Decimal = Decimal(1)
-    share: float = 0.5
-
 
 SHOP = (
     "from pydantic import BaseModel\nfrom decimal import Decimal\nfrom moose_lib import IngestPipeline\n"
@@ -43,90 +28,9 @@ SHOP = (
 )
 
 
-@dataclass
-class Web:
-    """What a server was asked, and what it answers: (status, headers) in turn, the last one for ever."""
-
-    port: int
-    answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [taken()])
-    asked: list[tuple[str, str, bytes]] = field(default_factory=list[tuple[str, str, bytes]])
-    places: list[str | None] = field(default_factory=list[str | None])
-    tokens: list[str | None] = field(default_factory=list[str | None])
-
-
-def taken(stored: int = 1, **more: str) -> tuple[int, dict[str, str]]:
-    return 200, {"Moose-Stored": str(stored), "Moose-Rejected": "0", **more}
-
-
-@pytest.fixture
-def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IngestPipeline[Click]]:
-    monkeypatch.chdir(tmp_path)
-    _registry.clear()
-    yield IngestPipeline[Click]("Clicks")
-    _registry.clear()
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            state.asked.append((self.path, self.headers["Idempotency-Key"], body))
-            state.tokens.append(self.headers["Authorization"])
-            state.places.append(self.headers["Moose-Place"])
-            status, headers = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
-            if not status:  # taken, and the answer is lost
-                self.close_connection = True
-                return
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": "4"}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(b"text")
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = Web(listener.server_port)
-    thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
-    thread.start()
-    monkeypatch.setenv("MOOSE_HTTP_SERVER_CONFIG__PORT", str(state.port))
-    yield state
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
-
-
 def numbers(folder: Path) -> list[int]:
     with reading(folder / ".moose" / "store.db") as connection:
         return [row[0] for row in connection.execute("SELECT number FROM Clicks ORDER BY number")]
-
-
-def a_run(attempt: int = 1, origin: str | None = "r1") -> RunInfo:
-    """An attempt whose handler begins here."""
-    deliveries = Deliveries(origin)
-    deliveries.begin()
-    return RunInfo(
-        workflow="W", workflow_id="W-1", run_id=f"r{attempt}", task="t", attempt=attempt, deliveries=deliveries
-    )
-
-
-@pytest.fixture
-def in_run() -> Iterator[Callable[[RunInfo], None]]:
-    token = current_run.set(None)
-    begun = list[RunInfo]()
-
-    def begin(run: RunInfo) -> None:
-        begun.append(run)
-        current_run.set(run)
-
-    yield begin
-    for run in begun:
-        run.deliveries.end()
-    current_run.reset(token)
 
 
 def test_records_arrive_by_name_model_pipeline_and_table(
@@ -259,153 +163,6 @@ def test_url_and_token_are_settings(clicks: IngestPipeline[Click], web: Web, mon
     moose_lib.ingest_sync("Clicks", Click(number=1))
 
     assert (web.asked[0][0], web.tokens) == ("/behind/ingest/Clicks", ["Bearer secret"])
-
-
-def test_an_attempt_names_what_it_sends_as_the_one_before_did(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
-) -> None:
-    """In another order, too; the same content twice is two requests."""
-    for attempt, order in ((1, [1, 2, 2]), (2, [2, 1, 2])):
-        run = a_run(attempt)
-        in_run(run)
-        for number in order:
-            moose_lib.ingest_sync("Clicks", Click(number=number))
-        assert run.deliveries.stored == {"Clicks": 3}
-    in_run(a_run(origin="r7"))
-    moose_lib.ingest_sync("Clicks", Click(number=1))
-    for _ in range(2):
-        in_run(a_run(origin=None))
-        moose_lib.ingest_sync("Clicks", Click(number=1))
-
-    keys = [key for _, key, _ in web.asked]
-    assert sorted(keys[:3]) == sorted(keys[3:6])
-    assert len(set(keys)) == 6  # three of the work that began with r1, another work's, and two of nobody's
-
-
-def test_what_a_handler_sends_has_a_place_in_its_order(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
-) -> None:
-    """By endpoint; a request that has a key of its own has no place, and takes none."""
-    IngestPipeline[Click]("Views")
-    in_run(a_run(2))
-    moose_lib.ingest_sync("Clicks", [Click(number=n) for n in range(5001)])
-    moose_lib.ingest_sync("Clicks", Click(number=1), idempotency_key="mine")
-    moose_lib.ingest_sync("Views", Click(number=1))
-    moose_lib.ingest_sync("Clicks", Click(number=1))
-
-    assert web.places == [
-        "task t of run W-1 (r1), request 1",
-        "task t of run W-1 (r1), request 2",
-        None,
-        "task t of run W-1 (r1), request 1",
-        "task t of run W-1 (r1), request 3",
-    ]
-
-
-def test_what_comes_in_any_order_has_no_place(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
-) -> None:
-    """In threads of a `def` handler, and tasks of an event loop of its own; then content alone names a request."""
-    in_run(a_run())
-
-    async def several() -> None:
-        await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
-
-    asyncio.run(several())
-    with ThreadPoolExecutor() as pool:
-        pool.submit(contextvars.copy_context().run, moose_lib.ingest_sync, "Clicks", Click(number=7)).result()
-    assert web.places == [None] * 4
-    moose_lib.ingest_sync("Clicks", Click(number=8))
-
-    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
-
-
-def test_what_asyncio_tasks_of_a_handler_send_has_a_place_in_the_order_in_which_they_were_started(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
-) -> None:
-    """Whichever of them sends first."""
-
-    async def send(number: int) -> None:
-        await asyncio.sleep(0.01 * (3 - number))
-        await moose_lib.ingest("Clicks", Click(number=number))
-        await asyncio.wait_for(moose_lib.ingest("Clicks", Click(number=10 + number)), 60)
-        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=20 + number))
-
-    async def handler() -> None:
-        asyncio.get_running_loop().set_task_factory(numbered_task)
-        in_run(a_run())
-        await asyncio.gather(*(send(number) for number in range(3)))
-        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=7))
-
-    asyncio.run(handler())
-
-    sent = [(json.loads(body)[0]["number"], place) for (_, _, body), place in zip(web.asked, web.places, strict=True)]
-    wanted = {number: f"{number + 1}, 1" for number in range(3)} | {20 + n: f"{n + 1}, 2" for n in range(3)} | {7: "1"}
-    in_wait_for = {10 + number: wanted_of_wait_for(number) for number in range(3)}
-    assert dict(sent) == {n: f"task t of run W-1 (r1), request {it}" for n, it in (wanted | in_wait_for).items()}
-
-
-def wanted_of_wait_for(number: int) -> str:
-    """`wait_for` makes a task up to Python 3.11, and none later."""
-    return f"{number + 1}.1, 1" if sys.version_info < (3, 12) else f"{number + 1}, 2"
-
-
-def test_a_thread_that_does_not_know_its_task_is_refused(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
-) -> None:
-    """What it sends could not be named again; with a key, or the handler's context, it can."""
-    run = a_run()
-    in_run(run)
-    with ThreadPoolExecutor() as pool:
-        with pytest.raises(MooseError, match="records for Clicks are sent from a thread") as caught:
-            pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=1)).result()
-        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=2), idempotency_key="mine").result()
-        run.deliveries.end()
-        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=3)).result()
-
-    assert "contextvars.copy_context().run" in str(caught.value.hint)
-    assert "idempotency_key=" in str(caught.value.hint)
-    assert [json.loads(body)[0]["number"] for _, _, body in web.asked] == [2, 3]
-
-
-def test_what_is_stored_after_all_is_counted_once(
-    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Two requests are set aside in the place of one record, and stored when that comes."""
-    caplog.set_level(logging.INFO)
-    aside = (207, {**taken(1)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "2"})
-    released = taken(1, **{"Moose-Repeated": "true", "Moose-Released": "4", "Moose-Released-Requests": "2"})
-    web.answers = [aside, aside, released]
-    run = a_run(2)
-    in_run(run)
-
-    for number in range(2):
-        moose_lib.ingest_sync("Clicks", [Click(number=number)] * 2)
-    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 2}, {"Clicks": 4})
-    moose_lib.ingest_sync("Clicks", Click(number=7))
-
-    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 5}, {})
-    assert caplog.records[-1].getMessage() == (
-        "4 records for Clicks that were set aside are stored: the attempt sends what it sent before, in another order"
-    )
-
-
-def test_what_is_set_aside_is_told(
-    clicks: IngestPipeline[Click],
-    web: Web,
-    in_run: Callable[[RunInfo], None],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    web.answers = [(207, {**taken(2)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "1"})]
-    in_run(a_run(2))
-
-    assert moose_lib.ingest_sync("Clicks", Click(number=1)) == IngestResult(stored=2, repeated=2, set_aside=1)
-
-    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-    assert warning == (
-        "1 of the records for Clicks are set aside, as an earlier attempt has sent others in their place: "
-        "moose-cli dead-letters Clicks"
-    )
 
 
 def test_what_was_stored_before_is_told_as_repeated(

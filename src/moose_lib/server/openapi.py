@@ -187,6 +187,31 @@ def _schemas(models: Iterable[type[BaseModel]]) -> tuple[Mapping[type[BaseModel]
     return told, definitions
 
 
+def _header(name: str, description: str) -> _Json:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string", "minLength": 1}}
+
+
+_RECORDS_PARAMETERS: Final[list[_Json]] = [
+    {
+        "name": "errors",
+        "in": "query",
+        "description": '"detail": the answer is JSON and tells every fault.',
+        "schema": {"type": "string", "enum": ["detail"]},
+    },
+    _header("Idempotency-Key", "The same key stores once, and is answered the same."),
+    _header(
+        "Moose-Place",
+        "Where a request with a key stands among those of one piece of work. Other records that come to the same place "
+        "with another key are set aside with the dead letters: 207, and Moose-Set-Aside.",
+    ),
+    _header(
+        "Moose-Attempt",
+        "Which attempt at that work sends the request. If one sends both what has a place and what was set aside "
+        "there, the work has another order now: the latter is stored, and counted as Moose-Released.",
+    ),
+]
+
+
 def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
     answers = {**_RECORDS_ANSWERS, **(_NO_KEY if is_closed else {})}
     if not endpoint.has_dead_letters:
@@ -197,38 +222,7 @@ def _records(endpoint: Endpoint, schema: _Json, is_closed: bool) -> _Json:
         "summary": f"Store records of {endpoint.name}",
         "description": endpoint.model.__doc__ or "",
         "tags": ["ingest"],
-        "parameters": [
-            {
-                "name": "errors",
-                "in": "query",
-                "description": '"detail": the answer is JSON and tells every fault.',
-                "schema": {"type": "string", "enum": ["detail"]},
-            },
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The same key stores once, and is answered the same.",
-                "schema": {"type": "string", "minLength": 1},
-            },
-            {
-                "name": "Moose-Place",
-                "in": "header",
-                "description": (
-                    "Where a request with a key stands among those of one piece of work. Other records that come to "
-                    "the same place with another key are set aside with the dead letters: 207, and Moose-Set-Aside."
-                ),
-                "schema": {"type": "string", "minLength": 1},
-            },
-            {
-                "name": "Moose-Attempt",
-                "in": "header",
-                "description": (
-                    "Which attempt at that work sends the request. If one sends both what has a place and what was set "
-                    "aside there, the work has another order now: the latter is stored, and counted as Moose-Released."
-                ),
-                "schema": {"type": "string", "minLength": 1},
-            },
-        ],
+        "parameters": _RECORDS_PARAMETERS,
         "requestBody": {"required": True, "content": {"application/json": {"schema": either}}},
         "responses": answers,
         **({"security": [{"bearer": []}]} if is_closed else {}),

@@ -97,7 +97,7 @@ async def test_the_blocker_and_those_that_it_holds_up_are_told(
     assert itself == f"it blocks the event loop of async handlers, at {line}"
     assert held_up_by.startswith(f"task 'slow' of run 'w-1' blocks its event loop, at {__file__}:")
     assert held_up_by.endswith(", in block")
-    told = {record.task: record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}  # type: ignore[attr-defined]
+    told = {record.task: record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}  # type: ignore[attr-defined]  # put there by the adapter
     assert told["waits"] == f"this task stands still: {held_up_by}"
     assert told["slow"].startswith("task 'slow' of run 'w-1' blocks the event loop of async handlers for 0 s by now")
     assert told["slow"].endswith(

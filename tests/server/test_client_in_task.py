@@ -1,0 +1,166 @@
+"""How what a task sends is named, so that a repeated attempt stores nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.server.clicks import Click, Web, a_run, taken
+
+import moose_lib
+from moose_lib import IngestPipeline, IngestResult, MooseError
+from moose_lib.dmv2 import RunInfo
+from moose_lib.dmv2.deliveries import numbered_task
+
+
+def test_an_attempt_names_what_it_sends_as_the_one_before_did(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """In another order, too; the same content twice is two requests."""
+    for attempt, order in ((1, [1, 2, 2]), (2, [2, 1, 2])):
+        run = a_run(attempt)
+        in_run(run)
+        for number in order:
+            moose_lib.ingest_sync("Clicks", Click(number=number))
+        assert run.deliveries.stored == {"Clicks": 3}
+    in_run(a_run(origin="r7"))
+    moose_lib.ingest_sync("Clicks", Click(number=1))
+    for _ in range(2):
+        in_run(a_run(origin=None))
+        moose_lib.ingest_sync("Clicks", Click(number=1))
+
+    keys = [key for _, key, _ in web.asked]
+    assert sorted(keys[:3]) == sorted(keys[3:6])
+    assert len(set(keys)) == 6  # three of the work that began with r1, another work's, and two of nobody's
+
+
+def test_what_a_handler_sends_has_a_place_in_its_order(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """By endpoint; a request that has a key of its own has no place, and takes none."""
+    IngestPipeline[Click]("Views")
+    in_run(a_run(2))
+    moose_lib.ingest_sync("Clicks", [Click(number=n) for n in range(5001)])
+    moose_lib.ingest_sync("Clicks", Click(number=1), idempotency_key="mine")
+    moose_lib.ingest_sync("Views", Click(number=1))
+    moose_lib.ingest_sync("Clicks", Click(number=1))
+
+    assert web.places == [
+        "task t of run W-1 (r1), request 1",
+        "task t of run W-1 (r1), request 2",
+        None,
+        "task t of run W-1 (r1), request 1",
+        "task t of run W-1 (r1), request 3",
+    ]
+
+
+def test_what_comes_in_any_order_has_no_place(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """In threads of a `def` handler, and tasks of an event loop of its own; then content alone names a request."""
+    in_run(a_run())
+
+    async def several() -> None:
+        await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
+
+    asyncio.run(several())
+    with ThreadPoolExecutor() as pool:
+        pool.submit(contextvars.copy_context().run, moose_lib.ingest_sync, "Clicks", Click(number=7)).result()
+    assert web.places == [None] * 4
+    moose_lib.ingest_sync("Clicks", Click(number=8))
+
+    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
+
+
+def test_what_asyncio_tasks_of_a_handler_send_has_a_place_in_the_order_in_which_they_were_started(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """Whichever of them sends first."""
+
+    async def send(number: int) -> None:
+        await asyncio.sleep(0.01 * (3 - number))
+        await moose_lib.ingest("Clicks", Click(number=number))
+        await asyncio.wait_for(moose_lib.ingest("Clicks", Click(number=10 + number)), 60)
+        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=20 + number))
+
+    async def handler() -> None:
+        asyncio.get_running_loop().set_task_factory(numbered_task)
+        in_run(a_run())
+        await asyncio.gather(*(send(number) for number in range(3)))
+        await asyncio.to_thread(moose_lib.ingest_sync, "Clicks", Click(number=7))
+
+    asyncio.run(handler())
+
+    sent = [(json.loads(body)[0]["number"], place) for (_, _, body), place in zip(web.asked, web.places, strict=True)]
+    wanted = {number: f"{number + 1}, 1" for number in range(3)} | {20 + n: f"{n + 1}, 2" for n in range(3)} | {7: "1"}
+    in_wait_for = {10 + number: wanted_of_wait_for(number) for number in range(3)}
+    assert dict(sent) == {n: f"task t of run W-1 (r1), request {it}" for n, it in (wanted | in_wait_for).items()}
+
+
+def wanted_of_wait_for(number: int) -> str:
+    """`wait_for` makes a task up to Python 3.11, and none later."""
+    return f"{number + 1}.1, 1" if sys.version_info < (3, 12) else f"{number + 1}, 2"
+
+
+def test_a_thread_that_does_not_know_its_task_is_refused(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """What it sends could not be named again; with a key, or the handler's context, it can."""
+    run = a_run()
+    in_run(run)
+    with ThreadPoolExecutor() as pool:
+        with pytest.raises(MooseError, match="records for Clicks are sent from a thread") as caught:
+            pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=1)).result()
+        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=2), idempotency_key="mine").result()
+        run.deliveries.end()
+        pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=3)).result()
+
+    assert "contextvars.copy_context().run" in str(caught.value.hint)
+    assert "idempotency_key=" in str(caught.value.hint)
+    assert [json.loads(body)[0]["number"] for _, _, body in web.asked] == [2, 3]
+
+
+def test_what_is_stored_after_all_is_counted_once(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two requests are set aside in the place of one record, and stored when that comes."""
+    caplog.set_level(logging.INFO)
+    aside = (207, {**taken(1)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "2"})
+    released = taken(1, **{"Moose-Repeated": "true", "Moose-Released": "4", "Moose-Released-Requests": "2"})
+    web.answers = [aside, aside, released]
+    run = a_run(2)
+    in_run(run)
+
+    for number in range(2):
+        moose_lib.ingest_sync("Clicks", [Click(number=number)] * 2)
+    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 2}, {"Clicks": 4})
+    moose_lib.ingest_sync("Clicks", Click(number=7))
+
+    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 5}, {})
+    assert caplog.records[-1].getMessage() == (
+        "4 records for Clicks that were set aside are stored: the attempt sends what it sent before, in another order"
+    )
+
+
+def test_what_is_set_aside_is_told(
+    clicks: IngestPipeline[Click],
+    web: Web,
+    in_run: Callable[[RunInfo], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    web.answers = [(207, {**taken(2)[1], "Moose-Repeated": "true", "Moose-Set-Aside": "1"})]
+    in_run(a_run(2))
+
+    assert moose_lib.ingest_sync("Clicks", Click(number=1)) == IngestResult(stored=2, repeated=2, set_aside=1)
+
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert warning == (
+        "1 of the records for Clicks are set aside, as an earlier attempt has sent others in their place: "
+        "moose-cli dead-letters Clicks"
+    )
