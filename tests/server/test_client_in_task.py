@@ -69,13 +69,19 @@ def test_what_comes_in_any_order_has_no_place(
     async def several() -> None:
         await asyncio.gather(*(moose_lib.ingest("Clicks", Click(number=number)) for number in range(3)))
 
+    async def shared() -> None:
+        asyncio.get_running_loop().set_task_factory(numbered_task)
+        context = contextvars.copy_context()
+        await asyncio.create_task(moose_lib.ingest("Clicks", Click(number=4)), context=context)
+
     asyncio.run(several())
+    asyncio.run(shared())
     with ThreadPoolExecutor() as pool:
         pool.submit(contextvars.copy_context().run, moose_lib.ingest_sync, "Clicks", Click(number=7)).result()
-    assert web.places == [None] * 4
+    assert web.places == [None] * 5
     moose_lib.ingest_sync("Clicks", Click(number=8))
 
-    assert web.places[4:] == ["task t of run W-1 (r1), request 1"]
+    assert web.places[5:] == ["task t of run W-1 (r1), request 1"]
 
 
 def test_what_asyncio_tasks_of_a_handler_send_has_a_place_in_the_order_in_which_they_were_started(

@@ -67,13 +67,13 @@ def numbered_task(
 ) -> asyncio.Task[Any]:  # Any: as above
     """Make the tasks of a loop on which handlers run, so that what each sends is told apart from what others send.
 
-    To be set by `loop.set_task_factory`.
+    To be set by `loop.set_task_factory`. A task with a context of somebody else's has no number: others may be in it.
     """
-    context = contextvars.copy_context() if context is None else context
-    task = asyncio.Task(coroutine, loop=loop, context=context, **options)
-    flow = context.get(_flow)
-    if flow is not None:
-        context.run(_flow.set, flow.branch(task))
+    own = contextvars.copy_context() if context is None else context
+    task = asyncio.Task(coroutine, loop=loop, context=own, **options)
+    flow = own.get(_flow)
+    if flow is not None and context is None:
+        own.run(_flow.set, flow.branch(task))
     return task
 
 

@@ -132,9 +132,8 @@ class HandlerLoop:
         context: contextvars.Context | None = None,
         **options: Any,  # Any: what the version of Python adds
     ) -> asyncio.Task[Any]:  # Any: as above
-        context = contextvars.copy_context() if context is None else context
         task = numbered_task(loop, coroutine, context=context, **options)
-        self._runs[task] = context.get(current_run)
+        self._runs[task] = current_run.get() if context is None else context.get(current_run)
         return task
 
     def _serve(self) -> None:
