@@ -2,8 +2,8 @@
 
 The session itself listens and lends the socket to the process that serves, so no connection is refused while one goes
 and the next one comes: it waits. A new server first loads the code and looks at the store; only then is the old one
-asked to go, so code that is refused changes nothing. Of two servers, only one ever writes to the store. Where there is
-none, because no code has loaded yet, callers are told so at once: that may take a while.
+asked to go, so code that is refused changes nothing. Of two servers, only one ever writes to the store. As long as
+there is none, for no code has loaded yet or the server dies at its start, callers are told so at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -60,7 +60,7 @@ StandIn = Callable[[Callable[[], str]], AbstractAsyncContextManager[None]]
 class ApiServer:
     """Keeps one server at work, from the first `renew` on; each further one replaces it.
 
-    `stand_in` answers while there is none, for the code does not load.
+    `stand_in` answers while there is none, for the code does not load, or the server dies at its start.
     """
 
     def __init__(self, command: Callable[[], Command], on_event: OnEvent, stand_in: StandIn) -> None:
@@ -90,7 +90,7 @@ class ApiServer:
         self._wanted.set()
 
     def note_refusal(self, text: str) -> None:
-        """Learn why the newest code does not load; a server that serves goes on."""
+        """Learn why there is no server with the newest code; one that serves goes on."""
         self._refusal = text
 
     async def run(self) -> None:
@@ -140,8 +140,10 @@ class ApiServer:
             self._on_event(CodeRefused(text=text, serving=self.pid, files=(), source="server"))
             return
         self.settled.set()
+        self.note_refusal(candidate.errors or f"the server died ({exit_})")
         candidate.release_output()
-        await self._pause_after(candidate)
+        async with self._standing_in() if self._serving is None else nullcontext():
+            await self._pause_after(candidate)
         self._wanted.set()
 
     async def _until_needed(self) -> None:
@@ -150,13 +152,16 @@ class ApiServer:
             return
         serving = self._serving
         if serving is None:
-            async with self._stand_in(lambda: self._refusal):
+            async with self._standing_in():
                 await self._wanted.wait()
             return
         _, has_died = await first_of(self._wanted.wait(), serving.wait())
         if has_died:
             self._serving = None
             await self._pause_after(serving)
+
+    def _standing_in(self) -> AbstractAsyncContextManager[None]:
+        return self._stand_in(lambda: self._refusal)
 
     async def _pause_after(self, dead: Worker) -> None:
         exit_ = await dead.wait()

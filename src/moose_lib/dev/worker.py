@@ -76,10 +76,15 @@ class Worker:
         """Wait for its end and for the last of its output."""
         return await self._process.wait()
 
+    @property
+    def errors(self) -> str:
+        """What it wrote on stderr before it was ready, as long as nobody has taken it."""
+        return "\n".join(self._held or ())
+
     def take_errors(self) -> str:
-        """Take what it wrote on stderr before it was ready, so that it is not told as output too."""
-        held, self._held = self._held, None
-        return "\n".join(held or ())
+        """Take these, so that they are not told as output too."""
+        errors, self._held = self.errors, None
+        return errors
 
     def release_output(self) -> None:
         """Tell what was held back."""

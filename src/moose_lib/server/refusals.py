@@ -93,11 +93,11 @@ class ServerBusy(Refusal):
         return {"Retry-After": str(self._seconds)}
 
 
-class CodeRefused(Refusal):
-    """No server runs, because the project's code does not load; the next save may mend that."""
+class NotServing(Refusal):
+    """No server runs, because the code does not load or for another reason; the next save may mend that."""
 
     status = 503
-    code = "code-refused"
+    code = "not-serving"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"no server runs: {reason}", hint="mend it and save; moose-cli dev shows all of it")

@@ -1,4 +1,4 @@
-"""What answers on the port as long as no code loads: 503 with the reason for everybody, so that nobody waits."""
+"""What answers on the port as long as no server comes up: 503 with the reason for everybody, so that nobody waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moose_lib.project.serving import ServerSettings
 from moose_lib.server.answers import answer_to
 from moose_lib.server.edge import Edge
 from moose_lib.server.listening import http_server, tls_of
-from moose_lib.server.refusals import CodeRefused
+from moose_lib.server.refusals import NotServing
 
 __all__ = ["reason_in", "standing_in"]
 
@@ -31,7 +31,7 @@ async def standing_in(
     """Answer on `listener`, which stays open afterwards, for the time of the block; `reason` is asked each time."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer_to(CodeRefused(reason()))(scope, receive, send)
+        await answer_to(NotServing(reason()))(scope, receive, send)
 
     tls = None
     with contextlib.suppress(SettingsError):  # it may be why there is no server

@@ -151,7 +151,7 @@ async def test_code_that_never_loaded_is_told_to_callers_until_it_does(tmp_path:
     assert (facts.worker_pid, facts.server_pid) == (None, None)
     assert first[0] == second[0] == 503
     assert json.loads(first[1])["error"] == {
-        "code": "code-refused",
+        "code": "not-serving",
         "message": f"no server runs: {tmp_path / 'flow.py'} does not import; "
         "ModuleNotFoundError: No module named 'nix_da'",
         "hint": "mend it and save; moose-cli dev shows all of it",
@@ -159,6 +159,25 @@ async def test_code_that_never_loaded_is_told_to_callers_until_it_does(tmp_path:
     assert "ZeroDivisionError: division by zero" in second[1]
     assert pid
     assert third == (200, "SUCCESS")
+
+
+async def test_a_server_that_dies_at_its_start_is_told_to_callers(tmp_path: Path) -> None:
+    """Until it starts: what was in its way may go away by itself."""
+    project = project_in(tmp_path, MODEL)
+    file = tmp_path / ".moose" / "store.db"
+    file.parent.mkdir()
+    file.write_text("no database, but a text that is as long as its head would be")
+    async with session(project, has_server=True) as dev:
+        death = await dev.next(ProcessDied)
+        refused = await post(project, 9)
+        file.unlink()
+        await is_served(dev)
+        mended = await post(project, 9)
+
+    assert (death.source, death.exit.code) == ("server", 1)
+    assert refused[0] == 503
+    assert f"no server runs: {file} cannot be read: file is not a database" in refused[1]
+    assert mended == (200, "SUCCESS")
 
 
 async def test_a_model_that_its_table_refuses_at_the_first_start_is_told_to_callers(tmp_path: Path) -> None:
