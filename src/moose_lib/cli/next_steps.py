@@ -88,9 +88,11 @@ def _decisions(explanation: Explanation) -> list[Step]:
 
 def _after_the_end(explanation: Explanation, workers: WorkerCommands) -> list[Step]:
     status = explanation.status
-    if status.is_open:  # other branches go on, or nobody is there to see that it has failed
+    if status.is_open and not status.has_open_tasks:  # nobody is there to see that it has failed
+        at_once = _verb(explanation, "terminate", "end it at once")
+        return [*_starting(workers), *_trial(explanation), _watch(explanation), at_once]
+    if status.is_open:  # other branches go on
         return [
-            *([] if status.has_open_tasks else _starting(workers)),
             *_trial(explanation),
             _watch(explanation),
             _verb(explanation, "cancel", "do not wait for its other tasks"),

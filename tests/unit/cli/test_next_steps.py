@@ -63,9 +63,12 @@ WORKERS = [
         ),
         (explained(Cause.FAILED, status=ENDED), [("run Order --input JSON", "start a new run")]),
         (
-            explained(Cause.FAILED, FAILED, status=replace(RUN, is_paused=True)),
+            explained(Cause.FAILED, FAILED),
+            [*WORKERS[:2], WATCH, ("terminate 'Order 1'", "end it at once")],
+        ),
+        (
+            explained(Cause.FAILED, FAILED, beside=(RETRYING,), status=replace(RUN, is_paused=True)),
             [
-                *WORKERS[:2],
                 WATCH,
                 ("cancel 'Order 1'", "do not wait for its other tasks"),
                 ("unpause 'Order 1'", "the run is paused, too: let it go on"),
