@@ -170,6 +170,36 @@ async def test_what_is_under_way_is_answered_before_the_end(tmp_path: Path) -> N
     assert answer.endswith(b"SUCCESS")
 
 
+async def test_who_has_just_connected_when_the_server_goes_is_answered(tmp_path: Path) -> None:
+    """And the connection closed after that; one that sends nothing keeps nobody waiting."""
+    async with running(tmp_path) as server:
+        silent, sending = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        await server.post(1)  # so both were accepted
+        server.stop.set()
+        async with asyncio.timeout(30):
+            while await is_open(server.port):  # noqa: ASYNC110  # the port tells nobody
+                await asyncio.sleep(0.01)
+        sending[1].write(HEAD + b'Content-Length: 13\r\n\r\n{"number": 2}')
+        answer = await asyncio.wait_for(sending[0].read(), 30)
+        nothing = await asyncio.wait_for(silent[0].read(), 30)
+        await asyncio.wait_for(server.task, 30)
+        for _, writer in (silent, sending):
+            writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer
+    assert nothing == b""
+
+
+async def is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 def certificate(folder: Path) -> dict[str, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])

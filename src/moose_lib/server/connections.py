@@ -15,6 +15,8 @@ from moose_lib.server.incoming import HAS_BODY
 
 _HEADERS_WITHIN_SECONDS: Final = 20.0
 _MOST_HEADER_BYTES: Final = 64 * 1024
+#: When the server goes: for the first request of who has just connected.
+_FIRST_REQUEST_WITHIN_SECONDS: Final = 0.5
 #: Files that a process needs beside its connections.
 _SPARE_FILES: Final = 200
 _MOST_FILES: Final = 65_536
@@ -37,6 +39,8 @@ class Connection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _is_in_headers = True
+    _has_asked = False
+    _is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's does too
         """Take it, if there is room, and begin to wait for headers."""
@@ -70,11 +74,22 @@ class Connection(HttpToolsProtocol):
         self._is_in_headers = False
         self._stop_waiting()
         super().on_headers_complete()
+        self._has_asked = True
+        if self._is_last:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """The body is here, to its end."""
         super().on_message_complete()
         self.scope[HAS_BODY] = True  # type: ignore[typeddict-unknown-key]  # ours, and ASGI lets us
+
+    def shutdown(self) -> None:
+        """Close it, unless nothing has come yet: who has just connected is about to send, and is answered before."""
+        if self._has_asked:
+            super().shutdown()
+        else:
+            self._is_last = True
+            self.loop.call_later(_FIRST_REQUEST_WITHIN_SECONDS, super().shutdown)
 
     def _await_headers(self) -> None:
         if self._deadline is None:
