@@ -318,7 +318,7 @@ def test_a_task_that_ran_when_its_run_was_terminated_keeps_its_start(cli: Cli) -
 
     shown, watched = cli("workflow", "status", first), cli("workflow", "status", first, "--watch", "--json")
 
-    assert "\n⊘ wait  canceled  1         <time>  <span>\n" in shown.text
+    assert "\n⊘ wait  interrupted  1         <time>  <span>\n" in shown.text
     [task] = watched.document["tasks"]
     assert (task["state"], task["started"], task["attempts"]) == ("canceled", running["started"], 1)
     assert cli("workflow", "terminate", "ended").code == 0

@@ -253,7 +253,7 @@ def test_cancel_can_wait_until_everything_is_tidy(bills: Cli) -> None:
 
 def test_leaving_a_canceled_run_says_that_the_request_stays(idle: Cli) -> None:
     """Ctrl-C ends the waiting only."""
-    assert idle("workflow", "run", "Waiting", "--id", "left").code == 0
+    assert idle("workflow", "run", "Nightly", "--id", "left").code == 0
     waiting = idle.start("workflow", "cancel", "left", "--wait")
     line_with("no worker has heard of it yet", waiting.stderr)
     waiting.send_signal(signal.SIGINT)

@@ -35,7 +35,7 @@ def test_list_shows_the_last_run_of_each_workflow(cli: Cli, drawn: Done) -> None
     assert (done.code, done.err) == (0, "")
     assert " ".join(header.split()) == "NAME LAST RUN STARTED AT SCHEDULE NEXT TASKS INPUT DECLARED AT"
     assert [" ".join(line.split()) for line in lines if line.startswith("Order ")] == [
-        "Order failed <date> None - 3 Order app/main.py:46"
+        "Order failed <date> - - 3 Order app/main.py:46"
     ]
     last = last_run()
     assert (last["workflow_id"], last["state"], last["name"]) == ("drawn", "failed", "drawn")
