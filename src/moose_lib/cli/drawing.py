@@ -51,7 +51,7 @@ def _line(planned: PlannedTask, task: TaskStatus, output: Output) -> str:
 
 def _note(task: TaskStatus) -> str:
     """`completed in 30ms`, `running for 2s, attempt 2 of 4`."""
-    word = "for" if task.state is TaskPhase.RUNNING else "in"
+    word = "for" if task.state is TaskPhase.RUNNING else "after" if task.is_interrupted else "in"
     told = [state_text(task) + ("" if task.duration is None else f" {word} {duration_text(task.duration)}")]
     if task.attempts > 1:
         told.append(f"attempt {task.attempts}" + ("" if task.max_attempts is None else f" of {task.max_attempts}"))

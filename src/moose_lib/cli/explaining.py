@@ -154,7 +154,11 @@ def _fate(task: TaskStatus, status: RunStatus) -> str:
     if task.state is not TaskPhase.CANCELED:
         return "had not started"
     if not task.is_interrupted:
-        return "was running" if task.started is not None else "waited for an attempt, and earlier ones are not recorded"
+        return (
+            "was running"
+            if task.started is not None
+            else "waited for an attempt; of earlier ones, if any, Temporal keeps no record"
+        )
     by = "the timeout" if status.state is RunState.TIMED_OUT else "the termination"
     if task.started is not None:
         return f"was interrupted by {by}"

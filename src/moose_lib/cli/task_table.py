@@ -198,7 +198,7 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             wait = "" if task.next_attempt is None else f", {next_one} in {duration_text(task.next_attempt - now)}"
             return f"{error_line(task)}{wait}"
         case TaskPhase.CANCELED if task.started is None and not task.is_interrupted:
-            return "while it waited for an attempt; Temporal keeps no record of earlier ones"
+            return "while it waited for an attempt; of earlier ones, if any, Temporal keeps no record"
         case TaskPhase.COMPLETED if task.is_kept:
             return "kept from the run before"
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:

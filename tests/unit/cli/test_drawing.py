@@ -52,6 +52,16 @@ def test_the_title_says_how_an_open_run_stands() -> None:
     assert run_drawing(parked, chain, "text", Output())[0] == f"Flow Flow-1, run r1: parked, {local_text(NOW)}"
 
 
+def test_an_interrupted_task_says_how_long_it_had_run() -> None:
+    """The end of the run was not its own."""
+    only = replace(DONE, state=TaskPhase.CANCELED, is_interrupted=True)
+    stopped = replace(STATUS, state=RunState.TERMINATED, tasks=(only,))
+
+    assert run_drawing(stopped, plan_of({"validate": []}), "text", Output())[1] == (
+        "⊘ validate  interrupted after 30ms"
+    )
+
+
 def test_as_mermaid_each_state_has_a_class() -> None:
     """What the colours mean is a comment."""
     assert run_drawing(STATUS, PLAN, "mermaid", Output()) == [

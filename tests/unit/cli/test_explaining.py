@@ -247,7 +247,7 @@ TERMINATED = replace(
         ),
         (
             explained(Cause.CANCELED, TaskStatus(name="charge", state=TaskPhase.CANCELED), status=CANCELED),
-            "The run ended: canceled; charge waited for an attempt, and earlier ones are not recorded.",
+            "The run ended: canceled; charge waited for an attempt; of earlier ones, if any, Temporal keeps no record.",
         ),
         (
             explained(Cause.TERMINATED, FAILED, status=TERMINATED),

@@ -115,7 +115,7 @@ def test_the_runs_before_and_after_are_named() -> None:
         (TaskStatus(name="t", state=TaskPhase.COMPLETED, decision=Decision.FAIL), ""),
         (
             TaskStatus(name="t", state=TaskPhase.CANCELED),
-            "while it waited for an attempt; Temporal keeps no record of earlier ones",
+            "while it waited for an attempt; of earlier ones, if any, Temporal keeps no record",
         ),
         (TaskStatus(name="t", state=TaskPhase.CANCELED, started=NOW), ""),
         (TaskStatus(name="t", state=TaskPhase.CANCELED, is_interrupted=True), ""),
