@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,11 +24,6 @@ __all__ = ["WorkerLogs", "capturing"]
 
 #: Tells about itself at INFO what only its makers want to know.
 _sdk = logging.getLogger("temporalio")
-#: Tells of steps of runs that the SDK has given up.
-_sdk_steps = logging.getLogger("temporalio.worker._workflow")
-#: How the SDK's word begins on a step that took more than two seconds.
-_SLOW_STEP: Final = "[TMPRL1101]"
-_RUNS_REMEMBERED: Final = 1000
 #: How long a worker that ends writes what waits to be written.
 _PATIENCE_SECONDS: Final = 3.0
 
@@ -116,8 +110,7 @@ def capturing(settings: Settings) -> Generator[WorkerLogs]:
     stdout, stderr, level = sys.stdout, sys.stderr, logging.root.level
     logging.root.setLevel(settings.logger.level.upper())
     _sdk.setLevel(logging.NOTSET if settings.logger.level == "debug" else logging.WARNING)
-    logs, slow_steps = WorkerLogs(settings, stdout, stderr), _SlowSteps()
-    _sdk_steps.addFilter(slow_steps)
+    logs = WorkerLogs(settings, stdout, stderr)
     logs.install()
     try:
         yield logs
@@ -126,27 +119,6 @@ def capturing(settings: Settings) -> Generator[WorkerLogs]:
         logs.close()
         logging.root.setLevel(level)
         _sdk.setLevel(logging.NOTSET)
-        _sdk_steps.removeFilter(slow_steps)
-
-
-class _SlowSteps(logging.Filter):
-    """Keeps back the SDK's word on the first slow step of a run: the machine was busy, and the step is made again.
-
-    If another one of that run is slow, there may be more to it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._runs: deque[str] = deque(maxlen=_RUNS_REMEMBERED)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let a record pass, or not."""
-        error = None if record.exc_info is None else record.exc_info[1]
-        message = record.getMessage()  # has the run's id
-        if not str(error).startswith(_SLOW_STEP) or message in self._runs:
-            return True
-        self._runs.append(message)
-        return False
 
 
 def _others(settings: LoggerSettings, stderr: TextIO) -> logging.Handler:

@@ -129,7 +129,7 @@ async def _check_namespace(client: Client) -> None:
 
 
 def _worker(client: Client, activities: Activities, settings: Settings, interceptors: Sequence[Interceptor]) -> Worker:
-    return Worker(
+    worker = Worker(
         client,
         task_queue=settings.temporal.task_queue,
         identity=worker_identity(),
@@ -150,3 +150,18 @@ def _worker(client: Client, activities: Activities, settings: Settings, intercep
             _VALUES_AT_ONCE if settings.values.url is None else _VALUES_AT_ONCE_IN_BUCKET
         ),
     )
+    _let_steps_end(worker)
+    return worker
+
+
+def _let_steps_end(worker: Worker) -> None:
+    """Interrupt no step of a run.
+
+    The SDK takes one of more than two seconds for a deadlock and raises an exception in its thread, wherever that is.
+    No step of ours waits for anything: it is slow where the machine is busy or the run large, and the exception may
+    hit what then stays broken, a lock of asyncio, say. Such a run never leaves the worker's cache and goes on nowhere,
+    nor does the worker end. The only public way is the SDK's debug mode, in which steps run on the worker's event loop.
+    """
+    steps = worker._workflow_worker  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # see above
+    assert steps is not None, "a worker with workflows has one"
+    steps._deadlock_timeout_seconds = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # see above

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from tests.integration.engine.support import Engine, Handle, result, until, worker_process
 
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib.plan.progress import Progress
 
 SOURCE = """
 import asyncio, os, time
@@ -231,3 +233,29 @@ async def test_a_worker_says_once_what_it_does_not_know(engine: Engine, caplog: 
         await until(lambda: len(told()) > 1)
     await handle.terminate()
     assert told()[:2] == ["WARNING", "DEBUG"]
+
+
+async def test_a_slow_step_of_a_run_is_not_interrupted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK would do that after two seconds, and what it interrupts may stay broken."""
+    begin, slept = Progress.start, list[float]()
+
+    def slow_start(progress: Progress) -> tuple[str, ...]:
+        if not slept:
+            slept.append(2.5)
+            time.sleep(slept[0])
+        return begin(progress)
+
+    monkeypatch.setattr(Progress, "start", slow_start)
+
+    def same(number: Number) -> Number:
+        return number
+
+    task = Task[Number, Number](name="task", config=TaskConfig(run=same))
+    workflow = Workflow(name="SlowStep", config=WorkflowConfig(starting_task=task))
+    async with engine.worker(workflow):
+        handle = await engine.start(workflow, {"value": 1})
+        assert await result(handle) == {"value": 1}
+    history = await handle.fetch_history()
+
+    assert slept == [2.5]
+    assert [event for event in history.events if event.HasField("workflow_task_failed_event_attributes")] == []

@@ -15,7 +15,6 @@ from contextvars import copy_context
 from pathlib import Path
 
 import pytest
-from temporalio.worker import _workflow as sdk
 
 from moose_lib.cli import worker_logs
 from moose_lib.cli.worker_logs import WorkerLogs, capturing
@@ -175,26 +174,6 @@ def test_a_traceback_follows_its_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (line,) = kept(tmp_path)
     assert line.traceback is not None
     assert line.traceback.startswith("Traceback")
-
-
-def test_a_slow_step_of_a_run_is_told_of_if_it_stays_slow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once is what a busy machine does, and the step is simply made again; any other fault is told at once."""
-
-    class Step:
-        def get_thread_id(self) -> None:
-            """It has just ended."""
-
-    def given_up(run_id: str, error: Exception) -> None:
-        sdk.logger.error("Failed handling activation on workflow with run ID %s", run_id, exc_info=error)
-
-    with working(tmp_path):
-        for run_id in ("once", "twice", "twice"):
-            given_up(run_id, sdk._DeadlockError.from_deadlocked_workflow(Step(), 2))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a part of one
-        given_up("broken", RuntimeError("a fault"))
-
-    err = capsys.readouterr().err
-    assert re.findall(r"run ID (\w+)\n", err) == ["twice", "broken"]
-    assert "[TMPRL1101] Potential deadlock detected" in err
 
 
 def test_logging_set_up_by_the_user_is_not_shown_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
