@@ -186,6 +186,9 @@ async def test_a_bad_input_starts_nothing(http: httpx2.AsyncClient, shop: Shop) 
     [
         ("POST", "/workflows/Nothing/trigger", b"", 404, "workflow-not-found"),
         ("GET", "/workflows/runs/nothing", b"", 404, "run-not-found"),
+        ("GET", "/workflows/runs/no%00thing", b"", 404, "run-not-found"),
+        ("GET", "/logs?run=no%00thing", b"", 404, "run-not-found"),
+        ("POST", "/workflows/no%00thing/terminate", b"", 404, "run-not-found"),
         ("POST", "/workflows/runs/nothing/cancel", b"", 404, "run-not-found"),
         ("POST", "/workflows/runs/nothing/frobnicate", b"", 400, "bad-request"),
         ("POST", "/workflows/runs/nothing/pause", b"[", 400, "bad-request"),
@@ -289,6 +292,18 @@ async def test_parked_tasks_are_decided_about(http: httpx2.AsyncClient, shop: Sh
     assert (other.status_code, other.json()["error"]["code"]) == (409, "not-parked")
     assert skipped.status_code == 202
     assert (await ended(http, run))["result"] == {"number": "by hand"}
+
+
+@pytest.mark.parametrize("shop", ["park"], indirect=True)
+async def test_the_list_of_runs_tells_what_is_parked(http: httpx2.AsyncClient, shop: Shop) -> None:
+    """As `moose-cli workflow history --json` does."""
+    shop.is_bad = True
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    await until_parked(http, run)
+
+    (listed,) = (await http.get("/workflows/history", params={"name": shop.name})).json()
+
+    assert (listed["is_paused"], listed["parked"]) == (False, ["charge"])
 
 
 @pytest.mark.parametrize("shop", ["park"], indirect=True)

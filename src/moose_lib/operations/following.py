@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ from moose_lib.operations.fold import Fold
 from moose_lib.operations.reading import read_events, read_pending
 from moose_lib.operations.records import RunState, RunStatus, RunSummary
 
-__all__ = ["follow_run", "open_statuses", "run_status", "run_statuses"]
+__all__ = ["follow_run", "open_statuses", "run_status", "run_statuses", "standings"]
 
 #: Attempts that fail and come again are not in the history until the last one; the server has to be asked.
 _ASK_EVERY = timedelta(seconds=0.5)
@@ -64,6 +64,12 @@ async def run_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple
 async def open_statuses(client: Client, runs: Iterable[RunSummary]) -> list[tuple[RunSummary, RunStatus]]:
     """Return how those stand that a list of runs calls open: it is behind, and knows no parked tasks and no pauses."""
     return await run_statuses(client, [run for run in runs if run.state is RunState.RUNNING])
+
+
+async def standings(client: Client, runs: Sequence[RunSummary]) -> list[tuple[RunSummary, RunStatus | None]]:
+    """Return the runs of a list as they are now, with how the open ones stand."""
+    fresh = {run.run_id: status for run, status in await open_statuses(client, runs)}
+    return [(run if (now := fresh.get(run.run_id)) is None else run.as_of(now), fresh.get(run.run_id)) for run in runs]
 
 
 def _unheard(status: RunStatus) -> None:

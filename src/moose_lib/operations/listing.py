@@ -42,6 +42,9 @@ _QUERY_STATES = {
     RunState.CONTINUED_AS_NEW: "ContinuedAsNew",
 }
 
+#: No name and no id has it, and a database behind Temporal may fail on it as if it were away.
+_NO_NAME = "\0"
+
 
 def quoted(value: str) -> str:
     """Write a text as a literal of Temporal's query language."""
@@ -59,6 +62,8 @@ async def list_runs(
     limit: int | None = None,
 ) -> tuple[RunSummary, ...]:
     """Return runs of this task queue, the newest first; `changed_after`: those that started or ended later."""
+    if name is not None and _NO_NAME in name:
+        return ()
     conditions = [f"TaskQueue = {quoted(task_queue)}"]
     if name is not None:
         conditions.append(f"WorkflowType = {quoted(name)}")
@@ -115,6 +120,8 @@ async def find_open_runs(client: Client, reference: str) -> tuple[RunSummary, ..
 
 
 async def _named(client: Client, reference: str, condition: str | None = None) -> tuple[RunSummary, ...]:
+    if _NO_NAME in reference:
+        return ()
     by_id, listed = await asyncio.gather(find_by_id(client, reference), _listed(client, reference, condition))
     runs = {run.run_id: run for run in listed}
     if by_id is not None:

@@ -16,8 +16,8 @@ from moose_lib.errors import InvalidDuration, MooseError, RunAlreadyStarted
 from moose_lib.operations.connecting import Client
 from moose_lib.operations.control import select_open_runs, terminate_run
 from moose_lib.operations.declared import Known, ask_about, workflow_document
-from moose_lib.operations.documents import run_document, summary_document
-from moose_lib.operations.following import follow_run, run_status
+from moose_lib.operations.documents import run_document, standing_document
+from moose_lib.operations.following import follow_run, run_status, standings
 from moose_lib.operations.links import run_url
 from moose_lib.operations.listing import find_run, list_runs
 from moose_lib.operations.past import with_successor
@@ -115,8 +115,9 @@ class Workflows:
         name = request.query_params.get("name")
         async with self._engine.client() as client:
             runs = await list_runs(client, task_queue=self._engine.task_queue, name=name, states=states, limit=limit)
+            found = await standings(client, runs)
         now = datetime.now(UTC)
-        return JSONResponse([summary_document(run, now) for run in runs])
+        return JSONResponse([standing_document(run, status, now) for run, status in found])
 
     async def status(self, request: Request) -> Response:
         """A run with its tasks; `?wait=30s` answers when it has ended, or when the time is over."""

@@ -41,7 +41,7 @@ def history(output: Output, target: Target, name: str | None, states: Sequence[s
     """List runs, the newest first: all of the project's, or those of one workflow."""
     from moose_lib.cli.session import open_session
     from moose_lib.operations.documents import standing_document
-    from moose_lib.operations.following import open_statuses
+    from moose_lib.operations.following import standings
     from moose_lib.operations.listing import list_runs
     from moose_lib.operations.records import RunState
 
@@ -50,8 +50,7 @@ def history(output: Output, target: Target, name: str | None, states: Sequence[s
     async def work(client: Client) -> Sequence[_Row]:
         wanted = [RunState(state) for state in states]
         runs = await list_runs(client, task_queue=session.task_queue, name=name, states=wanted, limit=limit)
-        fresh = {run.run_id: status for run, status in await open_statuses(client, runs)}
-        return [_row(run, fresh.get(run.run_id)) for run in runs]
+        return await standings(client, runs)
 
     runs, now = session.run(work), datetime.now(UTC)
     if name is not None and not runs:
@@ -62,10 +61,6 @@ def history(output: Output, target: Target, name: str | None, states: Sequence[s
         _show(output, runs, now)
     else:
         output.talk("no runs yet" if not states and name is None else "no such runs")
-
-
-def _row(run: RunSummary, status: RunStatus | None) -> _Row:
-    return (run, None) if status is None else (run.as_of(status), status)
 
 
 def _refuse_unknown(session: Session, name: str) -> None:
