@@ -121,7 +121,9 @@ def _add(registry: dict[str, _Declared], it: _Declared, kind: str, faults: list[
 
 def versioned(name: str, version: str | None) -> str:
     """Name and version as one name: `Clicks`, `Clicks_1_2`."""
-    return name if version is None else f"{name}_{version.replace('.', '_')}"
+    return (
+        name if version is None else f"{name}_{str(version).replace('.', '_')}"
+    )  # users' versions are not type-checked
 
 
 def clear() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from moose_lib.dmv2._rules import Finding
 
@@ -28,6 +28,9 @@ def data_model(kind: str, models: tuple[object, ...]) -> tuple[type[BaseModel] |
     if len(models) != 1:
         return None, [("untyped", "the model is missing", f"write {kind}[Model](…)")]
     (model,) = models
+    if isinstance(model, type) and issubclass(model, RootModel):
+        hint = "declare a class that derives from BaseModel, with a field for the value"
+        return None, [("not-a-model", f"{model!r} is a RootModel: it has no fields to make columns of", hint)]
     if isinstance(model, type) and issubclass(model, BaseModel):
         return model, []
     return None, [("not-a-model", f"{model!r} is not a Pydantic model", "declare a class that derives from BaseModel")]

@@ -185,7 +185,7 @@ class IngestPipeline(Generic[M]):
         if config is not None and not isinstance(config, IngestPipelineConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             text = f"config is {config!r}, which is not an IngestPipelineConfig"
             found.append(("bad-config", text, "write IngestPipelineConfig(…)"))
-        found += _endpoint_findings(self.config)
+        found += _endpoint_findings(self.config) + _table_findings(self.config)
         _registry.report([self._fault(*finding) for finding in found])
         if not found:
             self._declare_parts(t)
@@ -276,6 +276,20 @@ def _endpoint_findings(config: IngestPipelineConfig) -> list[Finding]:
         return []
     hint = "leave ingest out: it is the older name of ingest_api"
     return [("contradiction", f"ingest_api={_shown(one)} and ingest={_shown(other)} contradict each other", hint)]
+
+
+def _table_findings(config: IngestPipelineConfig) -> list[Finding]:
+    """A pipeline with a table keeps its records there; another place for them would be overlooked."""
+    if config.table is False:
+        return []
+    found = list[Finding]()
+    if isinstance(config.stream, StreamConfig) and config.stream.destination is not None:
+        text = "stream=StreamConfig(destination=…) names another place for its records than its table"
+        found.append(("contradiction", text, "leave destination out, or declare a Stream and an IngestApi"))
+    if any(isinstance(it, IngestConfig) and it.table is not None for it in (config.ingest_api, config.ingest)):
+        text = "ingest_api=IngestConfig(table=…) names another place for its records than its table"
+        found.append(("contradiction", text, "leave one of them out: table=False, or no table in IngestConfig"))
+    return found
 
 
 def _shown(part: bool | IngestConfig) -> str:

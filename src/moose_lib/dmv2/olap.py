@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -134,6 +134,9 @@ def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding
     if config.engine is not None and _ENGINE.fullmatch(config.engine) is None:
         hint = 'as "MergeTree" or "ReplacingMergeTree(updated_at)"'
         found.append(("bad-engine", f"engine {config.engine!r} is not of the MergeTree family", hint))
+    if config.life_cycle is not None and config.life_cycle not in get_args(LifeCycle):
+        text = f"life_cycle {config.life_cycle!r} is none of {', '.join(get_args(LifeCycle))}"
+        found.append(("bad-life-cycle", text, None))
     for name in ("indexes", "projections", "seed_filter"):
         if getattr(config, name):
             found.append(("not-supported", f"{name} is not supported", "create it in ClickHouse by hand"))

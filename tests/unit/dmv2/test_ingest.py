@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from moose_lib import (
     DeadLetterModel,
@@ -40,6 +40,10 @@ class Other(BaseModel):
 class Cased(BaseModel):
     total: int
     Total: int
+
+
+class Numbers(RootModel[list[int]]):
+    pass
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +164,22 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
         ),
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a/./b")), "segment '.' or '..'"),
         (lambda: Stream[Click]("A", StreamConfig(schema_config={})), "schema_config needs a schema registry"),
+        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(version=1)), "table 'A': version 1 is not like"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (
+            lambda: OlapTable[Click]("A", OlapConfig(life_cycle="EXTERNALY_MANAGED")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            "life_cycle 'EXTERNALY_MANAGED' is none of FULLY_MANAGED, DELETION_PROTECTED, EXTERNALLY_MANAGED",
+        ),
+        (lambda: IngestPipeline[Numbers]("A"), "Numbers'> is a RootModel: it has no fields to make columns of"),
+        (
+            lambda: IngestPipeline[Click](
+                "A", IngestPipelineConfig(stream=StreamConfig(destination=OlapTable[Click]("T")))
+            ),
+            "pipeline 'A': stream=StreamConfig(destination=…) names another place for its records than its table",
+        ),
+        (
+            lambda: IngestPipeline[Click]("A", IngestPipelineConfig(ingest=IngestConfig(table=OlapTable[Click]("T")))),
+            "pipeline 'A': ingest_api=IngestConfig(table=…) names another place for its records than its table",
+        ),
     ],
 )
 def test_a_mistake_is_told_at_its_line(declare: Callable[[], object], text: str) -> None:
