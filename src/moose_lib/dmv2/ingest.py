@@ -185,7 +185,7 @@ class IngestPipeline(Generic[M]):
         if config is not None and not isinstance(config, IngestPipelineConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             text = f"config is {config!r}, which is not an IngestPipelineConfig"
             found.append(("bad-config", text, "write IngestPipelineConfig(…)"))
-        found += _endpoint_findings(self.config) + _table_findings(self.config)
+        found += _part_findings(self.config) + _endpoint_findings(self.config) + _table_findings(self.config)
         _registry.report([self._fault(*finding) for finding in found])
         if not found:
             self._declare_parts(t)
@@ -263,6 +263,18 @@ class IngestPipeline(Generic[M]):
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"pipeline {self.name!r}: {text}", hint=hint, location=self.location)
+
+
+def _part_findings(config: IngestPipelineConfig) -> list[Finding]:
+    """A part is there or not, or has a configuration of its kind; users' values are not type-checked."""
+    kinds = {"table": OlapConfig, "stream": StreamConfig, "dead_letter_queue": StreamConfig}
+    kinds |= {"ingest_api": IngestConfig, "ingest": IngestConfig}
+    given = {name: (getattr(config, name), kind) for name, kind in kinds.items()}
+    return [
+        ("bad-config", f"{name} is {part!r}", f"write True, False or {kind.__name__}(…)")
+        for name, (part, kind) in given.items()
+        if not isinstance(part, (bool, kind)) and not (part is None and kind is IngestConfig)
+    ]
 
 
 def _endpoint_findings(config: IngestPipelineConfig) -> list[Finding]:

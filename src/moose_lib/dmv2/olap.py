@@ -128,6 +128,9 @@ def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding
         found.append(("bad-order", "has both order_by_fields and order_by_expression", "leave one of them out"))
     found += _ingest_rules.column_findings(() if model is None else model.model_fields)
     known = list(model.model_fields) if model is not None else config.order_by_fields
+    if isinstance(config.order_by_fields, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' values are not type-checked
+        hint = f"write [{config.order_by_fields!r}]"
+        return [*found, ("bad-order", "order_by_fields is a text, not a list of fields", hint)]
     for name in config.order_by_fields:
         if name not in known:
             found.append(("bad-order", f"order_by_fields has {name!r}, the model has {', '.join(known)}", None))

@@ -169,6 +169,9 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
             lambda: OlapTable[Click]("A", OlapConfig(life_cycle="EXTERNALY_MANAGED")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
             "life_cycle 'EXTERNALY_MANAGED' is none of FULLY_MANAGED, DELETION_PROTECTED, EXTERNALLY_MANAGED",
         ),
+        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(ingest_api="no")), "pipeline 'A': ingest_api is 'no'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(table=StreamConfig())), "table is StreamConfig("),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: OlapTable[Click]("A", OlapConfig(order_by_fields="at")), "order_by_fields is a text, not a list"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (lambda: IngestPipeline[Numbers]("A"), "Numbers'> is a RootModel: it has no fields to make columns of"),
         (
             lambda: IngestPipeline[Click](
