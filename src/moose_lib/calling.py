@@ -58,6 +58,7 @@ def invoke(task: AnyTask, context: TaskContext[Any]) -> object:  # Any: the inpu
 
 def invoke_on_cancel(task: AnyTask, context: TaskContext[Any]) -> object:  # Any: as above
     """Call `on_cancel` with the context of the attempt, if there is one; the result may have to be awaited."""
+    context.run.deliveries.begin("on_cancel")
     return None if task.config.on_cancel is None else task.config.on_cancel(context)
 
 

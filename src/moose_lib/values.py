@@ -20,6 +20,8 @@ from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput
 
 _JSON_NULL = b"null"
 
+#: Faults of one value that are told one by one.
+_MOST_FAULTS = 1000
 #: What pydantic writes for a secret.
 _MASK = b'"**********"'
 _SECRETS = (Secret, SecretBytes, SecretStr)
@@ -181,7 +183,10 @@ def settle_run_input(model: type[BaseModel], data: bytes | None) -> bytes:
 
 
 def field_faults(error: ValidationError) -> list[FieldFault]:
-    """Pydantic's errors as paths and reasons."""
+    """Pydantic's errors as paths and reasons; of very many only the number, as they would take gigabytes."""
+    count = error.error_count()
+    if count > _MOST_FAULTS:
+        return [FieldFault(path="", reason=f"{count:,} values do not fit")]
     return [_field_fault(detail) for detail in error.errors(include_url=False)]
 
 

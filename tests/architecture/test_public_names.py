@@ -20,6 +20,8 @@ PUBLIC = {
         "IngestPipelineConfig",
         "IngestResult",
         "InvalidDefinition",
+        "Key",
+        "LifeCycle",
         "MooseError",
         "NonRetryableError",
         "OlapConfig",
@@ -47,6 +49,8 @@ PUBLIC = {
         "IngestConfigWithDestination",
         "IngestPipeline",
         "IngestPipelineConfig",
+        "Key",
+        "LifeCycle",
         "OlapConfig",
         "OlapTable",
         "RetryLater",
@@ -72,6 +76,8 @@ def test_the_public_list_is_the_documented_one(name: str) -> None:
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names])
 def test_every_public_name_can_be_imported_and_explains_itself(module: str, name: str) -> None:
     value = getattr(importlib.import_module(module), name)
+    if name == "Key":  # an alias, which cannot have a text of its own
+        return
 
     written = value.__doc__ if inspect.isfunction(value) else value.__dict__.get("__doc__")
     # A dataclass without a docstring gets its signature as one.

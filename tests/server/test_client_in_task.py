@@ -14,7 +14,7 @@ import pytest
 from tests.server.clicks import Click, Web, a_run, taken
 
 import moose_lib
-from moose_lib import IngestPipeline, IngestResult, MooseError
+from moose_lib import IngestPipeline, IngestResult, MooseError, NonRetryableError
 from moose_lib.dmv2 import RunInfo
 from moose_lib.dmv2.deliveries import numbered_task
 
@@ -121,14 +121,14 @@ def test_a_thread_that_does_not_know_its_task_is_refused(
     run = a_run()
     in_run(run)
     with ThreadPoolExecutor() as pool:
-        with pytest.raises(MooseError, match="records for Clicks are sent from a thread") as caught:
+        with pytest.raises(NonRetryableError, match="records for Clicks are sent from a thread") as caught:
             pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=1)).result()
         pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=2), idempotency_key="mine").result()
         run.deliveries.end()
         pool.submit(moose_lib.ingest_sync, "Clicks", Click(number=3)).result()
 
-    assert "contextvars.copy_context().run" in str(caught.value.hint)
-    assert "idempotency_key=" in str(caught.value.hint)
+    assert "contextvars.copy_context().run" in caught.value.message
+    assert "idempotency_key=" in caught.value.message
     assert [json.loads(body)[0]["number"] for _, _, body in web.asked] == [2, 3]
 
 
@@ -168,5 +168,93 @@ def test_what_is_set_aside_is_told(
     (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert warning == (
         "1 of the records for Clicks are set aside, as an earlier attempt has sent others in their place: "
-        "moose-cli dead-letters Clicks"
+        "moose-cli dead-letters Clicks. How many in all, moose-cli workflow status tells"
     )
+
+
+def test_a_call_that_failed_and_is_repeated_is_the_same(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """All of it, also what was answered before it failed: whoever sends it again means the same."""
+    many = [Click(number=number) for number in range(6000)]  # two requests
+    run = a_run()
+    in_run(run)
+    web.answers = [taken(5000), (400, {}), taken(5000), taken(1000)]
+
+    with pytest.raises(MooseError, match="answered 400"):
+        moose_lib.ingest_sync("Clicks", many)
+    assert moose_lib.ingest_sync("Clicks", many).stored == 6000
+    moose_lib.ingest_sync("Clicks", many[:1])
+
+    keys = [key for _, key, _ in web.asked]
+    assert (keys[:2], len(set(keys))) == (keys[2:4], 3)
+    assert [str(place)[-9:] for place in web.places] == [f"request {number}" for number in (1, 2, 1, 2, 3)]
+    assert run.deliveries.stored == {"Clicks": 7000}  # what the last answer says, and each request once
+
+
+def test_a_call_that_is_canceled_and_repeated_is_the_same(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """Though nobody knows whether it had arrived."""
+    web.answers = [(503, {}), (503, {}), taken()]
+
+    async def handler() -> None:
+        asyncio.get_running_loop().set_task_factory(numbered_task)
+        in_run(a_run())
+        first = asyncio.create_task(moose_lib.ingest("Clicks", Click(number=1)))
+        while not web.asked:  # noqa: ASYNC110  # another thread is asked
+            await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.wait({first})
+        await moose_lib.ingest("Clicks", Click(number=1))
+
+    asyncio.run(handler())
+
+    assert len({key for _, key, _ in web.asked}) == 1
+
+
+def test_a_request_may_have_a_name_of_its_own(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """Which is its place, wherever it is sent and in whichever order; a name that failed may be used again."""
+    in_run(a_run())
+    web.answers = [(400, {}), taken()]
+    with pytest.raises(MooseError, match="answered 400"):
+        moose_lib.ingest_sync("Clicks", Click(number=1), request="page 7")
+    moose_lib.ingest_sync("Clicks", Click(number=2), request="page 7")
+    with ThreadPoolExecutor() as pool:
+        pool.submit(
+            contextvars.copy_context().run,
+            moose_lib.ingest_sync,
+            "Clicks",
+            [Click(number=number) for number in range(6000)],
+            request="all",
+        ).result()
+
+    wanted = ["'page 7'", "'page 7'", "'all/0'", "'all/1'"]
+    assert [str(place).rpartition("request ")[2].replace("%27", "'") for place in web.places] == wanted
+    with pytest.raises(NonRetryableError, match="has sent another request='page 7' to Clicks"):
+        moose_lib.ingest_sync("Clicks", Click(number=3), request="page 7")
+    with pytest.raises(MooseError, match="request='a' names a request of a task, without a key"):
+        moose_lib.ingest_sync("Clicks", Click(number=3), request="a", idempotency_key="b")
+
+
+def test_outside_of_a_task_no_request_has_a_name(clicks: IngestPipeline[Click], web: Web) -> None:
+    with pytest.raises(MooseError, match="request='a' names a request of a task, and here is none") as caught:
+        moose_lib.ingest_sync("Clicks", Click(number=3), request="a")
+
+    assert (caught.value.hint, web.asked) == ("idempotency_key= names one anywhere", [])
+
+
+def test_what_a_handler_returns_to_be_awaited_has_places_of_its_own(
+    clicks: IngestPipeline[Click], web: Web, in_run: Callable[[RunInfo], None]
+) -> None:
+    """So has what `on_cancel` sends."""
+    run = a_run()
+    in_run(run)
+    moose_lib.ingest_sync("Clicks", Click(number=1))
+    for part in ("awaited", "on_cancel"):
+        run.deliveries.begin(part)
+        moose_lib.ingest_sync("Clicks", Click(number=2))
+
+    assert [str(place).rpartition("request ")[2] for place in web.places] == ["1", "awaited, 1", "on_cancel, 1"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,10 +114,15 @@ async def deploy(engine: Engine, shop: Shop) -> None:
     await reconcile(engine.client, {plan.workflow: plan}, owner, removes=False)
 
 
-async def until_parked(http: httpx2.AsyncClient, run: str) -> None:
+async def until_parked(http: httpx2.AsyncClient, run: str, decision: str | None = None) -> None:
+    """After `decision`, which the server may know a moment later."""
     async with asyncio.timeout(30):
-        while (await http.get(f"/workflows/runs/{run}")).json()["parked"] != ["charge"]:  # noqa: ASYNC110  # over HTTP
+        while not is_parked((await http.get(f"/workflows/runs/{run}")).json(), decision):  # noqa: ASYNC110  # over HTTP
             await asyncio.sleep(0.05)
+
+
+def is_parked(run: Mapping[str, Any], decision: str | None) -> bool:
+    return bool(run["parked"] == ["charge"] and run["tasks"][0]["decision"] == decision)
 
 
 async def test_a_run_is_started_and_looked_at(http: httpx2.AsyncClient, shop: Shop) -> None:
@@ -280,7 +285,7 @@ async def test_parked_tasks_are_decided_about(http: httpx2.AsyncClient, shop: Sh
     await until_parked(http, run)
 
     retried = await http.post(f"/workflows/runs/{run}/retry")
-    await until_parked(http, run)
+    await until_parked(http, run, "retry")
     unfit = await http.post(f"/workflows/runs/{run}/skip", json={"task": "charge", "output": {"number": 7}})
     nameless = await http.post(f"/workflows/runs/{run}/skip", json={"output": {"number": "7"}})
     other = await http.post(f"/workflows/runs/{run}/skip", json={"task": "ship", "output": {"number": "7"}})

@@ -7,7 +7,7 @@ from moose_lib.dmv2.ingest import (
     IngestPipeline,
     IngestPipelineConfig,
 )
-from moose_lib.dmv2.olap import OlapConfig, OlapTable
+from moose_lib.dmv2.olap import Key, LifeCycle, OlapConfig, OlapTable
 from moose_lib.dmv2.outcome import RunOutcome
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.schedule import Schedule
@@ -22,6 +22,8 @@ __all__ = [
     "IngestConfigWithDestination",
     "IngestPipeline",
     "IngestPipelineConfig",
+    "Key",
+    "LifeCycle",
     "OlapConfig",
     "OlapTable",
     "RetryLater",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import heapq
 import threading
 import uuid
 import weakref
-from collections import Counter
-from collections.abc import Coroutine, Generator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 
@@ -28,23 +30,53 @@ class IngestResult:
     set_aside: int = 0
 
 
+class _Numbers:
+    """Numbers from 0, each taken once: the lowest that is free."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._free = list[int]()
+
+    def take(self) -> int:
+        if self._free:
+            return heapq.heappop(self._free)
+        self._next += 1
+        return self._next - 1
+
+    def give_back(self, number: int) -> None:
+        heapq.heappush(self._free, number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a request is called in its attempt: how often its content was sent before, and its place, if it has one.
+
+    `give_back` lets the next request have both: this one failed, and whoever repeats it means the same.
+    """
+
+    occurrence: int
+    place: str | None
+    give_back: Callable[[], None]
+
+
 @dataclass(kw_only=True)
 class _Flow:
     """Code of a handler that runs in one order: the handler, or an asyncio task that it has started.
 
     `path` numbers it: the second task that the handler starts is "2", the first that this one starts "2.1". `runs_in`
-    is its asyncio task, or else its thread.
+    is its asyncio task, or else its thread; `is_task`: the handler has started it.
     """
 
     path: str = ""
     runs_in: object
+    is_task: bool = False
     started: int = 0
-    requests: Counter[str] = field(default_factory=Counter[str])
+    requests: defaultdict[str, _Numbers] = field(default_factory=lambda: defaultdict(_Numbers))
 
     def branch(self, task: asyncio.Task[Any]) -> _Flow:  # Any: users' own
         """The flow of the next task that is started in this one."""
         self.started += 1
-        return _Flow(path=f"{self.path}.{self.started}".lstrip("."), runs_in=weakref.ref(task))
+        return _Flow(path=f"{self.path}.{self.started}".lstrip("."), runs_in=weakref.ref(task), is_task=True)
 
     @property
     def is_here(self) -> bool:
@@ -98,16 +130,21 @@ class Deliveries:
         self.attempt = uuid.uuid4().hex
         self._is_over = False
         self._lock = threading.Lock()
-        self._occurrences = Counter[bytes]()
+        self._occurrences: defaultdict[bytes, _Numbers] = defaultdict(_Numbers)
+        self._named = set[tuple[str, str]]()
+        self._answers = dict[str, tuple[str, int, int]]()
         self._stored = Counter[str]()
         self._set_aside = Counter[str]()
 
-    def begin(self) -> None:
-        """The handler begins, in this context: what it sends from here it sends in a known order."""
+    def begin(self, part: str = "") -> None:
+        """The handler begins, in this context: what it sends from here it sends in a known order.
+
+        `part` tells its parts apart, where one runs elsewhere than the other: what it returned to be awaited, say.
+        """
         if not self._is_over:
             Deliveries._under_way.add(self)
         task = _current_task()
-        _flow.set(_Flow(runs_in=threading.get_ident() if task is None else weakref.ref(task)))
+        _flow.set(_Flow(path=part, runs_in=threading.get_ident() if task is None else weakref.ref(task)))
 
     def end(self) -> None:
         """The attempt is over, perhaps before its handler began: in a thread, that may come later."""
@@ -119,33 +156,60 @@ class Deliveries:
         """A handler runs in this process, so that what sends records without knowing a task may belong to it."""
         return bool(Deliveries._under_way)
 
-    def next_place(self, endpoint: str, *, in_tasks: bool = True) -> str | None:
-        """What tells a request to an endpoint from the others of the attempt, the same in each: "2", or "3.1, 2".
+    def claim(self, endpoint: str, digest: bytes, *, request: str | None = None, in_tasks: bool = True) -> Claim:
+        """Name a request with content of that digest, the same in each attempt that sends the same in this order.
 
-        `None` where the order is not known: in threads that a `def` handler starts, and in tasks that have no number.
+        Its place is `request`, or its number among the requests to the endpoint: "2", or "3.1, 2". It has no number
+        where the order is not known: in threads that a `def` handler starts, and in tasks that have no number.
         `in_tasks`: asyncio tasks that the handler has started have places, too.
+
+        Raises:
+            ValueError: another request of the attempt has that name.
         """
+        with self._lock:
+            undo = list[Callable[[], None]]()
+            place = self._named_place(endpoint, request, undo) if request else self._place(endpoint, in_tasks, undo)
+            numbers = self._occurrences[digest]
+            occurrence = numbers.take()
+            undo.append(partial(numbers.give_back, occurrence))
+        return Claim(occurrence=occurrence, place=place, give_back=partial(self._undo, undo))
+
+    def _named_place(self, endpoint: str, request: str, undo: list[Callable[[], None]]) -> str:
+        if (endpoint, request) in self._named:
+            raise ValueError(request)
+        self._named.add((endpoint, request))
+        undo.append(partial(self._named.discard, (endpoint, request)))
+        return repr(request)
+
+    def _place(self, endpoint: str, in_tasks: bool, undo: list[Callable[[], None]]) -> str | None:
         flow = _flow.get()
-        if flow is None or not flow.is_here or (flow.path and not in_tasks):
+        if flow is None or not flow.is_here or (flow.is_task and not in_tasks):
             return None
-        with self._lock:
-            flow.requests[endpoint] += 1
-            return f"{flow.path}, {flow.requests[endpoint]}".lstrip(", ")
+        numbers = flow.requests[endpoint]
+        number = numbers.take()
+        undo.append(partial(numbers.give_back, number))
+        return f"{flow.path}, {number + 1}".lstrip(", ")
 
-    def occurrence(self, digest: bytes) -> int:
-        """How often content with this digest was sent before, in this attempt."""
+    def _undo(self, undo: list[Callable[[], None]]) -> None:
         with self._lock:
-            self._occurrences[digest] += 1
-            return self._occurrences[digest] - 1
+            while undo:
+                undo.pop()()
 
-    def add(self, endpoint: str, *, stored: int, set_aside: int = 0) -> None:
-        """Count records that are in the store, thanks to this attempt or an earlier one, and those that are set aside.
-
-        Negative: fewer than were counted before.
-        """
+    def answered(self, endpoint: str, key: str, *, stored: int, set_aside: int) -> bool:
+        """Count what a request has brought, once for each key; whether records are set aside for the first time."""
         with self._lock:
-            self._stored[endpoint] += stored
-            self._set_aside[endpoint] += set_aside
+            before = self._answers.get(key, (endpoint, 0, 0))
+            self._answers[key] = (endpoint, stored, set_aside)
+            is_first = bool(set_aside) and self._set_aside[endpoint] == 0
+            self._stored[endpoint] += stored - before[1]
+            self._set_aside[endpoint] += set_aside - before[2]
+        return is_first
+
+    def released(self, endpoint: str, count: int, counted_twice: int) -> None:
+        """Count records that were set aside and are stored now; each was answered with what had its place."""
+        with self._lock:
+            self._stored[endpoint] += count - counted_twice
+            self._set_aside[endpoint] -= count
 
     @property
     def stored(self) -> Mapping[str, int]:

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 from moose_lib.dmv2 import _ingest_rules, _registry
 from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
-from moose_lib.dmv2.olap import LifeCycle, OlapConfig, OlapTable
+from moose_lib.dmv2.olap import AnyLifeCycle, OlapConfig, OlapTable
 from moose_lib.dmv2.streams import DeadLetterQueue, Stream, StreamConfig
 from moose_lib.errors import Fault, Location
 
@@ -150,7 +150,7 @@ class IngestPipelineConfig:
     version: str | None = None
     path: str | None = None
     metadata: Mapping[str, Any] | None = None  # Any: JSON
-    life_cycle: LifeCycle | None = None
+    life_cycle: AnyLifeCycle | None = None
     ingest: bool | IngestConfig | None = None
 
 

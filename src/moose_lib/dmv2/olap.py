@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -21,7 +22,22 @@ _ENGINE = re.compile(
     r"(Replicated|Shared)?(Replacing|Summing|Aggregating|Collapsing|VersionedCollapsing)?MergeTree(\(.*\))?"
 )
 
-LifeCycle: TypeAlias = Literal["FULLY_MANAGED", "DELETION_PROTECTED", "EXTERNALLY_MANAGED"]
+K = TypeVar("K")
+
+#: Marks a field as part of a table's key: `order_id: Key[str]`. Without an order, a table is ordered by its key.
+Key: TypeAlias = Annotated[K, "key"]
+
+
+class LifeCycle(StrEnum):
+    """Who looks after a table, see `OlapConfig.life_cycle`."""
+
+    FULLY_MANAGED = "FULLY_MANAGED"
+    DELETION_PROTECTED = "DELETION_PROTECTED"
+    EXTERNALLY_MANAGED = "EXTERNALLY_MANAGED"
+
+
+#: A life cycle or its name.
+AnyLifeCycle: TypeAlias = LifeCycle | Literal["FULLY_MANAGED", "DELETION_PROTECTED", "EXTERNALLY_MANAGED"]
 
 M = TypeVar("M", bound=BaseModel, default=Any)
 
@@ -33,7 +49,8 @@ class OlapConfig:
     The default store, SQLite, uses `order_by_fields` (an index) and `version`; ClickHouse uses all of it.
 
     Attributes:
-        order_by_fields: fields by which rows are sorted, the most selective last; ClickHouse's primary key.
+        order_by_fields: fields by which rows are sorted, the most selective last; ClickHouse's primary key. Without any
+            order: the fields of the model that are a `Key`, in their order.
         order_by_expression: the same as an SQL expression, instead of fields.
         partition_by: SQL expression, as "toYYYYMM(created_at)".
         sample_by_expression: SQL expression for ClickHouse's SAMPLE BY.
@@ -62,7 +79,7 @@ class OlapConfig:
     database: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     metadata: Mapping[str, Any] | None = None  # Any: JSON
-    life_cycle: LifeCycle | None = None
+    life_cycle: AnyLifeCycle | None = None
     indexes: list[Any] = field(default_factory=list[Any])  # Any: refused
     projections: list[Any] = field(default_factory=list[Any])  # Any: refused
     seed_filter: Any = None  # Any: refused
@@ -93,6 +110,7 @@ class OlapTable(Generic[M]):
         self.config = config if isinstance(config, OlapConfig) else OlapConfig()
         self.location = _registry.caller_location()
         self.model_type, found = data_model("OlapTable", t)
+        self.config = _ordered_by_key(self.config, self.model_type)
         found += _ingest_rules.name_findings(name) + _ingest_rules.table_name_findings(name)
         if config is not None and not isinstance(config, OlapConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
             found.append(("bad-config", f"config is {config!r}, which is not an OlapConfig", "write OlapConfig(…)"))
@@ -121,6 +139,12 @@ class OlapTable(Generic[M]):
         return Fault(code=code, message=f"table {self.name!r}: {text}", hint=hint, location=self.location)
 
 
+def _ordered_by_key(config: OlapConfig, model: type[BaseModel] | None) -> OlapConfig:
+    if model is None or config.order_by_fields or config.order_by_expression is not None:
+        return config
+    return replace(config, order_by_fields=[name for name, it in model.model_fields.items() if "key" in it.metadata])
+
+
 def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding]:
     """What is wrong with a table's settings."""
     found = _ingest_rules.version_findings(config.version)
@@ -137,8 +161,8 @@ def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding
     if config.engine is not None and _ENGINE.fullmatch(config.engine) is None:
         hint = 'as "MergeTree" or "ReplacingMergeTree(updated_at)"'
         found.append(("bad-engine", f"engine {config.engine!r} is not of the MergeTree family", hint))
-    if config.life_cycle is not None and config.life_cycle not in get_args(LifeCycle):
-        text = f"life_cycle {config.life_cycle!r} is none of {', '.join(get_args(LifeCycle))}"
+    if config.life_cycle is not None and config.life_cycle not in set(LifeCycle):
+        text = f"life_cycle {config.life_cycle!r} is none of {', '.join(LifeCycle)}"
         found.append(("bad-life-cycle", text, None))
     for name in ("indexes", "projections", "seed_filter"):
         if getattr(config, name):

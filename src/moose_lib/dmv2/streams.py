@@ -17,7 +17,7 @@ from typing_extensions import TypeVar
 
 from moose_lib.dmv2 import _ingest_rules, _registry
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
-from moose_lib.dmv2.olap import LifeCycle, OlapTable
+from moose_lib.dmv2.olap import AnyLifeCycle, OlapTable
 from moose_lib.errors import Fault, Location
 
 M = TypeVar("M", bound=BaseModel, default=Any)
@@ -44,7 +44,7 @@ class StreamConfig:
     destination: OlapTable[Any] | None = None  # Any: checked when it is declared
     version: str | None = None
     metadata: Mapping[str, Any] | None = None  # Any: JSON
-    life_cycle: LifeCycle | None = None
+    life_cycle: AnyLifeCycle | None = None
     default_dead_letter_queue: DeadLetterQueue[Any] | None = None  # Any: as above
     schema_config: Any = None  # Any: refused
 

@@ -146,6 +146,7 @@ class Attempt:
         return self._encode(await result if inspect.isawaitable(result) else result)
 
     async def _finish(self, awaitable: Awaitable[object]) -> object:
+        self._assignment.run.deliveries.begin("awaited")
         return self._encode(await awaitable)
 
     def _begin(self) -> TaskContext[Any]:  # Any: as above

@@ -9,7 +9,8 @@ The package is also the function to send records with, from a task or a script:
 It checks the records against the model, all of them before one is sent, sends them in requests of some thousands to
 the server of the project's settings, tries again what may pass for as long as `timeout` says ("1m"), and returns an
 `IngestResult` when all are committed. In a task, what an earlier attempt or the resumed run has stored is not stored
-again, and records that are others now are set aside, see `IngestResult`. In `def` handlers, and scripts without
+again, and records that are others now are set aside, see `IngestResult`; `request="page 7"` names a request where the
+order in which they are sent says nothing. In `def` handlers, and scripts without
 `await`, use `moose_lib.ingest_sync`.
 
 Raises:

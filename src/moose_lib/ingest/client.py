@@ -12,7 +12,8 @@ import asyncio
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,12 +23,12 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from moose_lib.dmv2._registry import registered_ingest_apis
-from moose_lib.dmv2.deliveries import Deliveries, IngestResult
+from moose_lib.dmv2.deliveries import Claim, Deliveries, IngestResult
 from moose_lib.dmv2.ingest import IngestApi, IngestPipeline
 from moose_lib.dmv2.olap import OlapTable
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import parse_duration
-from moose_lib.errors import MooseError
+from moose_lib.errors import MooseError, NonRetryableError
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.packing import Packet, Record, pack
 from moose_lib.ingest.querying import best_version
@@ -46,15 +47,12 @@ _PATIENCE: Final = "1m"
 _PLAIN: Final = " ,()/:"
 _SET_ASIDE: Final = (
     "%d of the records for %s are set aside, as an earlier attempt has sent others in their place: "
-    "moose-cli dead-letters %s"
+    "moose-cli dead-letters %s. How many in all, moose-cli workflow status tells"
 )
 _NO_TASK: Final = (
     "records for {} are sent from a thread or process that does not know for which task, while one runs here: "
-    "a repeated attempt would store them again"
-)
-_NO_TASK_HINT: Final = (
-    "start the thread with await asyncio.to_thread(…) or pool.submit(contextvars.copy_context().run, …), "
-    "or name the request: idempotency_key="
+    "a repeated attempt would store them again. Start the thread with await asyncio.to_thread(…) or "
+    "pool.submit(contextvars.copy_context().run, …), or name the request: idempotency_key="
 )
 _RELEASED: Final = (
     "%d records for %s that were set aside are stored: the attempt sends what it sent before, in another order"
@@ -66,16 +64,17 @@ async def ingest(
     records: Iterable[Record] | Record,
     *,
     idempotency_key: str | None = None,
+    request: str | None = None,
     timeout: str | timedelta = _PATIENCE,  # noqa: ASYNC109  # how long the server is given, in words as elsewhere
     on_progress: Callable[[IngestResult], None] | None = None,
 ) -> IngestResult:
     """Check records, send them to the server, and return when they are committed; see the package's docstring."""
     stop = threading.Event()
-    errand = _errand(place, records, idempotency_key, timeout)
-    try:
-        return await asyncio.to_thread(_run, errand, on_progress, stop)
-    finally:
-        stop.set()  # canceled: what is on its way arrives, the rest stays
+    with _errand(place, records, _Naming(idempotency_key, request), timeout) as errand:
+        try:
+            return await asyncio.to_thread(_run, errand, on_progress, stop)
+        finally:
+            stop.set()  # canceled: what is on its way arrives, the rest stays
 
 
 def ingest_sync(
@@ -83,6 +82,7 @@ def ingest_sync(
     records: Iterable[Record] | Record,
     *,
     idempotency_key: str | None = None,
+    request: str | None = None,
     timeout: str | timedelta = _PATIENCE,
     on_progress: Callable[[IngestResult], None] | None = None,
 ) -> IngestResult:
@@ -94,10 +94,19 @@ def ingest_sync(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(_errand(place, records, idempotency_key, timeout), on_progress, threading.Event())
+        with _errand(place, records, _Naming(idempotency_key, request), timeout) as errand:
+            return _run(errand, on_progress, threading.Event())
     raise MooseError(
         "sending records here would block the event loop of async code", hint="await moose_lib.ingest(…) instead"
     )
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """How the caller names what it sends, if it does: by a key, or as a request of its task."""
+
+    key: str | None
+    request: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +120,26 @@ class _Errand:
     patience: timedelta
 
 
-def _errand(place: Place, records: Iterable[Record] | Record, key: str | None, timeout: str | timedelta) -> _Errand:
+@contextmanager
+def _errand(
+    place: Place, records: Iterable[Record] | Record, naming: _Naming, timeout: str | timedelta
+) -> Generator[_Errand]:
+    """The errand, for the time of the block: if that fails, the next call with the same records is the same errand."""
     endpoint, file = _find(place)
     packets = pack(endpoint, _several(records))
-    return _Errand(
-        endpoint=endpoint,
-        packets=packets,
-        names=list(_names(endpoint, packets, key)),
-        settings=_settings(file),
-        patience=parse_duration(timeout) or timedelta(days=365),
-    )
+    claims = list[Claim]()
+    try:
+        yield _Errand(
+            endpoint=endpoint,
+            packets=packets,
+            names=list(_names(endpoint, packets, naming, claims)),
+            settings=_settings(file),
+            patience=parse_duration(timeout) or timedelta(days=365),
+        )
+    except BaseException:
+        for claim in claims:
+            claim.give_back()
+        raise
 
 
 def _several(records: Iterable[Record] | Record) -> Iterable[Record]:
@@ -146,46 +165,61 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
                 set_aside=done.set_aside + answer.set_aside,
             )
             if run is not None:
-                _count(run, endpoint.key, answer)
+                _count(run, endpoint.key, name.key, answer)
             if on_progress is not None:
                 on_progress(done)
     return done
 
 
-def _count(run: RunInfo, endpoint: str, answer: Answer) -> None:
-    counted_twice = answer.stored * answer.released_requests  # each was answered with what this answer counts
-    stored = answer.stored + answer.released - counted_twice
-    run.deliveries.add(endpoint, stored=stored, set_aside=answer.set_aside - answer.released)
-    if answer.set_aside:
+def _count(run: RunInfo, endpoint: str, key: str, answer: Answer) -> None:
+    deliveries = run.deliveries
+    if deliveries.answered(endpoint, key, stored=answer.stored, set_aside=answer.set_aside):
         TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint, endpoint)
     if answer.released:
+        deliveries.released(endpoint, answer.released, answer.stored * answer.released_requests)
         TaskLogger(run).info(_RELEASED, answer.released, endpoint)
 
 
-def _names(endpoint: Endpoint, packets: Sequence[Packet], key: str | None) -> Iterator[Name]:
-    """A name for each request; where nobody can name it again, it only serves our own repetitions."""
+def _names(endpoint: Endpoint, packets: Sequence[Packet], naming: _Naming, claims: list[Claim]) -> Iterator[Name]:
+    """A name for each request, noting the claims; where nobody can name it again, for our own repetitions alone."""
     run = current_run.get()
+    if naming.request is not None and (run is None or naming.key is not None):
+        raise MooseError(
+            f"request={naming.request!r} names a request of a task, "
+            + ("without a key" if run else "and here is none"),
+            hint=None if run else "idempotency_key= names one anywhere",
+        )
     for number, packet in enumerate(packets):
-        if key is not None:
-            yield Name(key=key if len(packets) == 1 else f"{key}/{number}")
+        part = "" if len(packets) == 1 else f"/{number}"
+        if naming.key is not None:
+            yield Name(key=naming.key + part)
         elif run is None and Deliveries.are_under_way():
-            raise MooseError(_NO_TASK.format(endpoint.key), hint=_NO_TASK_HINT)
+            raise NonRetryableError(_NO_TASK.format(endpoint.key))
         elif run is None or run.deliveries.origin is None:
             yield Name(key=uuid.uuid4().hex)
         else:
-            yield _name(endpoint, packet, run, run.deliveries.origin)
+            request = None if naming.request is None else naming.request + part
+            digest = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
+            claims.append(_claim(endpoint, digest, run, request))
+            yield _name(digest, run, claims[-1])
 
 
-def _name(endpoint: Endpoint, packet: Packet, run: RunInfo, origin: str) -> Name:
-    content = hashlib.sha256(endpoint.key.encode() + b"\n" + packet.body).digest()
-    occurrence = run.deliveries.occurrence(content)
-    named = "\n".join([run.workflow, origin, run.task, content.hex(), str(occurrence)])
+def _claim(endpoint: Endpoint, digest: bytes, run: RunInfo, request: str | None) -> Claim:
     # Tasks that share out their work may do it in another order: then it has to be possible to set records aside.
-    place = run.deliveries.next_place(endpoint.key, in_tasks=endpoint.has_dead_letters)
-    told = f"task {run.task} of run {run.workflow_id} ({origin}), request {place}"
+    in_tasks = endpoint.has_dead_letters
+    try:
+        return run.deliveries.claim(endpoint.key, digest, request=request, in_tasks=in_tasks)
+    except ValueError:
+        text = f"this attempt has sent another request={request!r} to {endpoint.key}: each needs a name of its own"
+        raise NonRetryableError(text) from None
+
+
+def _name(digest: bytes, run: RunInfo, claim: Claim) -> Name:
+    named = "\n".join([run.workflow, str(run.deliveries.origin), run.task, digest.hex(), str(claim.occurrence)])
+    told = f"task {run.task} of run {run.workflow_id} ({run.deliveries.origin}), request {claim.place}"
     return Name(
         key=f"task-{hashlib.sha256(named.encode()).hexdigest()}",
-        place=None if place is None else quote(told, safe=_PLAIN),
+        place=None if claim.place is None else quote(told, safe=_PLAIN),
         attempt=run.deliveries.attempt,
     )
 

@@ -93,7 +93,13 @@ def _call(task: calling.AnyTask, context: TaskContext[BaseModel | None]) -> Trie
         raise
     except BaseException as error:  # noqa: BLE001  # the outcome of users' code, sys.exit() included
         return TriedTask(error=error)
-    return asyncio.run(_awaited(task, value))
+    return asyncio.run(_finished(task, context, value))
+
+
+async def _finished(task: calling.AnyTask, context: TaskContext[BaseModel | None], value: object) -> TriedTask:
+    asyncio.get_running_loop().set_task_factory(numbered_task)
+    context.run.deliveries.begin("awaited")
+    return await _awaited(task, value)
 
 
 async def _called(task: calling.AnyTask, context: TaskContext[BaseModel | None]) -> TriedTask:

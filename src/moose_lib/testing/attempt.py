@@ -98,6 +98,8 @@ class RunningAttempt:
         """Call user code on the loop or in a thread, and await what it returns if that has to be awaited."""
         try:
             value = call() if is_async else await self._in_thread(call)
+            if not is_async:
+                self._assignment.run.deliveries.begin("awaited")
             return Outcome(value=await value if inspect.isawaitable(value) else value)
         except KeyboardInterrupt:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from moose_lib import (
     IngestPipeline,
     IngestPipelineConfig,
     InvalidDefinition,
+    Key,
+    LifeCycle,
     OlapConfig,
     OlapTable,
     Stream,
@@ -75,6 +78,28 @@ def test_a_pipeline_is_an_endpoint_a_table_and_dead_letters() -> None:
     assert (endpoint.name, endpoint.key, endpoint.model) == ("Clicks", "Clicks", Click)
     assert endpoint.table == compile_tables(_registry.registered_tables().values())["Clicks"]
     assert endpoint.has_dead_letters
+
+
+class Keyed(BaseModel):
+    at: datetime
+    order_id: Key[str]
+    line: Key[int] = 1
+
+
+@pytest.mark.parametrize(
+    ("config", "order"),
+    [
+        (OlapConfig(), ["order_id", "line"]),
+        (OlapConfig(order_by_fields=["at"]), ["at"]),
+        (OlapConfig(order_by_expression="tuple()"), []),
+    ],
+)
+def test_a_key_orders_its_table_unless_it_has_an_order(config: OlapConfig, order: list[str]) -> None:
+    """As in the existing Moose; the model is the same with and without."""
+    assert OlapTable[Keyed]("Lines", config).config.order_by_fields == order
+    assert Keyed(at=datetime(2026, 1, 1, tzinfo=UTC), order_id="7").model_dump()["line"] == 1
+    pipeline = IngestPipeline[Keyed]("Others", IngestPipelineConfig(table=config, life_cycle=LifeCycle.FULLY_MANAGED))
+    assert pipeline.get_table().config.order_by_fields == order
 
 
 def test_versions_stand_beside_each_other() -> None:

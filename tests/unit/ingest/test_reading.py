@@ -201,3 +201,18 @@ def test_the_verdict_on_each_record_is_pydantics(given_records: list[Any], inden
     assert list(records.accepted) == list(expected.values())
     assert {it.index for it in records.refused} == set(range(len(given_records))) - expected.keys()
     assert [json.loads(it.text) for it in records.refused] == [given_records[it.index] for it in records.refused]
+
+
+def test_of_very_many_faults_only_the_number_is_told() -> None:
+    """To make a sentence of each would take gigabytes."""
+
+    class Basket(BaseModel):
+        items: list[str]
+
+    few, many = (
+        RecordReader(Basket).read(b'{"items": [' + b",".join([b"1"] * count) + b"]}").refused[0].faults
+        for count in (3, 200_000)
+    )
+
+    assert [fault.path for fault in few] == ["items.0", "items.1", "items.2"]
+    assert [str(fault) for fault in many] == ["200,000 values do not fit"]
