@@ -72,7 +72,7 @@ def test_deploy_tells_of_an_id_that_is_taken(shop: Cli) -> None:
         f"error: the schedule of {report} is not deployed: it belongs to project {shop.folder.name!r} "
         f"with task queue {queue!r}\n"
     ) in done.err
-    assert done.err.endswith(f" before: moose-cli deploy --take-over {shop.folder.name}\n")
+    assert done.err.endswith(f" before: moose-cli deploy --take-over {shop.folder.name} --dry-run\n")
     assert {it["state"] for it in other("schedule", "list", "--json").document} == {"foreign"}
     assert {it["schedule_state"] for it in other("workflow", "list", "--json").document} == {"foreign"}
     assert {it["state"] for it in shop("schedule", "list", "--json").document} == {"active"}
@@ -89,7 +89,7 @@ def test_a_renamed_project_takes_over(shop: Cli) -> None:
         f"error: the schedule of Report is not deployed: it belongs to project {shop.folder.name!r} with task queue "
         "'queue-'\n"
         f"hint: if this project was called {shop.folder.name!r} before: "
-        f"moose-cli deploy --take-over {shop.folder.name}\n"
+        f"moose-cli deploy --take-over {shop.folder.name} --dry-run\n"
     )
 
     take_over = ("deploy", "--take-over", shop.folder.name, "--json")

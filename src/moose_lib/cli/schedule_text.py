@@ -102,7 +102,7 @@ def take_over_hints(changes: Iterable[Change]) -> list[str]:
     """How a project that was renamed gets its schedules back."""
     owners = dict.fromkeys(it.owner.project for it in changes if it.kind is ChangeKind.FOREIGN and it.owner is not None)
     return [
-        f"if this project was called {name!r} before: moose-cli deploy --take-over {shlex.quote(name)}"
+        f"if this project was called {name!r} before: moose-cli deploy --take-over {shlex.quote(name)} --dry-run"
         for name in owners
     ]
 

@@ -88,9 +88,14 @@ async def times_between(
 
 
 async def time_before(client: Client, schedule: str, spec: ScheduleSpec, moment: datetime) -> datetime:
-    """Return a time from which on `moment` is the first one of a schedule: that of the run before it, mostly."""
-    start = moment - lead_of(spec) - _INSTANT
-    earlier = (await times_between(client, schedule, start, moment))[:-1]
+    """Return a time from which on `moment` is the first one of a schedule: that of the run before it, mostly.
+
+    That run may be declared before `start` and still come after it. The server finds it or not, by what it has been
+    asked before, so it is looked for from earlier on.
+    """
+    lead = lead_of(spec)
+    start = moment - lead - _INSTANT
+    earlier = (await times_between(client, schedule, start, moment, lead=lead))[:-1]
     return earlier[-1] if earlier else start
 
 

@@ -115,7 +115,7 @@ def test_changes() -> None:
     ]
     owned = [replace(foreign, workflow=name, owner=Owner(project="my shop", task_queue="moose")) for name in "WX"]
     assert take_over_hints([added, foreign, *owned]) == [
-        "if this project was called 'my shop' before: moose-cli deploy --take-over 'my shop'"
+        "if this project was called 'my shop' before: moose-cli deploy --take-over 'my shop' --dry-run"
     ]
     assert change_document(foreign) == {
         "name": "W",
