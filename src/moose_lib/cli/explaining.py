@@ -128,7 +128,8 @@ def _ended(explanation: Explanation) -> str:
     why = _first_line(failure_text(status)) if status.error is not None else status.state.words
     if task is None:
         return f"The run ended: {why}"
-    if task.state is TaskPhase.CANCELED and task.error is not None and task.error.is_lost:
+    began_again = task.is_interrupted and task.started is not None
+    if task.state is TaskPhase.CANCELED and task.error is not None and task.error.is_lost and not began_again:
         return f"The run ended: {why}; {task.name}: {task.error.message}."
     return f"The run ended: {why}; {task.name} {_fate(task, status)}."
 

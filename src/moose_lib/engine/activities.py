@@ -123,7 +123,7 @@ class Activities:
         message = f"this worker does not know {what}"
         _logger.log(logging.DEBUG if what in self._unknown_told else logging.WARNING, "%s", message)
         self._unknown_told.add(what)  # it is asked again every few seconds, for as long as nobody knows it
-        detail = FailureDetail(class_name=kind, message=message, kind="lost")
+        detail = FailureDetail(class_name=kind, message=message, kind="lost", attempt=attempts.number)
         return TaskFailure(message, detail, type=kind, is_last=False, delay=attempts.unknown_delay)
 
     async def _find_plan(self, args: Sequence[RawValue]) -> RawValue:
@@ -178,7 +178,9 @@ def _consequence(reason: Stopped, task: str, attempts: Attempts) -> BaseExceptio
     activity.heartbeat(attempts.when_excused.model_dump())
     if reason is not Stopped.WORKER_SHUTDOWN:
         return asyncio.CancelledError()
-    detail = FailureDetail(class_name=wire.WORKER_SHUTDOWN, message="the worker stopped", task=task, kind="lost")
+    detail = FailureDetail(
+        class_name=wire.WORKER_SHUTDOWN, message="the worker stopped", task=task, kind="lost", attempt=attempts.number
+    )
     return TaskFailure(
         "the worker stopped; another one runs the task", detail, type=wire.WORKER_SHUTDOWN, is_last=False
     )

@@ -206,7 +206,7 @@ class _Life:
         return TaskStarted(
             time=_time(event.event_time),
             key=started.scheduled_event_id,
-            number=started.attempt,
+            number=await _number(self._converter, started),
             last_error=await _last_error(self._converter, started),
         )
 
@@ -339,6 +339,15 @@ async def _last_error(
     if not seen.HasField("last_failure") or seen.last_failure.application_failure_info.type in wire.EXCUSED:
         return None
     return await read_task_error(converter, seen.last_failure)
+
+
+async def _number(converter: DataConverter, started: ActivityTaskStartedEventAttributes) -> int:
+    """Return the task's own count: Temporal's has the times that use no attempt up as well."""
+    before = await read_task_error(converter, started.last_failure) if started.HasField("last_failure") else None
+    if before is None or before.attempt is None:
+        return started.attempt
+    begins_again = before.is_lost or before.is_request
+    return min(before.attempt if begins_again else before.attempt + 1, started.attempt)
 
 
 def _frontier(envelope: wire.Envelope | None, *, is_retry: bool) -> wire.Frontier:

@@ -171,6 +171,10 @@ TERMINATED = replace(
             "The run ended: canceled; charge: its worker went away while it was being canceled.",
         ),
         (
+            explained(Cause.TERMINATED, replace(STOPPED, error=LOST.error), status=TERMINATED),
+            "The run ended: terminated: wrong prices; charge was interrupted by the termination.",
+        ),
+        (
             explained(Cause.FAILED, replace(FAILED, attempts=0), status=ENDED),
             "charge failed before its first attempt: Declined: no funds",
         ),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
-from temporalio.api.common.v1 import ActivityType, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import ActivityType, Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.enums.v1 import TimeoutType as WireTimeout
 from temporalio.api.failure.v1 import (
@@ -125,6 +125,30 @@ async def test_the_last_attempt_tells_why_the_one_before_it_failed(last: Failure
 
     assert isinstance(found, TaskStarted)
     assert (None if found.last_error is None else str(found.last_error)) == text
+
+
+def told(kind: str, attempt: int) -> Failure:
+    """A failure as a worker of ours tells it."""
+    detail = {"class": "Told", "message": "not now", "kind": kind, "attempt": attempt}
+    [payload] = DataConverter.default.payload_converter.to_payloads([detail])
+    info = ApplicationFailureInfo(type="Told", details=Payloads(payloads=[payload]))
+    return Failure(message="not now", application_failure_info=info)
+
+
+@pytest.mark.parametrize(
+    ("last", "number"),
+    [(None, 5), (HEARTBEAT, 1), (told("lost", 2), 2), (told("later", 1), 1), (told("task", 3), 4)],
+    ids=["nothing before", "a lost worker", "a stopped worker", "RetryLater", "a failure"],
+)
+async def test_an_attempt_has_the_number_that_its_handler_saw(last: Failure | None, number: int) -> None:
+    """Nobody says it at the end of one that is canceled: Temporal's count has those too that used none up."""
+    attributes = ActivityTaskStartedEventAttributes(scheduled_event_id=5, attempt=5, last_failure=last)
+    started = event(6, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, activity_task_started_event_attributes=attributes)
+
+    _, _, found = await read(FakeClient({"r1": [began("r1"), scheduled(), started]}), "r1")
+
+    assert isinstance(found, TaskStarted)
+    assert found.number == number
 
 
 async def test_a_task_that_timed_out_for_good_failed() -> None:
