@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moose_lib.cli.dev_code import await_dev_code
 from moose_lib.cli.naming import code_is_gone
 from moose_lib.cli.options import Target, Wait
 from moose_lib.cli.output import Output, Paint
@@ -51,6 +52,8 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
     """Resume the run that the selection names, or only tell what would happen."""
     session = open_session(target)
     loaded = _load(session)
+    if not selection.is_dry:
+        await_dev_code(output, session, is_loaded=True)
     reference = selection.reference or ""
     started = list[ResumedRun]()
 
@@ -82,8 +85,10 @@ def resume_many(output: Output, target: Target, selection: Selection, wish: Wish
     """Resume every selected run that can be resumed."""
     from moose_lib.cli.acting import Action, Done, act
 
-    loaded = _load(open_session(target))
     session = open_session(target)
+    loaded = _load(session)
+    if not selection.is_dry:
+        await_dev_code(output, session, is_loaded=True)
 
     async def rehearse(client: Client, run: RunSummary) -> str:
         return _counts(await _prepare(client, loaded, run, wish))

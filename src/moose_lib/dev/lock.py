@@ -16,12 +16,13 @@ from moose_lib.errors import AlreadyRunning, SettingsError
 from moose_lib.project.running import LOCK_FILE, RunningDev, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from moose_lib.project.settings import Settings
 
 _PAUSE = 0.02
+_RECORD_BYTES = 1024
 #: Commands that look for a running dev hold the lock for a moment, however long that is on a busy machine.
 _PATIENCE = 0.2
 #: A dev that holds the lock has written its record, or does so at once.
@@ -29,8 +30,8 @@ _LONGEST_PATIENCE = 5.0
 
 
 @asynccontextmanager
-async def dev_lock(settings: Settings, record: RunningDev) -> AsyncGenerator[None, None]:
-    """Hold the project's lock, with the record of this process in it.
+async def dev_lock(settings: Settings, record: RunningDev) -> AsyncGenerator[Callable[[RunningDev], None], None]:
+    """Hold the project's lock, with the record of this process in it; yields what changes the record.
 
     Raises:
         AlreadyRunning: another `moose-cli dev` holds it.
@@ -40,11 +41,16 @@ async def dev_lock(settings: Settings, record: RunningDev) -> AsyncGenerator[Non
     try:
         await _lock(descriptor, settings.root)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, record.model_dump_json().encode(), 0)
-        yield
+        _write(descriptor, record)
+        yield lambda changed: _write(descriptor, changed)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, record: RunningDev) -> None:
+    """In one piece, and always as long: whoever reads it meanwhile finds one or the other."""
+    os.pwrite(descriptor, record.model_dump_json().encode().ljust(_RECORD_BYTES), 0)
 
 
 def state_directory(settings: Settings) -> Path:

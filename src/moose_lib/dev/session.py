@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from moose_lib.dev.readiness import Ready
     from moose_lib.project.loader import Project
 
 _DEFAULT_PORT = 7233
@@ -97,7 +99,7 @@ async def run_dev(
     if not project.settings.state_directory.exists():
         session.require_ports()  # nobody runs here, and a refusal leaves nothing behind
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(dev_lock(project.settings, session.record()))
+        session.on_record = await stack.enter_async_context(dev_lock(project.settings, session.record()))
         session.require_ports()
         log = stack.enter_context(LogFile(state_directory(project.settings) / LOG))
         try:
@@ -157,8 +159,10 @@ class _Session:
             grace=self._settings.worker.grace_period,
             saves=self._saves,
             on_event=self._tell_of_worker,
-            on_loaded=self._watcher.note_loaded,
+            on_loaded=self._note_loaded,
         )
+        #: Is told when the record changes.
+        self.on_record: Callable[[RunningDev], None] = lambda _: None
         self._metrics = SessionMetrics(self._settings, lambda: self._workers.pids)
 
     def record(self) -> RunningDev:
@@ -171,6 +175,13 @@ class _Session:
             ui_port=self._settings.temporal.ui_port,
             namespace=self._namespace,
         )
+
+    def _note_loaded(self, ready: Ready | None) -> None:
+        self._watcher.note_loaded(ready)
+        worker = self._workers.serving
+        if ready is not None and worker is not None:
+            since = time.time() - worker.age.total_seconds()
+            self.on_record(self.record().model_copy(update={"worker_since": since}))
 
     def require_ports(self) -> None:
         """Refuse settings that an embedded Temporal cannot serve, and ports that are taken."""

@@ -16,6 +16,12 @@ def loaded_files(root: Path) -> frozenset[Path]:
     return frozenset(path for path in paths if path.is_relative_to(root))
 
 
+def last_change(root: Path) -> float:
+    """Return when the user's imported files were last written, in seconds since 1970."""
+    files = (file for file in loaded_files(root) if _INSTALLED not in file.parts)
+    return max((file.stat().st_mtime for file in files), default=0.0)
+
+
 def code_digest(root: Path) -> str:
     """Return 64 hex digits that differ if any of the user's imported files does; installed packages do not count."""
     digest = hashlib.sha256()

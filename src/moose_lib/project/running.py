@@ -18,7 +18,10 @@ LOCK_FILE = "dev.lock"
 
 
 class RunningDev(BaseModel):
-    """Who runs `moose-cli dev` here and where its Temporal answers (`None`: it uses somebody else's)."""
+    """Who runs `moose-cli dev` here and where its Temporal answers (`None`: it uses somebody else's).
+
+    `worker_since`: when its worker was started, in seconds since 1970; it has the code of then. `None`: there is none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +29,7 @@ class RunningDev(BaseModel):
     address: str | None = None
     ui_port: int | None = None
     namespace: str | None = None
+    worker_since: float | None = None
 
 
 def find_running(root: Path) -> RunningDev | None:

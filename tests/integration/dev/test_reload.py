@@ -22,6 +22,7 @@ from moose_lib.dev.events import (
     Reloading,
 )
 from moose_lib.project.loader import find_project
+from moose_lib.project.running import find_running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,10 @@ async def test_a_save_brings_the_new_code(tmp_path: Path) -> None:
         reloaded = await dev.next(Reloaded)
         assert reloaded.workflows == ("orders",)
         assert reloaded.pid != old
+        running = find_running(tmp_path)
+        assert running is not None
+        assert running.worker_since is not None
+        assert running.worker_since > project.entry.stat().st_mtime  # so do others know that it has the code of now
         stopped = await dev.next(ProcessStopped)
         assert (stopped.pid, stopped.exit.code, stopped.killed) == (old, 0, False)
         assert [line.text.split()[1] for line in dev.all(OutputLine) if "version" in line.text] == ["1", "2"]

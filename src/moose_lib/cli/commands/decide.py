@@ -42,8 +42,13 @@ class OutputMissing(MooseError):
 def retry(output: Output, target: Target, selection: Selection, task: str | None) -> int:
     """Run a parked TASK again, with all its attempts and the code of now; without TASK, all parked ones of the run."""
     from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.cli.dev_code import await_dev_code
+    from moose_lib.cli.session import open_session
     from moose_lib.operations.decisions import retry_task
     from moose_lib.operations.parked import find_parked
+
+    if not selection.is_dry:
+        await_dev_code(output, open_session(target), is_loaded=False)
 
     async def perform(client: Client, run: RunSummary) -> Done:
         names = await find_parked(client, run, task)
