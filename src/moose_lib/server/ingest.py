@@ -225,18 +225,19 @@ def _format(incoming: Incoming) -> Format:
 
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
+    if incoming.header(b"idempotency-key") is None:  # the others mean nothing without it
+        return None
     key, place, attempt = values = [incoming.header(name) for name in _NAMING]
     for name, value in zip(_NAMING.values(), values, strict=True):
         if value == "":
             raise EmptyHeader(name)
-    if key is None:
-        return None
+    assert key is not None, "asked above"
     place = None if place is None else unquote(place)
     return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place, attempt=attempt)
 
 
 def _is_large(body: bytes) -> bool:
-    return len(body) > _LARGE or body.count(b",") + body.count(b"\n") > _MANY
+    return len(body) > _LARGE or (len(body) > _MANY and body.count(b",") + body.count(b"\n") > _MANY)
 
 
 def _read(target: Target, body: bytes, form: Format, *, is_detailed: bool) -> _Read:
