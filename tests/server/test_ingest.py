@@ -230,9 +230,11 @@ async def test_a_key_that_is_empty_is_none(connect: Connect, tmp_path: Path, nam
     async with connect() as http:
         plain = await http.post("/ingest/Clicks", json=ONE, headers=headers)
         detailed = await http.post("/ingest/Clicks", json=ONE, headers={**headers, "Accept": "application/json"})
+        alone = await http.post("/ingest/Clicks", json=ONE, headers={name: ""})
 
     text = f"{name} is empty: leave it out, or give it a value"
     assert (plain.status_code, plain.text) == (400, text)
+    assert (alone.status_code, alone.text) == (400, text)
     assert detailed.json()["error"] == {"code": "bad-request", "message": text, "hint": None}
     assert rows(tmp_path, "SELECT count(*) FROM Clicks") == [(0,)]
 

@@ -161,7 +161,7 @@ def replay(
 def _replay(
     connection: sqlite3.Connection, endpoint: Endpoint, letters: Sequence[tuple[int, str]], *, is_dry: bool
 ) -> Replayed:
-    judge = Judge(endpoint)
+    judge = Judge(RecordReader(endpoint.model, is_strict=endpoint.is_strict), RowMaker(endpoint.table.model))
     good, bad = list[tuple[int, tuple[Cell, ...]]](), list[StillBad]()
     for number, text in letters:
         verdict = judge.row(text)
@@ -197,9 +197,9 @@ def _store(connection: sqlite3.Connection, endpoint: Endpoint, good: Sequence[tu
 class Judge:
     """Says of a letter's text: the row of its record, or why it is none."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._reader = RecordReader(endpoint.model, is_strict=endpoint.is_strict)
-        self._rows = RowMaker(endpoint.table.model)
+    def __init__(self, reader: RecordReader, rows: RowMaker) -> None:
+        self._reader = reader
+        self._rows = rows
 
     def row(self, text: str) -> tuple[Cell, ...] | str:
         """The row, or the reason."""

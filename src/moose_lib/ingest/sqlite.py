@@ -253,7 +253,7 @@ class SqliteStore:
         if earlier is not None:
             return earlier
         inserter.insert(self._connection, batch.rows, at)
-        if batch.queue is not None:
+        if batch.queue is not None and batch.rejected:
             keep_letters(
                 self._connection, Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected), at
             )

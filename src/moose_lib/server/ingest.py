@@ -204,11 +204,12 @@ class Ingest:
 
 
 def _target(endpoint: Endpoint) -> Target:
+    reader, rows = RecordReader(endpoint.model, is_strict=endpoint.is_strict), RowMaker(endpoint.table.model)
     return Target(
         endpoint=endpoint,
-        reader=RecordReader(endpoint.model, is_strict=endpoint.is_strict),
-        rows=RowMaker(endpoint.table.model),
-        judge=Judge(endpoint),
+        reader=reader,
+        rows=rows,
+        judge=Judge(reader, rows),
         key=endpoint.key,
         route=f"/{endpoint.path}",
         queue=f"{endpoint.name}DeadLetterQueue" if endpoint.has_dead_letters else None,
@@ -225,13 +226,12 @@ def _format(incoming: Incoming) -> Format:
 
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
-    if incoming.header(b"idempotency-key") is None:  # the others mean nothing without it
-        return None
     key, place, attempt = values = [incoming.header(name) for name in _NAMING]
     for name, value in zip(_NAMING.values(), values, strict=True):
         if value == "":
             raise EmptyHeader(name)
-    assert key is not None, "asked above"
+    if key is None:
+        return None
     place = None if place is None else unquote(place)
     return Idempotency(key=key, digest=hashlib.sha256(body).digest(), place=place, attempt=attempt)
 
