@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 import moose_lib
-from moose_lib import IngestPipeline, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
+from moose_lib import IngestPipeline, InsertOptions, Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 
 
 class Order(BaseModel):
@@ -98,6 +98,19 @@ Workflow(
     config=WorkflowConfig(
         starting_task=Task[None, None](name="gather", config=TaskConfig(run=gather, retries=1, retry_delay="100ms"))
     ),
+)
+
+
+async def wait() -> None:
+    records: list[dict[str, object]] = [{"number": 1, "by": "wait"}, {"number": "x", "by": "wait"}]
+    await moose_lib.ingest("Orders", records, options=InsertOptions(strategy="discard"))
+    Path("app/waiting").touch()  # noqa: ASYNC240  # a file is what a test can look for
+    await asyncio.sleep(600)
+
+
+Workflow(
+    name="Waiting",
+    config=WorkflowConfig(starting_task=Task[None, None](name="wait", config=TaskConfig(run=wait))),
 )
 
 last = Task[Loaded, Loaded](name="report", config=TaskConfig(run=report, retries=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,20 @@ def test_a_task_that_fails_says_what_it_has_stored_all_the_same(loading: Cli) ->
     text = loading("workflow", "status", "gave-up").out
     assert "RuntimeError: after 500; ingested 500 into Orders all the same" in text
     assert [(it["by"], it["n"]) for it in rows(loading)] == [("give_up", 500)]
+
+
+def test_a_task_that_is_canceled_says_what_it_has_stored_all_the_same(loading: Cli) -> None:
+    """And what it has left out."""
+    assert loading("workflow", "run", "Waiting", "--id", "waiting").code == 0
+    end = time.monotonic() + 30
+    while not (loading.folder / "app" / "waiting").exists():
+        assert time.monotonic() < end, "it has not begun"
+        time.sleep(0.05)
+    assert loading("workflow", "cancel", "waiting", "--wait").code == 0
+
+    (told,) = loading("workflow", "status", "waiting", "--json").document["tasks"]
+    assert (told["state"], told["ingested"], told["rejected"]) == ("canceled", {"Orders": 1}, {"Orders": 1})
+    assert "ingested 1 into Orders, rejected 1 of Orders all the same" in loading("workflow", "status", "waiting").out
 
 
 def test_records_that_are_others_in_each_attempt_are_set_aside(loading: Cli) -> None:

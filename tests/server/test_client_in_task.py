@@ -28,7 +28,7 @@ def test_an_attempt_names_what_it_sends_as_the_one_before_did(
         in_run(run)
         for number in order:
             moose_lib.ingest_sync("Clicks", Click(number=number))
-        assert run.deliveries.stored == {"Clicks": 3}
+        assert run.deliveries.tally.stored == {"Clicks": 3}
     in_run(a_run(origin="r7"))
     moose_lib.ingest_sync("Clicks", Click(number=1))
     for _ in range(2):
@@ -145,10 +145,10 @@ def test_what_is_stored_after_all_is_counted_once(
 
     for number in range(2):
         moose_lib.ingest_sync("Clicks", [Click(number=number)] * 2)
-    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 2}, {"Clicks": 4})
+    assert (run.deliveries.tally.stored, run.deliveries.tally.set_aside) == ({"Clicks": 2}, {"Clicks": 4})
     moose_lib.ingest_sync("Clicks", Click(number=7))
 
-    assert (run.deliveries.stored, run.deliveries.set_aside) == ({"Clicks": 5}, {})
+    assert (run.deliveries.tally.stored, run.deliveries.tally.set_aside) == ({"Clicks": 5}, {})
     assert caplog.records[-1].getMessage() == (
         "4 records for Clicks that were set aside are stored: the attempt sends what it sent before, in another order"
     )
@@ -189,7 +189,7 @@ def test_a_call_that_failed_and_is_repeated_is_the_same(
     keys = [key for _, key, _ in web.asked]
     assert (keys[:2], len(set(keys))) == (keys[2:4], 3)
     assert [str(place)[-9:] for place in web.places] == [f"request {number}" for number in (1, 2, 1, 2, 3)]
-    assert run.deliveries.stored == {"Clicks": 7000}  # what the last answer says, and each request once
+    assert run.deliveries.tally.stored == {"Clicks": 7000}  # what the last answer says, and each request once
 
 
 def test_a_call_that_is_canceled_and_repeated_is_the_same(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.texts import clock_text, duration_text
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.operations.records import Decision, RunStatus, TaskPhase, TaskStatus
 from moose_lib.plan.render import outline
 
@@ -205,10 +206,10 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             return "skipped by hand, with a given output"
         case TaskPhase.RUNNING if task.held_up_by is not None:
             return task.held_up_by
-        case TaskPhase.COMPLETED if task.ingested or task.set_aside:
-            return _ingested(task)
+        case TaskPhase.COMPLETED if task.sent:
+            return _sent(task.sent)
         case _:
-            ingested = f"{_ingested(task)} all the same" if task.ingested or task.set_aside else ""
+            ingested = f"{_sent(task.sent)} all the same" if task.sent else ""
             return "; ".join(filter(None, (error_line(task), given_up_text(task), ingested)))
 
 
@@ -219,10 +220,14 @@ def given_up_text(task: TaskStatus) -> str:
     return "given up" if task.reason is None else f"given up: {task.reason}"
 
 
-def _ingested(task: TaskStatus) -> str:
-    into = [f"{count:,} into {name}" for name, count in task.ingested.items() if count or name not in task.set_aside]
-    aside = [f"{count:,} of {name}" for name, count in task.set_aside.items()]
-    parts = [f"ingested {_named(into)}" if into else "", f"set aside {_named(aside)}" if aside else ""]
+def _sent(sent: Tally) -> str:
+    elsewhere = {"rejected": sent.rejected, "set aside": sent.set_aside}
+    rest = [name for counts in elsewhere.values() for name in counts]
+    into = [f"{count:,} into {name}" for name, count in sent.stored.items() if count or name not in rest]
+    parts = [f"ingested {_named(into)}" if into else ""]
+    for word, counts in elsewhere.items():
+        of = [f"{count:,} of {name}" for name, count in counts.items()]
+        parts.append(f"{word} {_named(of)}" if of else "")
     return ", ".join(filter(None, parts))
 
 

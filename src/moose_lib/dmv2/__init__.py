@@ -7,8 +7,18 @@ from moose_lib.dmv2.ingest import (
     IngestPipeline,
     IngestPipelineConfig,
 )
-from moose_lib.dmv2.olap import Key, LifeCycle, OlapConfig, OlapTable
+from moose_lib.dmv2.olap import InsertOptions, Key, LifeCycle, OlapConfig, OlapTable
 from moose_lib.dmv2.outcome import RunOutcome
+from moose_lib.dmv2.registry import (
+    get_ingest_api,
+    get_ingest_apis,
+    get_stream,
+    get_streams,
+    get_table,
+    get_tables,
+    get_workflow,
+    get_workflows,
+)
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.schedule import Schedule
 from moose_lib.dmv2.streams import DeadLetterModel, DeadLetterQueue, Stream, StreamConfig
@@ -22,6 +32,7 @@ __all__ = [
     "IngestConfigWithDestination",
     "IngestPipeline",
     "IngestPipelineConfig",
+    "InsertOptions",
     "Key",
     "LifeCycle",
     "OlapConfig",
@@ -37,4 +48,12 @@ __all__ = [
     "TaskContext",
     "Workflow",
     "WorkflowConfig",
+    "get_ingest_api",
+    "get_ingest_apis",
+    "get_stream",
+    "get_streams",
+    "get_table",
+    "get_tables",
+    "get_workflow",
+    "get_workflows",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from moose_lib.dmv2._rules import Finding
 
@@ -12,6 +13,7 @@ _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PATH = re.compile(r"[A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*")
 _PATH_HINT = 'as "shop/clicks"'
 _RESERVED = "sqlite_"
+_STRATEGIES: Final = ("fail-fast", "discard", "isolate")
 
 #: Names become those of tables, in SQLite and in ClickHouse, with a version behind them.
 LONGEST_NAME = 100
@@ -64,3 +66,26 @@ def path_findings(path: object) -> list[Finding]:
     if path is None or (isinstance(path, str) and _PATH.fullmatch(path.strip("/")) is not None):
         return []
     return [("bad-path", f"path {path!r} is not segments of letters, digits, '_', '.', '~' and '-'", _PATH_HINT)]
+
+
+def insert_fault(options: Mapping[str, Any]) -> tuple[str, str | None] | None:  # Any: users' values
+    """What is wrong with `InsertOptions`, as (text, hint)."""
+    strategy, most, ratio = options["strategy"], options["allow_errors"], options["allow_errors_ratio"]
+    if strategy not in _STRATEGIES:
+        return f"strategy {strategy!r} is none of {', '.join(_STRATEGIES)}", None
+    if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most >= 0):
+        return f"allow_errors {most!r} is no number of records", "as 10, or leave it out for any number"
+    if ratio is not None and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 <= ratio <= 1):
+        return f"allow_errors_ratio {ratio!r} is not between 0 and 1", "0.1 allows one record in ten"
+    for name in ("validate", "skip_validation_on_retry"):
+        if not isinstance(options[name], bool):
+            return f"{name} {options[name]!r} is neither True nor False", None
+    limits = [name for name in ("allow_errors", "allow_errors_ratio") if options[name] is not None]
+    if limits and strategy == "fail-fast":
+        return f"{limits[0]} allows nothing with the strategy 'fail-fast'", 'strategy="discard", or "isolate"'
+    if limits and not options["validate"]:
+        return f"{limits[0]} cannot be kept to without validate", "the server checks each request for itself"
+    if not options["validate"] and strategy != "isolate":
+        hint = 'strategy="isolate": the server keeps what does not fit with the dead letters'
+        return f"the strategy {strategy!r} needs validate", hint
+    return None

@@ -16,18 +16,42 @@ from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestResult:
-    """How many records are in the store now, how many the server refused, and how many of those stored were before.
+class FailedRecord:
+    """A record that does not fit its model: its number among those that were given, from 0, and why."""
 
-    `repeated` are those that an earlier attempt, or the run that is resumed, had stored already. `set_aside` were not
-    stored, as an earlier attempt had sent other records in their place, which count as `stored` and `repeated`: they
-    are with the dead letters, and are stored after all if the attempt sends those others, too.
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestResult:
+    """How many records are in the store now, how many do not fit, and how many of those stored were before.
+
+    `rejected` were refused by the server, or left out by `InsertOptions`; `failed_records` has those that were found
+    before anything was sent. `repeated` are those that an earlier attempt, or the run that is resumed, had stored
+    already. `set_aside` were not stored, as an earlier attempt had sent other records in their place, which count as
+    `stored` and `repeated`: they are with the dead letters, and are stored after all if the attempt sends those
+    others, too.
     """
 
     stored: int = 0
     rejected: int = 0
     repeated: int = 0
     set_aside: int = 0
+    failed_records: tuple[FailedRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many records a task has sent, by endpoint: what is in the store, was refused, and is set aside."""
+
+    stored: Mapping[str, int] = field(default_factory=dict[str, int])
+    rejected: Mapping[str, int] = field(default_factory=dict[str, int])
+    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def __bool__(self) -> bool:
+        """Anything was sent."""
+        return bool(self.stored or self.rejected or self.set_aside)
 
 
 class _Numbers:
@@ -132,8 +156,9 @@ class Deliveries:
         self._lock = threading.Lock()
         self._occurrences: defaultdict[bytes, _Numbers] = defaultdict(_Numbers)
         self._named = set[tuple[str, str]]()
-        self._answers = dict[str, tuple[str, int, int]]()
+        self._answers = dict[str, tuple[int, int, int]]()
         self._stored = Counter[str]()
+        self._rejected = Counter[str]()
         self._set_aside = Counter[str]()
 
     def begin(self, part: str = "") -> None:
@@ -195,15 +220,21 @@ class Deliveries:
             while undo:
                 undo.pop()()
 
-    def answered(self, endpoint: str, key: str, *, stored: int, set_aside: int) -> bool:
+    def answered(self, endpoint: str, key: str, *, stored: int, rejected: int = 0, set_aside: int = 0) -> bool:
         """Count what a request has brought, once for each key; whether records are set aside for the first time."""
         with self._lock:
-            before = self._answers.get(key, (endpoint, 0, 0))
-            self._answers[key] = (endpoint, stored, set_aside)
+            before = self._answers.get(key, (0, 0, 0))
+            self._answers[key] = (stored, rejected, set_aside)
             is_first = bool(set_aside) and self._set_aside[endpoint] == 0
-            self._stored[endpoint] += stored - before[1]
+            self._stored[endpoint] += stored - before[0]
+            self._rejected[endpoint] += rejected - before[1]
             self._set_aside[endpoint] += set_aside - before[2]
         return is_first
+
+    def left_out(self, endpoint: str, count: int) -> None:
+        """Count records that fit no model and were not sent."""
+        with self._lock:
+            self._rejected[endpoint] += count
 
     def released(self, endpoint: str, count: int, counted_twice: int) -> None:
         """Count records that were set aside and are stored now; each was answered with what had its place."""
@@ -212,13 +243,7 @@ class Deliveries:
             self._set_aside[endpoint] -= count
 
     @property
-    def stored(self) -> Mapping[str, int]:
-        """Records in the store by endpoint."""
+    def tally(self) -> Tally:
+        """What was sent so far; of what is refused and set aside, endpoints without any are left out."""
         with self._lock:
-            return dict(self._stored)
-
-    @property
-    def set_aside(self) -> Mapping[str, int]:
-        """Records that are set aside by endpoint; those without any are left out."""
-        with self._lock:
-            return {endpoint: count for endpoint, count in self._set_aside.items() if count > 0}
+            return Tally(stored=dict(self._stored), rejected=dict(+self._rejected), set_aside=dict(+self._set_aside))

@@ -16,7 +16,7 @@ from moose_lib.dmv2 import _ingest_rules, _registry
 from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
 from moose_lib.dmv2.deliveries import IngestResult
-from moose_lib.errors import Fault, Location
+from moose_lib.errors import Fault, Location, NonRetryableError
 
 _ENGINE = re.compile(
     r"(Replicated|Shared)?(Replacing|Summing|Aggregating|Collapsing|VersionedCollapsing)?MergeTree(\(.*\))?"
@@ -85,6 +85,35 @@ class OlapConfig:
     seed_filter: Any = None  # Any: refused
 
 
+@dataclass(frozen=True)
+class InsertOptions:
+    """What happens to records that do not fit their model.
+
+    Attributes:
+        strategy: "fail-fast": with one of them nothing is sent; "discard": they are left out, and counted as
+            `rejected`; "isolate": the server keeps them with the dead letters, and stores the rest.
+        allow_errors: how many may be discarded or isolated at most; with more, nothing is sent. Unset: any number.
+        allow_errors_ratio: the same as a part of all records, from 0 to 1; 0.1 allows one in ten.
+        validate: False leaves the check before sending out, to save its time; the server checks all the same, so it is
+            for "isolate" alone.
+        skip_validation_on_retry: fine either way: what is sent again is not checked again.
+
+    Raises:
+        NonRetryableError: a value is not one of these, or does not go with another.
+    """
+
+    strategy: Literal["fail-fast", "discard", "isolate"] = "fail-fast"
+    allow_errors: int | None = None
+    allow_errors_ratio: float | None = None
+    validate: bool = True
+    skip_validation_on_retry: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would be ignored."""
+        if (found := _ingest_rules.insert_fault(vars(self))) is not None:
+            raise NonRetryableError(f"InsertOptions: {found[0]}", hint=found[1])
+
+
 class OlapTable(Generic[M]):
     """A table for the records of one model; `OlapTable[M](name, OlapConfig(…))`.
 
@@ -122,17 +151,22 @@ class OlapTable(Generic[M]):
         """Name and version as the name of a table: `Clicks`, `Clicks_1_2`."""
         return _registry.versioned(self.name, self.config.version)
 
-    def insert(self, rows: Iterable[M | Mapping[str, Any]]) -> IngestResult:  # Any: checked against the model
+    def insert(
+        self,
+        rows: Iterable[M | Mapping[str, Any]],  # Any: checked against the model
+        options: InsertOptions | None = None,
+    ) -> IngestResult:
         """Check rows, send them to the server through the table's endpoint, and return when they are committed.
 
-        The same as `moose_lib.ingest_sync(table, rows)`; in `async` code: `await moose_lib.ingest(table, rows)`.
+        `options` says what happens to those that do not fit: unset, nothing is sent. The same as
+        `moose_lib.ingest_sync(table, rows, options=options)`; in `async` code: `await moose_lib.ingest(…)`.
 
         Raises:
             MooseError: as there.
         """
         # By name: declarations know nothing of what sends, and only this call pays for loading it.
         client = import_module("moose_lib.ingest.client")
-        result: IngestResult = client.ingest_sync(self, rows)
+        result: IngestResult = client.ingest_sync(self, rows, options=options)
         return result
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:

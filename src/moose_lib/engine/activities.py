@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,14 @@ from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
 from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
 from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
-from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, users_frames
+from moose_lib.engine.failures import (
+    FailureDetail,
+    TaskFailure,
+    WorkerLost,
+    describe,
+    sent_before_cancel,
+    users_frames,
+)
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
@@ -78,6 +86,7 @@ class Activities:
             output = await self._run(Attempt(self._handlers, assignment, attempts.notes))
             check_size(output, f"output of task {call.task!r}")
         except AttemptStopped as stopped:
+            sent_before_cancel.set(assignment.run.deliveries.tally)
             raise _consequence(stopped.reason, call.task, attempts) from None
         except BaseException as error:  # the boundary: whatever users' code raises is their task's failure
             if isinstance(error, asyncio.CancelledError) and activity.is_cancelled():
@@ -190,8 +199,7 @@ def _output(data: bytes, attempts: Attempts, deliveries: Deliveries) -> RawValue
     value = wire.json_value(data)
     if attempts.number != attempts.handed_out:
         value.payload.metadata[wire.ATTEMPT_METADATA] = str(attempts.number).encode()
-    if deliveries.stored:
-        value.payload.metadata[wire.INGESTED_METADATA] = json.dumps(deliveries.stored).encode()
-    if deliveries.set_aside:
-        value.payload.metadata[wire.SET_ASIDE_METADATA] = json.dumps(deliveries.set_aside).encode()
+    for name, counts in asdict(deliveries.tally).items():
+        if counts:
+            value.payload.metadata[wire.TALLY_METADATA[name]] = json.dumps(counts).encode()
     return value

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +18,11 @@ from typing import Final, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from moose_lib import calling
-from moose_lib.dmv2.deliveries import Deliveries
+from moose_lib.dmv2.deliveries import Deliveries, Tally
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.durations import format_duration
 from moose_lib.engine.attempts import read_notes
@@ -61,8 +63,7 @@ class FieldDetail(BaseModel):
 class FailureDetail(BaseModel):
     """The first detail of a failure of ours; `attempt` is the task's own count, `is_retryable` what the error says.
 
-    `ingested` has the records that the last attempt brought into the store all the same, by endpoint, and `set_aside`
-    those that are with the dead letters.
+    `ingested`, `rejected` and `set_aside` are the `Tally` of what the last attempt sent all the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -77,7 +78,18 @@ class FailureDetail(BaseModel):
     attempt: int = 1
     is_retryable: bool = True
     ingested: Mapping[str, int] = {}
+    rejected: Mapping[str, int] = {}
     set_aside: Mapping[str, int] = {}
+
+    @property
+    def tally(self) -> Tally:
+        """What the attempt sent."""
+        return Tally(stored=self.ingested, rejected=self.rejected, set_aside=self.set_aside)
+
+    def with_tally(self, tally: Tally) -> FailureDetail:
+        """The same with what was sent."""
+        told = {"ingested": tally.stored, "rejected": tally.rejected, "set_aside": tally.set_aside}
+        return self.model_copy(update=told)
 
     @property
     def summary(self) -> str:
@@ -103,11 +115,21 @@ class TaskFailure(ApplicationError):
         self.stack_trace = (detail.traceback or "") if is_last else ""
 
 
+#: What the attempt of this activity sent before it was canceled.
+sent_before_cancel: ContextVar[Tally | None] = ContextVar("sent_before_cancel", default=None)
+
+
 class FailureConverter(DefaultFailureConverter):
-    """Temporal's converter, but the stack trace of our failures is the user's."""
+    """Temporal's converter, but the stack trace of our failures is the user's, and a canceled task tells what it sent.
+
+    That cannot be said by the exception: the SDK makes its own when an activity is canceled.
+    """
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Fill `failure` from `exception`."""
+        tally = sent_before_cancel.get()
+        if isinstance(exception, CancelledError) and tally:
+            exception = CancelledError(exception.message, asdict(tally))
         super().to_failure(exception, payload_converter, failure)
         if isinstance(exception, TaskFailure):
             failure.stack_trace = exception.stack_trace
@@ -127,12 +149,10 @@ def failure_of(
     """The failure with which an attempt ends; it says whether it was the last one, and then what was ingested."""
     is_last = verdict.delay is None
     detail = describe(verdict.error, task=task, attempt=attempt, is_brief=not is_last)
-    told = deliveries if is_last and deliveries is not None else Deliveries()
+    sent = deliveries.tally if is_last and deliveries is not None else Tally()
     return TaskFailure(
         detail.message or detail.summary,
-        detail.model_copy(
-            update={"is_retryable": verdict.is_retryable, "ingested": told.stored, "set_aside": told.set_aside}
-        ),
+        detail.model_copy(update={"is_retryable": verdict.is_retryable}).with_tally(sent),
         type=type(verdict.error).__name__,
         is_last=is_last,
         delay=verdict.delay,
@@ -229,7 +249,7 @@ def run_failure(failed: tuple[str, ...], first: FailureDetail, *, type: str, rea
     task = first.task if first.task is not None else failed[0]
     others = [name for name in failed if name != task]
     more = f" (failed too: {', '.join(map(repr, others[:10]))})" if others else ""
-    detail = first.model_copy(update={"task": task, "tasks": failed, "ingested": {}, "set_aside": {}})
+    detail = first.model_copy(update={"task": task, "tasks": failed}).with_tally(Tally())
     given_up = "" if reason is None else f"; given up: {_shorten(reason, _PASSING_MESSAGE)}"
     message = f"task {task!r} failed: {first.summary}{more}{given_up}"
     return TaskFailure(message, detail, type=type, is_last=not first.is_retryable)

@@ -57,10 +57,12 @@ BY_REFERENCE: Final = "moose-by-reference"
 #: Set on an output whose attempt was not the one that Temporal counts, see attempts.py.
 ATTEMPT_METADATA: Final = "moose-attempt"
 
-#: Set on an output whose attempt has ingested: JSON of the records in the store by endpoint.
-INGESTED_METADATA: Final = "moose-ingested"
-#: The same of records that are set aside, if there are any.
-SET_ASIDE_METADATA: Final = "moose-set-aside"
+#: Set on an output whose attempt has ingested, by the field of its `Tally`, where that has any: JSON.
+TALLY_METADATA: Final[Mapping[str, str]] = {
+    "stored": "moose-ingested",
+    "rejected": "moose-rejected",
+    "set_aside": "moose-set-aside",
+}
 
 _JSON_METADATA: Final[Mapping[str, bytes]] = {"encoding": b"json/plain"}
 

@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -25,12 +25,12 @@ from pydantic import BaseModel
 from moose_lib.dmv2._registry import registered_ingest_apis
 from moose_lib.dmv2.deliveries import Claim, Deliveries, IngestResult
 from moose_lib.dmv2.ingest import IngestApi, IngestPipeline
-from moose_lib.dmv2.olap import OlapTable
+from moose_lib.dmv2.olap import InsertOptions, OlapTable
 from moose_lib.dmv2.workflow import RunInfo
 from moose_lib.durations import parse_duration
 from moose_lib.errors import MooseError, NonRetryableError
 from moose_lib.ingest.errors import TableNotFound
-from moose_lib.ingest.packing import Packet, Record, pack
+from moose_lib.ingest.packing import Packed, Packet, Record, pack
 from moose_lib.ingest.querying import best_version
 from moose_lib.ingest.sending import Answer, Name, Sender
 from moose_lib.logs.attribution import TaskLogger, current_run
@@ -54,6 +54,10 @@ _NO_TASK: Final = (
     "a repeated attempt would store them again. Start the thread with await asyncio.to_thread(…) or "
     "pool.submit(contextvars.copy_context().run, …), or name the request: idempotency_key="
 )
+_NO_DEAD_LETTERS: Final = (
+    "records for {} cannot be isolated: it keeps no dead letters, or [ingest] partial = false refuses a request as a "
+    "whole"
+)
 _RELEASED: Final = (
     "%d records for %s that were set aside are stored: the attempt sends what it sent before, in another order"
 )
@@ -66,11 +70,12 @@ async def ingest(
     idempotency_key: str | None = None,
     request: str | None = None,
     timeout: str | timedelta = _PATIENCE,  # noqa: ASYNC109  # how long the server is given, in words as elsewhere
+    options: InsertOptions | None = None,
     on_progress: Callable[[IngestResult], None] | None = None,
 ) -> IngestResult:
     """Check records, send them to the server, and return when they are committed; see the package's docstring."""
     stop = threading.Event()
-    with _errand(place, records, _Naming(idempotency_key, request), timeout) as errand:
+    with _errand(place, records, _Naming(idempotency_key, request), timeout, options) as errand:
         try:
             return await asyncio.to_thread(_run, errand, on_progress, stop)
         finally:
@@ -84,6 +89,7 @@ def ingest_sync(
     idempotency_key: str | None = None,
     request: str | None = None,
     timeout: str | timedelta = _PATIENCE,
+    options: InsertOptions | None = None,
     on_progress: Callable[[IngestResult], None] | None = None,
 ) -> IngestResult:
     """The same as `moose_lib.ingest` for `def` handlers and scripts: blocks until the records are committed.
@@ -94,7 +100,7 @@ def ingest_sync(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        with _errand(place, records, _Naming(idempotency_key, request), timeout) as errand:
+        with _errand(place, records, _Naming(idempotency_key, request), timeout, options) as errand:
             return _run(errand, on_progress, threading.Event())
     raise MooseError(
         "sending records here would block the event loop of async code", hint="await moose_lib.ingest(…) instead"
@@ -114,27 +120,39 @@ class _Errand:
     """What to send where, and under which name each part."""
 
     endpoint: Endpoint
-    packets: Sequence[Packet]
+    packed: Packed
     names: Sequence[Name]
     settings: Settings
     patience: timedelta
+    is_isolating: bool
 
 
 @contextmanager
 def _errand(
-    place: Place, records: Iterable[Record] | Record, naming: _Naming, timeout: str | timedelta
+    place: Place,
+    records: Iterable[Record] | Record,
+    naming: _Naming,
+    timeout: str | timedelta,
+    options: InsertOptions | None,
 ) -> Generator[_Errand]:
     """The errand, for the time of the block: if that fails, the next call with the same records is the same errand."""
     endpoint, file = _find(place)
-    packets = pack(endpoint, _several(records))
+    settings, options = _settings(file), InsertOptions() if options is None else options
+    if not isinstance(options, InsertOptions):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' values are not type-checked
+        raise NonRetryableError(f"options is {options!r}, which is no InsertOptions", hint="options=InsertOptions(…)")
+    is_isolating = options.strategy == "isolate"
+    if is_isolating and not (endpoint.has_dead_letters and settings.ingest.partial):
+        raise NonRetryableError(_NO_DEAD_LETTERS.format(endpoint.key), hint='strategy="discard"')
+    packed = pack(endpoint, _several(records), options)
     claims = list[Claim]()
     try:
         yield _Errand(
             endpoint=endpoint,
-            packets=packets,
-            names=list(_names(endpoint, packets, naming, claims)),
-            settings=_settings(file),
+            packed=packed,
+            names=list(_names(endpoint, packed.packets, naming, claims)),
+            settings=settings,
             patience=parse_duration(timeout) or timedelta(days=365),
+            is_isolating=is_isolating,
         )
     except BaseException:
         for claim in claims:
@@ -154,11 +172,12 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
     url = f"{settings.ingest_url}/{endpoint.path}"
     token = settings.ingest.token
     run = current_run.get()
-    done = IngestResult()
+    done = IngestResult(rejected=errand.packed.left_out, failed_records=errand.packed.failed)
     with Sender(url, None if token is None else token.get_secret_value(), errand.patience, stop) as sender:
-        for packet, name in zip(errand.packets, errand.names, strict=True):
-            answer = sender.send(packet.body, name)
-            done = IngestResult(
+        for packet, name in zip(errand.packed.packets, errand.names, strict=True):
+            answer = sender.send(packet.body, name, rejectable=packet.count if errand.is_isolating else 0)
+            done = replace(
+                done,
                 stored=done.stored + answer.stored,
                 rejected=done.rejected + answer.rejected,
                 repeated=done.repeated + (answer.stored if answer.is_repeat else 0),
@@ -168,12 +187,15 @@ def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, st
                 _count(run, endpoint.key, name.key, answer)
             if on_progress is not None:
                 on_progress(done)
+    if run is not None and errand.packed.left_out:
+        run.deliveries.left_out(endpoint.key, errand.packed.left_out)
     return done
 
 
 def _count(run: RunInfo, endpoint: str, key: str, answer: Answer) -> None:
     deliveries = run.deliveries
-    if deliveries.answered(endpoint, key, stored=answer.stored, set_aside=answer.set_aside):
+    counts = {"stored": answer.stored, "rejected": answer.rejected, "set_aside": answer.set_aside}
+    if deliveries.answered(endpoint, key, **counts):
         TaskLogger(run).warning(_SET_ASIDE, answer.set_aside, endpoint, endpoint)
     if answer.released:
         deliveries.released(endpoint, answer.released, answer.stored * answer.released_requests)

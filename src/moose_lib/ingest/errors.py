@@ -120,11 +120,14 @@ class LossyMigration(MooseError):
 
 
 class InvalidRecords(NonRetryableError, ValueError):
-    """Records do not fit the model of their endpoint; nothing was sent. `faults` has all of them, by record."""
+    """Records do not fit the model of their endpoint; nothing was sent. `faults` has all of them, by record.
+
+    `limit`: what `InsertOptions` allow, as "allow_errors=3".
+    """
 
     exit_code = 2
 
-    def __init__(self, endpoint: str, model: str, faults: Sequence[tuple[int, FieldFault]]) -> None:
+    def __init__(self, endpoint: str, model: str, faults: Sequence[tuple[int, FieldFault]], limit: str = "") -> None:
         self.endpoint = endpoint
         self.faults = tuple(faults)
         shown = [f"  record {index}: {fault}" for index, fault in self.faults[:_SHOWN_FAULTS]]
@@ -132,7 +135,8 @@ class InvalidRecords(NonRetryableError, ValueError):
         shown += [f"  and {more} more"] if more else []
         count = len({index for index, _ in self.faults})
         which = "1 record is" if count == 1 else f"{count} records are"
-        super().__init__("\n".join([f"{which} no valid {model} for {endpoint}; nothing was sent", *shown]))
+        over = f", more than {limit}" if limit else ""
+        super().__init__("\n".join([f"{which} no valid {model} for {endpoint}{over}; nothing was sent", *shown]))
 
 
 class IngestRefused(NonRetryableError):

@@ -1,14 +1,19 @@
-"""From records to the requests that carry them: encoded, checked as the server checks them, and divided."""
+"""From records to the requests that carry them: encoded, checked as the server checks them, and divided.
+
+What does not fit fails the whole, is left out, or travels with the rest, as the caller's `InsertOptions` say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
+from moose_lib.dmv2.deliveries import FailedRecord
+from moose_lib.dmv2.olap import InsertOptions
 from moose_lib.faults import FieldFault
 from moose_lib.ingest.columns import RowMaker
 from moose_lib.ingest.errors import InvalidRecords, UnreadableBody, UnstorableRecord
@@ -30,28 +35,57 @@ class Packet:
     count: int
 
 
-def pack(endpoint: Endpoint, records: Iterable[Record]) -> list[Packet]:
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Requests, and the faults of the records that do not fit, by index; `left_out` of these are in no request."""
+
+    packets: Sequence[Packet]
+    faults: Mapping[int, Sequence[FieldFault]]
+    left_out: int
+
+    @property
+    def failed(self) -> tuple[FailedRecord, ...]:
+        """The records that do not fit, in their order."""
+        return tuple(FailedRecord(index=it, reason="; ".join(map(str, found))) for it, found in self.faults.items())
+
+
+def pack(endpoint: Endpoint, records: Iterable[Record], options: InsertOptions) -> Packed:
     """Requests for the records, the same for the same records.
 
     Raises:
-        InvalidRecords: some do not fit the model; has all faults.
+        InvalidRecords: some do not fit the model, or more than may; has all faults.
     """
-    faults = list[tuple[int, FieldFault]]()
-    packets, begin = list[Packet](), 0
-    reader = RecordReader(endpoint.model, is_strict=endpoint.is_strict)
-    rows = RowMaker(endpoint.table.model)
-    unwritable = dict[int, FieldFault]()
-    for texts in _divided(_encoded(endpoint.model, records, unwritable)):
-        packet = Packet(body=b"[" + b",".join(texts) + b"]", count=len(texts))
-        for index, fault in _faults(reader, rows, packet):
-            faults.append((begin + index, unwritable.get(begin + index, fault)))
-        packets.append(packet)
+    judge = _Judge(endpoint, is_asked=options.validate)
+    packets, faults = list[Packet](), dict[int, list[FieldFault]]()
+    begin = left_out = 0
+    for texts in _divided(_encoded(endpoint.model, records, judge.unwritable)):
+        found = judge.faults(texts, begin)
+        faults |= found
+        dropped = judge.unwritable if options.strategy == "isolate" else found
+        sent = [text for index, text in enumerate(texts, begin) if index not in dropped]
+        left_out += len(texts) - len(sent)
         begin += len(texts)
-        if faults:
+        if options.strategy == "fail-fast" and faults:
             packets.clear()  # nothing is sent; what is left is only checked
-    if faults:
-        raise InvalidRecords(endpoint.key, endpoint.model.__name__, faults)
-    return packets
+        elif sent:
+            packets.append(Packet(body=b"[" + b",".join(sent) + b"]", count=len(sent)))
+    if (limit := _exceeded(len(faults), begin, options)) is not None:
+        told = [(index, fault) for index, several in faults.items() for fault in several]
+        raise InvalidRecords(endpoint.key, endpoint.model.__name__, told, limit)
+    return Packed(packets=packets, faults=faults, left_out=left_out)
+
+
+def _exceeded(failed: int, count: int, options: InsertOptions) -> str | None:
+    """The limit that so many failed records exceed."""
+    if options.strategy == "fail-fast":
+        return "" if failed else None
+    for name, value, found in (
+        ("allow_errors", options.allow_errors, failed),
+        ("allow_errors_ratio", options.allow_errors_ratio, failed / max(count, 1)),
+    ):
+        if value is not None and found > value:
+            return f"{name}={value:g}"
+    return None
 
 
 def _encoded(model: type[BaseModel], records: Iterable[Record], unwritable: dict[int, FieldFault]) -> Iterator[bytes]:
@@ -84,16 +118,34 @@ def _divided(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield part
 
 
-def _faults(reader: RecordReader, rows: RowMaker, packet: Packet) -> Iterator[tuple[int, FieldFault]]:
-    try:
-        records = reader.read(packet.body)
-    except UnreadableBody as error:
-        yield 0, FieldFault(path="", reason=error.reason)
-        return
-    for refused in records.refused:
-        yield from ((refused.index, fault) for fault in refused.faults)
-    for position, record in zip(records.positions, records.accepted, strict=True):
+class _Judge:
+    """Says what is wrong with encoded records; not `is_asked`, only of those that have no encoding."""
+
+    def __init__(self, endpoint: Endpoint, *, is_asked: bool) -> None:
+        #: By index.
+        self.unwritable = dict[int, FieldFault]()
+        self._reader = RecordReader(endpoint.model, is_strict=endpoint.is_strict)
+        self._rows = RowMaker(endpoint.table.model)
+        self._is_asked = is_asked
+
+    def faults(self, texts: Sequence[bytes], begin: int) -> dict[int, list[FieldFault]]:
+        """The faults of those that do not fit, in their order; the first one has the index `begin`."""
+        found = self._found(texts) if self._is_asked else {}
+        by_index = {begin + position: faults for position, faults in found.items()}
+        by_index |= {it: [self.unwritable[it]] for it in range(begin, begin + len(texts)) if it in self.unwritable}
+        return dict(sorted(by_index.items()))
+
+    def _found(self, texts: Sequence[bytes]) -> dict[int, list[FieldFault]]:
         try:
-            rows.row(record)
-        except UnstorableRecord as error:
-            yield position, error.fault
+            records = self._reader.read(b"[" + b",".join(texts) + b"]")
+        except UnreadableBody as error:  # of one that is too deep, say
+            if len(texts) == 1:
+                return {0: [FieldFault(path="", reason=error.reason)]}
+            return {position: it[0] for position, text in enumerate(texts) if (it := self._found([text]))}
+        found = {refused.index: list(refused.faults) for refused in records.refused}
+        for position, record in zip(records.positions, records.accepted, strict=True):
+            try:
+                self._rows.row(record)
+            except UnstorableRecord as error:
+                found[position] = [error.fault]
+        return found

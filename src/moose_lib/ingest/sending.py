@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -82,8 +83,8 @@ class Sender:
     ) -> None:
         self._connection.close()
 
-    def send(self, body: bytes, name: Name) -> Answer:
-        """Send a request until it is answered.
+    def send(self, body: bytes, name: Name, *, rejectable: int = 0) -> Answer:
+        """Send a request until it is answered; that `rejectable` records are refused, all that it has, is an answer.
 
         Raises:
             IngestRefused: the server does not take it, whatever we do.
@@ -102,7 +103,7 @@ class Sender:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
             else:
                 if status not in _PASSING:
-                    return self._answer(status, headers, text)
+                    return self._answer(status, headers, text, rejectable)
                 reason, wanted = f"it answered {status}: {text[:_TEXT_SHOWN]}", _retry_after(headers)
             delay = random.uniform(pause / 2, pause) if wanted is None else wanted + random.uniform(0, pause)  # noqa: S311  # no secret
             if time.monotonic() + delay >= self._end:
@@ -122,9 +123,10 @@ class Sender:
         response = self._connection.getresponse()
         return response.status, _lowered(response), response.read().decode(errors="replace")
 
-    def _answer(self, status: int, headers: Mapping[str, str], text: str) -> Answer:
+    def _answer(self, status: int, headers: Mapping[str, str], text: str, rejectable: int) -> Answer:
         stored, rejected = headers.get("moose-stored", ""), headers.get("moose-rejected", "")
-        if status in {200, 207} and stored.isdecimal() and rejected.isdecimal():
+        is_all_rejected = status == HTTPStatus.BAD_REQUEST and bool(rejectable) and rejected == str(rejectable)
+        if (status in {200, 207} or is_all_rejected) and stored.isdecimal() and rejected.isdecimal():
             return Answer(
                 stored=int(stored),
                 rejected=int(rejected),

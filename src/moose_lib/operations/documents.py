@@ -96,8 +96,9 @@ def task_document(task: TaskStatus) -> _Document:
         "decision": None if task.decision is None else task.decision.value,
         "reason": task.reason,
         "is_interrupted": task.is_interrupted,
-        "ingested": dict(task.ingested),
-        "set_aside": dict(task.set_aside),
+        "ingested": dict(task.sent.stored),
+        "rejected": dict(task.sent.rejected),
+        "set_aside": dict(task.sent.set_aside),
         "held_up_by": task.held_up_by,
     }
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.operations.records import Decision, ParentRun, RunError, RunState, TaskError
 from moose_lib.plan.model import Plan
 
@@ -112,7 +113,7 @@ class TaskStarted:
 class TaskEnded:
     """A scheduling ended; `attempts` is how many attempts were used up, where the worker said so.
 
-    `ingested`: records that are in the store thanks to it, by endpoint; `set_aside`: those with the dead letters.
+    `sent` counts the records that it has sent.
     """
 
     time: datetime
@@ -121,8 +122,7 @@ class TaskEnded:
     error: TaskError | None = None
     attempts: int | None = None
     output: bytes | None = None
-    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
-    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+    sent: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,5 @@ def _from_detail(detail: FailureDetail) -> TaskError:
         kind=detail.kind,
         attempt=detail.attempt,
         is_retryable=detail.is_retryable,
-        ingested=detail.ingested,
-        set_aside=detail.set_aside,
+        sent=detail.tally,
     )

@@ -8,11 +8,12 @@ Rules worth knowing:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import singledispatchmethod
 
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.operations.events import (
     CancelRequested,
     Decided,
@@ -72,8 +73,7 @@ class _Track:
     is_kept: bool = False
     decision: Decision | None = None
     reason: str | None = None
-    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
-    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+    sent: Tally = field(default_factory=Tally)
     retried: TaskRetry | None = None
 
 
@@ -209,7 +209,7 @@ class Fold:
             return
         track.closed = event.time
         track.error = error
-        track.ingested, track.set_aside = event.ingested, event.set_aside
+        track.sent = event.sent
 
     @apply.register
     def _(self, event: RunClosed) -> None:
@@ -320,8 +320,7 @@ class Fold:
             decision=track.decision,
             reason=track.reason,
             is_interrupted=phase is TaskPhase.CANCELED and track.phase is not phase,
-            ingested=track.ingested,
-            set_aside=track.set_aside,
+            sent=track.sent,
             retried=track.retried,
         )
 

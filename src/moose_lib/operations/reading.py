@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, PendingActivityState
 from temporalio.api.history.v1 import (
@@ -20,6 +21,7 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.engine import wire
 from moose_lib.engine.attempts import read_notes
 from moose_lib.engine.packing import unpack
@@ -56,7 +58,7 @@ _STARTED = frozenset(
 _OUTCOMES = {wire.WORKER_SHUTDOWN: Outcome.RETURNED, wire.TASK_UNKNOWN: Outcome.UNKNOWN}
 
 
-_COUNTS = TypeAdapter(dict[str, int])
+_TALLY = TypeAdapter(Tally)
 
 
 async def read_events(
@@ -219,8 +221,7 @@ class _Life:
                 outcome=Outcome.COMPLETED,
                 attempts=_attempts_of(completed.result),
                 output=await self._value(completed.result.payloads, 0),
-                ingested=_counts(completed.result, wire.INGESTED_METADATA),
-                set_aside=_counts(completed.result, wire.SET_ASIDE_METADATA),
+                sent=_tally_of(completed.result),
             )
         envelope = await self._envelope(completed.result.payloads[0])
         self._plan = None if envelope is None else envelope.plan
@@ -241,7 +242,10 @@ class _Life:
 
     async def _canceled(self, event: HistoryEvent) -> RunEvent | None:
         canceled = event.activity_task_canceled_event_attributes
-        return self._ended(event, canceled.scheduled_event_id, Outcome.CANCELED)
+        sent = Tally()
+        if canceled.details.payloads:
+            sent = _TALLY.validate_json(await read_raw(self._converter, canceled.details.payloads[0]))
+        return self._ended(event, canceled.scheduled_event_id, Outcome.CANCELED, sent=sent)
 
     def _ended(
         self,
@@ -250,6 +254,7 @@ class _Life:
         outcome: Outcome,
         error: TaskError | None = None,
         attempts: int | None = None,
+        sent: Tally | None = None,
     ) -> TaskEnded | None:
         if key in self._plan_keys:
             return None
@@ -259,8 +264,7 @@ class _Life:
             outcome=outcome,
             error=error,
             attempts=attempts,
-            ingested={} if error is None else error.ingested,
-            set_aside={} if error is None else error.set_aside,
+            sent=sent or (Tally() if error is None else error.sent),
         )
 
     async def _cancel_requested(self, event: HistoryEvent) -> CancelRequested:
@@ -378,10 +382,10 @@ def _attempts_of(result: Payloads) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def _counts(result: Payloads, name: str) -> Mapping[str, int]:
-    """Return the records that its attempt told of under `name`, by endpoint."""
-    told = result.payloads[0].metadata.get(name) if result.payloads else None
-    return {} if told is None else _COUNTS.validate_json(told)
+def _tally_of(result: Payloads) -> Tally:
+    """Return what the attempt has sent."""
+    told: Mapping[str, bytes] = result.payloads[0].metadata if result.payloads else {}
+    return _TALLY.validate_python({it: from_json(told[key]) for it, key in wire.TALLY_METADATA.items() if key in told})
 
 
 def _task_name(activity_type: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.plan.model import Plan
 
 __all__ = [
@@ -82,8 +82,7 @@ class TaskPhase(StrEnum):
 class TaskError:
     """Why an attempt failed: the user's exception as it was raised.
 
-    `ingested` has the records that are in the store all the same, by endpoint, and `set_aside` those with the dead
-    letters; known of a task's last attempt.
+    `sent` counts the records that it has sent all the same; known of a task's last attempt.
     """
 
     class_name: str
@@ -92,8 +91,7 @@ class TaskError:
     kind: str = "task"
     attempt: int | None = None
     is_retryable: bool = True
-    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
-    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+    sent: Tally = field(default_factory=Tally)
 
     @property
     def type(self) -> str:
@@ -134,10 +132,9 @@ class TaskStatus:
 
     An attempt whose worker went away begins again under its number. `is_kept`: the output is that of the run which this
     one resumes. `decision` is the last one that was made about the task, `reason` why, if somebody said so.
-    `is_interrupted`: it is canceled because the run was ended from outside, terminated or timed out. `ingested` has the
-    records that it brought into the store, by endpoint, as `moose_lib.ingest` counts them, and `set_aside` those with
-    the dead letters. `retried` is the last retry, known once the task has ended. `held_up_by` says what blocks the
-    event loop of an `async` handler that runs; it may be the handler itself.
+    `is_interrupted`: it is canceled because the run was ended from outside, terminated or timed out. `sent` counts the
+    records that it has sent, as `moose_lib.ingest` does. `retried` is the last retry, known once the task has ended.
+    `held_up_by` says what blocks the event loop of an `async` handler that runs; it may be the handler itself.
     """
 
     name: str
@@ -154,8 +151,7 @@ class TaskStatus:
     decision: Decision | None = None
     reason: str | None = None
     is_interrupted: bool = False
-    ingested: Mapping[str, int] = field(default_factory=dict[str, int])
-    set_aside: Mapping[str, int] = field(default_factory=dict[str, int])
+    sent: Tally = field(default_factory=Tally)
     held_up_by: str | None = None
     retried: TaskRetry | None = None
 

@@ -11,6 +11,7 @@ from moose_lib.cli.output import Output
 from moose_lib.cli.status_text import failure_text, guidance_lines, headline, status_lines, traceback_lines
 from moose_lib.cli.task_table import task_remark
 from moose_lib.cli.texts import clock_text, local_text
+from moose_lib.dmv2.deliveries import Tally
 from moose_lib.operations.documents import event_document, run_document, started_document, summary_document
 from moose_lib.operations.records import (
     ParentRun,
@@ -103,15 +104,27 @@ def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
             "task 'a' of run 'r' blocks …",
         ),
         (TaskStatus(name="t", state=TaskPhase.COMPLETED), ""),
-        (TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 1200}), "ingested 1,200 into A"),
+        (TaskStatus(name="t", state=TaskPhase.COMPLETED, sent=Tally(stored={"A": 1200})), "ingested 1,200 into A"),
         (
-            TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 5, "B": 0}, set_aside={"A": 8}),
+            TaskStatus(name="t", state=TaskPhase.COMPLETED, sent=Tally(stored={"A": 5, "B": 0}, set_aside={"A": 8})),
             "ingested 5 into A, 0 into B, set aside 8 of A",
         ),
-        (TaskStatus(name="t", state=TaskPhase.COMPLETED, ingested={"A": 0}, set_aside={"A": 8}), "set aside 8 of A"),
         (
-            TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, set_aside={"A": 8}),
+            TaskStatus(name="t", state=TaskPhase.COMPLETED, sent=Tally(stored={"A": 0}, set_aside={"A": 8})),
+            "set aside 8 of A",
+        ),
+        (
+            TaskStatus(name="t", state=TaskPhase.FAILED, error=ERROR, sent=Tally(set_aside={"A": 8})),
             "CardDeclined: no funds; set aside 8 of A all the same",
+        ),
+        (
+            TaskStatus(
+                name="t",
+                state=TaskPhase.CANCELED,
+                started=NOW,
+                sent=Tally(stored={"A": 5}, rejected={"A": 1, "B": 2}, set_aside={"C": 3}),
+            ),
+            "ingested 5 into A, rejected 1 of A, 2 of B, set aside 3 of C all the same",
         ),
     ],
 )
@@ -274,6 +287,7 @@ def test_a_run_as_json_has_the_known_keys_and_real_values() -> None:
         "reason": None,
         "is_interrupted": False,
         "ingested": {},
+        "rejected": {},
         "set_aside": {},
         "held_up_by": None,
     }
