@@ -98,7 +98,7 @@ __all__ = [
 
 
 class MooseError(Exception):
-    """The root: one line that says what happened, and a hint that can be pasted."""
+    """The root: one line that says what happened, and a hint that can be pasted; Python's tracebacks end with it."""
 
     exit_code: ClassVar[int] = 1
 
@@ -106,6 +106,8 @@ class MooseError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint is not None:
+            self.add_note(f"hint: {hint}")
 
 
 class InvalidDefinition(MooseError, ValueError):

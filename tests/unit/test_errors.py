@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 
 import pytest
 
@@ -109,3 +110,10 @@ def test_users_raise_and_extend_the_error_that_is_not_retried() -> None:
 
 def test_places_are_clickable() -> None:
     assert str(Location("/app/main.py", 12)) == "/app/main.py:12"
+
+
+def test_a_traceback_ends_with_the_hint() -> None:
+    """Where nobody catches the error, as in a script or in a task, nobody else would show it."""
+    lines = traceback.format_exception(MooseError("no server", hint="moose-cli dev"))
+    assert lines[-2:] == ["moose_lib.errors.MooseError: no server\n", "hint: moose-cli dev\n"]
+    assert traceback.format_exception(MooseError("no server"))[-1] == "moose_lib.errors.MooseError: no server\n"
