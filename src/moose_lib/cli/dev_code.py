@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Final
 
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session
 from moose_lib.errors import MooseError
-from moose_lib.project.code import last_change
 from moose_lib.project.running import find_running
+from moose_lib.project.taking import is_worker_behind, is_worker_taking
 
 __all__ = ["await_dev_code"]
 
-#: Its old worker may have tasks to finish, but the new one begins beside it.
-_PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 
 
 def await_dev_code(output: Output, session: Session, *, is_loaded: bool) -> None:
     """Return when the worker of `dev` has the files as they are now, or when that takes too long; then say so.
 
-    Where no `dev` runs, or another Temporal is asked for, there is nothing to wait for; nor where the code does not
-    load: then `dev` keeps the worker that it has. `is_loaded`: this process has imported it.
+    Its old worker may have tasks to finish, but the new one begins beside it. Where no `dev` runs, or another Temporal
+    is asked for, there is nothing to wait for; nor where the code does not load: then `dev` keeps the worker that it
+    has. `is_loaded`: this process has imported it.
     """
     root = None if session.project is None else session.project.root
     if root is None or session.target.address is not None or find_running(root) is None:
@@ -33,17 +31,10 @@ def await_dev_code(output: Output, session: Session, *, is_loaded: bool) -> None
             session.load()
     except MooseError:  # dev says so, and why
         return
-    if not _is_behind(root):
+    if not is_worker_taking(root):
         return
     output.note("moose-cli dev is taking the code of now")
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while _is_behind(root):
-        if time.monotonic() > end:
-            output.note("it has not taken it yet, see its output; tasks may begin with the code of before")
-            return
+    while is_worker_taking(root):
         time.sleep(_PAUSE_SECONDS)
-
-
-def _is_behind(root: Path) -> bool:
-    running = find_running(root)
-    return running is not None and running.worker_since is not None and running.worker_since < last_change(root)
+    if is_worker_behind(root):
+        output.note("it has not taken it, see its output; tasks may begin with the code of before")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from moose_lib.cli.dev_code import await_dev_code
 from moose_lib.cli.inputs import read_input
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
@@ -72,6 +73,7 @@ def prepare(
         return Wanted(session=session, name=name, plan=None, data=data, workflow_id=identity)
     plan, model = _declared(session, name)
     _check_input(output, name, model, data)
+    await_dev_code(output, session, is_loaded=True)
     settled = None if model is None else settle_run_input(model, data)
     identity = derived_workflow_id(name, settled) if is_once else workflow_id
     return Wanted(session=session, name=name, plan=plan, data=data, workflow_id=identity)

@@ -43,7 +43,7 @@ class Workers:
         grace: timedelta,
         saves: Saves,
         on_event: OnEvent,
-        on_loaded: Callable[[Ready | None], None],
+        on_loaded: Callable[[Worker], None],
     ) -> None:
         self._command = command
         self._grace = grace
@@ -134,7 +134,7 @@ class Workers:
                     notes=told.notes,
                 )
             )
-        self._on_loaded(ready)
+        self._on_loaded(worker)
         self.settled.set()
         if old is not None:
             self._retire(old, self._grace)
@@ -157,7 +157,7 @@ class Workers:
             return saved | self._saves.take()
         serving = None if self._serving is None else self._serving.pid
         self._on_event(CodeRefused(text=candidate.take_errors(), serving=serving, files=saved.files))
-        self._on_loaded(None)
+        self._on_loaded(candidate)
         self._candidate = None
         self.settled.set()
         return await self._until_needed()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from moose_lib.dev.readiness import Ready
+    from moose_lib.dev.worker import Worker
     from moose_lib.project.loader import Project
 
 _DEFAULT_PORT = 7233
@@ -99,7 +99,7 @@ async def run_dev(
     if not project.settings.state_directory.exists():
         session.require_ports()  # nobody runs here, and a refusal leaves nothing behind
     async with AsyncExitStack() as stack:
-        session.on_record = await stack.enter_async_context(dev_lock(project.settings, session.record()))
+        session.on_record = await stack.enter_async_context(dev_lock(project.settings, session.record))
         session.require_ports()
         log = stack.enter_context(LogFile(state_directory(project.settings) / LOG))
         try:
@@ -161,12 +161,13 @@ class _Session:
             on_event=self._tell_of_worker,
             on_loaded=self._note_loaded,
         )
-        #: Is told when the record changes.
+        #: Says for other commands where this session's Temporal is, and what code its worker has.
+        self.record = self._first_record()
+        #: Is told when it changes.
         self.on_record: Callable[[RunningDev], None] = lambda _: None
         self._metrics = SessionMetrics(self._settings, lambda: self._workers.pids)
 
-    def record(self) -> RunningDev:
-        """Say for other commands where this session's Temporal is."""
+    def _first_record(self) -> RunningDev:
         if not self._is_embedded:
             return RunningDev(pid=os.getpid())
         return RunningDev(
@@ -176,12 +177,13 @@ class _Session:
             namespace=self._namespace,
         )
 
-    def _note_loaded(self, ready: Ready | None) -> None:
-        self._watcher.note_loaded(ready)
-        worker = self._workers.serving
-        if ready is not None and worker is not None:
-            since = time.time() - worker.age.total_seconds()
-            self.on_record(self.record().model_copy(update={"worker_since": since}))
+    def _note_loaded(self, worker: Worker) -> None:
+        """Learn that a worker has loaded its code, or refused it: then it is not ready."""
+        self._watcher.note_loaded(worker.ready)
+        since = time.time() - worker.age.total_seconds()
+        key = "refused_since" if worker.ready is None else "worker_since"
+        self.record = self.record.model_copy(update={key: since})
+        self.on_record(self.record)
 
     def require_ports(self) -> None:
         """Refuse settings that an embedded Temporal cannot serve, and ports that are taken."""
@@ -328,7 +330,7 @@ class _Session:
         return DevFacts(
             root=self._project.root,
             entry=self._project.entry,
-            temporal_address=self.record().address or self._settings.temporal.address or outside,
+            temporal_address=self.record.address or self._settings.temporal.address or outside,
             namespace=self._namespace,
             task_queue=self._settings.temporal.task_queue,
             ui_url=None if temporal is None else f"http://localhost:{temporal.ui_port}",

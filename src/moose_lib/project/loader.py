@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,13 +45,17 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedProject:
-    """A project whose code has been imported: its workflows and their plans, its tables, all by name; its endpoints."""
+    """A project whose code has been imported: its workflows and their plans, its tables, all by name; its endpoints.
+
+    `since`: before it was imported, in seconds since 1970.
+    """
 
     project: Project
     workflows: Mapping[str, Workflow]
     plans: Mapping[str, Plan]
     tables: Mapping[str, TablePlan] = field(default_factory=dict[str, TablePlan])
     endpoints: tuple[Endpoint, ...] = ()
+    since: float = field(default_factory=time.time)
 
 
 def find_project(
@@ -95,6 +100,7 @@ def load_project(project: Project) -> LoadedProject:
         ImportFailed: the code raises at import; carries the user's traceback, and the faults declared before.
         InvalidDefinition: with all faults of all workflows, in the order of the code.
     """
+    since = time.time()
     _registry.clear()
     with _registry.collect() as declared:
         _import(project, declared.faults)
@@ -106,7 +112,9 @@ def load_project(project: Project) -> LoadedProject:
     if faults:
         raise InvalidDefinition(sorted(faults, key=_position))
     tables = compile_tables(_registry.registered_tables().values())
-    return LoadedProject(project=project, workflows=workflows, plans=plans, tables=tables, endpoints=endpoints)
+    return LoadedProject(
+        project=project, workflows=workflows, plans=plans, tables=tables, endpoints=endpoints, since=since
+    )
 
 
 def _further(declared: list[Fault], compiled: list[Fault]) -> list[Fault]:

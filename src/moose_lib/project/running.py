@@ -21,6 +21,7 @@ class RunningDev(BaseModel):
     """Who runs `moose-cli dev` here and where its Temporal answers (`None`: it uses somebody else's).
 
     `worker_since`: when its worker was started, in seconds since 1970; it has the code of then. `None`: there is none.
+    `refused_since`: when the last one was started that refused its code.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +31,7 @@ class RunningDev(BaseModel):
     ui_port: int | None = None
     namespace: str | None = None
     worker_since: float | None = None
+    refused_since: float | None = None
 
 
 def find_running(root: Path) -> RunningDev | None:

@@ -10,6 +10,8 @@ from moose_lib.dmv2.workflow import Workflow
 from moose_lib.errors import WorkflowNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import LoadedProject
+from moose_lib.project.taking import is_taking
+from moose_lib.server.refusals import TakingCode
 
 __all__ = ["Declared"]
 
@@ -34,6 +36,15 @@ class Declared:
     def all(self) -> Sequence[tuple[Workflow, Plan]]:
         """All workflows with their plans, by name."""
         return [(self._project.workflows[name], self._project.plans[name]) for name in sorted(self._project.plans)]
+
+    def require_current(self) -> None:
+        """Refuse what is about the code of now, while this process has the code of before.
+
+        Raises:
+            TakingCode: `moose-cli dev` is about to replace it.
+        """
+        if is_taking(self.root, self._project.since):
+            raise TakingCode
 
     def plan(self, name: str) -> Plan:
         """The plan of a workflow.

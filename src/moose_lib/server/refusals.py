@@ -108,6 +108,21 @@ class NotServing(Refusal):
         return {"Retry-After": "1", "Connection": "close"}
 
 
+class TakingCode(Refusal):
+    """What was saved is not loaded yet; the next server, which is on its way, has it."""
+
+    status = 503
+    code = "taking-code"
+
+    def __init__(self) -> None:
+        super().__init__("moose-cli dev is taking the code of now", hint="ask again in a second or two")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again, on a connection of its own: this one leads to the server that goes."""
+        return {"Retry-After": "1", "Connection": "close"}
+
+
 class UnknownModel(Refusal):
     """Nothing is declared at the path."""
 

@@ -111,6 +111,7 @@ class Steering:
 
     async def retry(self, request: Request) -> Response:
         """Run a parked task again, or all parked tasks of a run."""
+        self._declared.require_current()
 
         async def act(client: Client, run: RunSummary, order: RetryOrder) -> _Facts:
             names = await find_parked(client, run, order.task)
@@ -122,6 +123,7 @@ class Steering:
 
     async def skip(self, request: Request) -> Response:
         """Go on without a parked task, with an output given by hand."""
+        self._declared.require_current()
 
         async def act(client: Client, run: RunSummary, order: SkipOrder) -> _Facts:
             await find_parked(client, run, order.task)
@@ -146,6 +148,7 @@ class Steering:
 
     async def resume(self, request: Request) -> Response:
         """Go on where a run ended, with a new run; with `dry_run`, only say what it would do."""
+        self._declared.require_current()
         order = read_order(ResumeOrder, await self._bodies.whole(request), "resume")
         async with self._engine.client() as client:
             run = await find_run(client, request.path_params["run"])

@@ -129,6 +129,7 @@ class Workflows:
 
     async def trigger(self, request: Request) -> Response:
         """Start a run; the body is its input. 202, or with `?wait=30s` 200 and the run as it is then."""
+        self._declared.require_current()
         plan, data = self._checked(request.path_params["name"], await self._bodies.whole(request))
         key, patience = request.headers.get("idempotency-key"), _patience(request)
         if key == "":

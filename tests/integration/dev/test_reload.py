@@ -73,6 +73,11 @@ async def test_code_that_does_not_import_leaves_the_old_worker_at_work(tmp_path:
         assert str(project.entry) in refused.text
         assert refused.serving == old
         assert exists(old)
+        running = find_running(tmp_path)
+        assert running is not None
+        assert running.worker_since is not None
+        assert running.refused_since is not None
+        assert running.worker_since < project.entry.stat().st_mtime < running.refused_since  # nobody waits for it
         assert not any("ZeroDivisionError" in line.text for line in dev.all(OutputLine))
 
         project.entry.write_text("VERSION = 3")

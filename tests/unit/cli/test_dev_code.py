@@ -1,34 +1,49 @@
-"""Resume and retry wait until the worker of `dev` has what was saved: otherwise they would run the fault once more."""
+"""Run, resume and retry wait until the worker of `dev` has what was saved: else they would run the code of before."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
 
-from moose_lib.cli import dev_code
 from moose_lib.cli.dev_code import await_dev_code
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import open_session
+from moose_lib.cli.starting import prepare
 from moose_lib.dev.lock import dev_lock
+from moose_lib.project import taking
 from moose_lib.project.running import RunningDev
 
-Note = Callable[[float | None], None]
+FLOW = """
+from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+
+first = Task[None, None]("first", TaskConfig(run=lambda: None))
+Workflow("Flow", WorkflowConfig(starting_task=first))
+"""
+
+#: Says, in seconds before or after the save, since when `dev` has its worker, and when it has refused code.
+Note = Callable[..., None]
 
 
 @pytest.fixture
 async def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Note]:
-    """A project that was saved at the second 1000, and a `dev` in it; says since when that has its worker."""
-    (tmp_path / "flow.py").write_text("VERSION = 1\n")
-    os.utime(tmp_path / "flow.py", (1000, 1000))
+    """A project that was saved now, and a `dev` in it."""
+    (tmp_path / "flow.py").write_text(FLOW)
+    saved = (tmp_path / "flow.py").stat().st_mtime
     monkeypatch.chdir(tmp_path)
     session = open_session(Target(file=Path("flow.py")))
     async with dev_lock(session.settings, RunningDev(pid=os.getpid())) as write:
-        yield lambda since: write(RunningDev(pid=os.getpid(), worker_since=since))
+
+        def note(worker: float | None, refused: float | None = None) -> None:
+            since, refusal = (None if it is None else saved + it for it in (worker, refused))
+            write(RunningDev(pid=os.getpid(), worker_since=since, refused_since=refusal))
+
+        yield note
 
 
 def waited(capsys: pytest.CaptureFixture[str], target: Target | None = None) -> str:
@@ -37,8 +52,8 @@ def waited(capsys: pytest.CaptureFixture[str], target: Target | None = None) -> 
 
 
 async def test_a_save_is_waited_for(note: Note, capsys: pytest.CaptureFixture[str]) -> None:
-    note(900)
-    asyncio.get_running_loop().call_later(0.5, note, 1001)
+    note(-100)
+    asyncio.get_running_loop().call_later(0.5, note, 1)
 
     told = await asyncio.to_thread(waited, capsys)
 
@@ -48,15 +63,33 @@ async def test_a_save_is_waited_for(note: Note, capsys: pytest.CaptureFixture[st
 async def test_but_not_for_ever(
     note: Note, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dev_code, "_PATIENCE_SECONDS", 0.3)
-    note(900)
+    monkeypatch.setattr(taking, "_LONGEST_SECONDS", 1.0)
+    note(-100)
 
-    assert waited(capsys).splitlines()[1] == (
-        "note: it has not taken it yet, see its output; tasks may begin with the code of before"
+    assert waited(capsys).splitlines()[1:] == [
+        "note: it has not taken it, see its output; tasks may begin with the code of before"
+    ]
+
+
+async def test_the_refusal_of_the_worker_ends_the_wait(note: Note, capsys: pytest.CaptureFixture[str]) -> None:
+    note(-100)
+    asyncio.get_running_loop().call_later(0.5, note, -100, 1)
+
+    assert "it has not taken it" in await asyncio.to_thread(waited, capsys)
+
+
+async def test_a_run_that_is_started_waits(note: Note, capsys: pytest.CaptureFixture[str]) -> None:
+    note(-100)
+    asyncio.get_running_loop().call_later(0.5, note, 1)
+
+    await asyncio.to_thread(
+        prepare, Output(), Target(file=Path("flow.py")), "Flow", None, None, is_once=False, is_remote=False
     )
 
+    assert capsys.readouterr().err == "note: moose-cli dev is taking the code of now\n"
 
-@pytest.mark.parametrize("since", [None, 1001.0])
+
+@pytest.mark.parametrize("since", [None, 1.0])
 async def test_without_a_newer_save_nothing_is_waited_for(
     note: Note, capsys: pytest.CaptureFixture[str], since: float | None
 ) -> None:
@@ -66,10 +99,22 @@ async def test_without_a_newer_save_nothing_is_waited_for(
     assert waited(capsys) == ""
 
 
+@pytest.mark.parametrize("saved", [-60, 60])
+async def test_nor_for_a_file_that_nobody_has_saved_just_now(
+    note: Note, capsys: pytest.CaptureFixture[str], tmp_path: Path, saved: float
+) -> None:
+    """`dev` may not watch it, or its time is that of another clock."""
+    note(-100)
+    moment = time.time() + saved
+    os.utime(tmp_path / "flow.py", (moment, moment))
+
+    assert waited(capsys) == ""
+
+
 async def test_nor_for_another_temporal_or_code_that_does_not_load(
     note: Note, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    note(900)
+    note(-100)
     elsewhere = {"temporal_config.address": "there:7233"}
     assert waited(capsys, Target(file=Path("flow.py"), overrides=elsewhere)) == ""
     (tmp_path / "flow.py").write_text("1 / 0\n")

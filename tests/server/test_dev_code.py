@@ -1,0 +1,88 @@
+"""For a second or two after a save the server of `dev` has the code of before: it says so, and the next one answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from moose_lib.dev.lock import dev_lock
+from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.project.loader import LoadedProject, find_project, load_project
+from moose_lib.project.running import RunningDev
+from moose_lib.server.app import build_apps
+
+FLOW = """
+from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
+
+first = Task[None, None]("first", TaskConfig(run=lambda: None))
+Workflow("Flow", WorkflowConfig(starting_task=first))
+"""
+VERBS = ["Flow/trigger", "runs/Flow/resume", "runs/Flow/retry", "runs/Flow/skip"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LoadedProject:
+    (tmp_path / "flow.py").write_text(FLOW)
+    return load_project(find_project(tmp_path, Path("flow.py")))
+
+
+@pytest.fixture
+async def note(project: LoadedProject) -> AsyncGenerator[Callable[[RunningDev], None]]:
+    """A `dev` in the project, whose record can be changed."""
+    record = RunningDev(pid=os.getpid(), worker_since=project.since)
+    async with dev_lock(project.project.settings, record) as write:
+        yield write
+
+
+@pytest.fixture
+def http(project: LoadedProject, tmp_path: Path) -> Iterator[httpx2.AsyncClient]:
+    with SqliteStore(tmp_path / "store.db", []) as store:
+        transport = httpx2.ASGITransport(build_apps(project, store).main, client=("127.0.0.1", 1))
+        yield httpx2.AsyncClient(transport=transport, base_url="http://localhost:4000/admin/workflows")
+
+
+def save(project: LoadedProject) -> float:
+    project.project.entry.write_text(FLOW + "\n")
+    return project.project.entry.stat().st_mtime
+
+
+@pytest.mark.usefixtures("note")
+@pytest.mark.parametrize("verb", VERBS)
+async def test_what_is_about_the_code_of_now_is_put_off_after_a_save(
+    http: httpx2.AsyncClient, project: LoadedProject, verb: str
+) -> None:
+    """Otherwise it would start what was saved over, or a plan whose tasks the new worker does not know."""
+    save(project)
+
+    answer = await http.post(f"/{verb}")
+
+    assert answer.status_code == 503
+    assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+    assert answer.json()["error"] == {
+        "code": "taking-code",
+        "message": "moose-cli dev is taking the code of now",
+        "hint": "ask again in a second or two",
+    }
+
+
+async def test_what_dev_has_refused_does_not_stop_the_code_that_works(
+    http: httpx2.AsyncClient, project: LoadedProject, note: Callable[[RunningDev], None]
+) -> None:
+    saved = save(project)
+    note(RunningDev(pid=os.getpid(), worker_since=project.since, refused_since=saved + 1))
+
+    answer = await http.post("/Nothing/trigger")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow-not-found")
+
+
+async def test_a_server_without_dev_has_the_code_that_it_has(http: httpx2.AsyncClient, project: LoadedProject) -> None:
+    save(project)
+
+    answer = await http.post("/Nothing/trigger")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow-not-found")
