@@ -217,6 +217,7 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
     wait_for(lambda: status(bills, "held")["tasks"][0]["state"] == "completed")
     shown, document = bills("workflow", "status", "held"), status(bills, "held")
     explained = bills("workflow", "explain", "held").text
+    again = bills("workflow", "pause", "held")
     unpaused = bills("workflow", "unpause", "Lasting", "--id", "held", "--json")
     until_state(bills, "completed", "held")
     late = bills("workflow", "pause", "held")
@@ -236,6 +237,8 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
         "\n"
         f"Paused {since}: no further task starts until: moose-cli workflow unpause held\n"
     )
+    assert (again.code, again.out) == (0, paused.out)
+    assert re.sub(r"since [0-9-]+ [0-9:]+", "since <date> ", again.err) == f"note: 'held' was paused already {since}\n"
     assert [run["workflow_id"] for run in unpaused.document["runs"]] == ["held"]
     assert (late.code, late.err) == (1, "error: run 'held' has already completed\n")
 

@@ -32,13 +32,18 @@ def pause(output: Output, target: Target, selection: Selection, note: str | None
     """Let runs start no further tasks; what runs finishes.
 
     A paused run stays so until `unpause`, also when workers and Temporal are restarted. A timeout of the workflow goes
-    on.
+    on. Paused again, it has the note of the last time.
     """
     from moose_lib.cli.acting import Action, Done, act
+    from moose_lib.cli.status_text import paused_text
     from moose_lib.operations.decisions import pause_run
+    from moose_lib.operations.following import run_status
 
     async def perform(client: Client, run: RunSummary) -> Done:
+        before = await run_status(client, run.workflow_id, run.run_id)
         await pause_run(client, run, note)
+        if before.is_paused:
+            output.note(f"{run.workflow_id!r} was paused already{paused_text(before)}")
         to_go_on = output.pasteable(f"moose-cli workflow unpause {run.workflow_id}")
         return Done(text=f"paused successfully; to go on: {to_go_on}")
 
