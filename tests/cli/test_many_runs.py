@@ -90,6 +90,10 @@ def test_one_that_refuses_does_not_stop_the_others(bills: Cli, broken: Path) -> 
     errors = {run["workflow_id"]: run["error"] for run in done.document["runs"]}
     assert {run["workflow_id"]: run["error"] for run in dry.document["runs"]} == errors
     assert errors["fits"] is None
+    (told,) = [run for run in dry.document["runs"] if run["workflow_id"] == "fits"]
+    (did,) = [run for run in done.document["runs"] if run["workflow_id"] == "fits"]
+    assert (told["state"], [it["verdict"] for it in told["tasks"]]) == ("failed", ["re-run"] * 3)
+    assert (did["plan"], did["tasks"]) == (told["plan"], told["tasks"])
     assert errors["too-old"].startswith("input of run 'too-old' is not a valid Bill: cents: ")
 
 

@@ -181,7 +181,7 @@ def test_resume_needs_the_code(bills: Cli, broken: Path) -> None:
     )
     assert (unknown_task.code, unknown_task.err) == (
         4,
-        "error: workflow 'Failing' has no task 'chrage'\nhint: its tasks are check, charge, send\n",
+        "error: workflow 'Failing' of run 'codeless' has no task 'chrage'\nhint: its tasks are check, charge, send\n",
     )
     assert (unknown_run.code, unknown_run.err.splitlines()[0]) == (4, "error: no run named 'no-such-run'")
     assert (no_server.code, no_server.err.splitlines()[-1]) == (3, "hint: moose-cli dev")

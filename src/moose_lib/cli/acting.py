@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -28,11 +28,11 @@ class Done:
     """What came of it: a sentence that goes on after the run's id, and more keys for its JSON."""
 
     text: str
-    facts: dict[str, Any] | None = None  # Any: JSON
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])  # Any: JSON
 
 
 Perform: TypeAlias = "Callable[[Client, RunSummary], Awaitable[Done]]"
-Rehearse: TypeAlias = "Callable[[Client, RunSummary], Awaitable[str]]"
+Rehearse: TypeAlias = "Callable[[Client, RunSummary], Awaitable[Done]]"
 Begin: TypeAlias = "Callable[[Client, RunSummary], Awaitable[None]]"
 
 
@@ -120,7 +120,7 @@ def _none_text(superseded: int) -> str:
 async def _outcome(client: Client, run: RunSummary, action: Action, selection: Selection) -> _Outcome:
     try:
         if selection.is_dry:
-            return _Outcome(run=run, done=Done(text=await _would(client, run, action, selection)))
+            return _Outcome(run=run, done=await _would(client, run, action, selection))
         return _Outcome(run=run, done=await action.perform(client, run))
     except MooseError as error:
         if not selection.is_bulk and not selection.every:
@@ -128,15 +128,20 @@ async def _outcome(client: Client, run: RunSummary, action: Action, selection: S
         return _Outcome(run=run, error=error)
 
 
-async def _would(client: Client, run: RunSummary, action: Action, selection: Selection) -> str:
+async def _would(client: Client, run: RunSummary, action: Action, selection: Selection) -> Done:
     """`failed, would be resumed`; the verbs for parked tasks say of a run without any that nothing would be done."""
     from moose_lib.operations.parked import parked_runs
 
-    if "parked" not in action.default_states:
-        more = "" if action.rehearse is None else f": {await action.rehearse(client, run)}"
-        return f"{run.state.words}, {action.would}{more}"
-    is_parked = selection.is_bulk or bool(await parked_runs(client, [run]))
-    return f"parked, {action.would}" if is_parked else f"{run.state.words}, and no task of it is parked"
+    facts = {"state": run.state.value}
+    if "parked" in action.default_states:
+        is_parked = selection.is_bulk or bool(await parked_runs(client, [run]))
+        text = f"parked, {action.would}" if is_parked else f"{run.state.words}, and no task of it is parked"
+        return Done(text=text, facts=facts)
+    text = f"{run.state.words}, {action.would}"
+    if action.rehearse is None:
+        return Done(text=text, facts=facts)
+    rehearsed = await action.rehearse(client, run)
+    return Done(text=f"{text}: {rehearsed.text}", facts=facts | rehearsed.facts)
 
 
 def _tell(output: Output, outcome: _Outcome) -> None:
@@ -150,7 +155,7 @@ def _document(outcome: _Outcome) -> dict[str, Any]:  # Any: JSON
     run = outcome.run
     document: dict[str, Any] = {"name": run.name, "workflow_id": run.workflow_id, "run_id": run.run_id}  # Any: JSON
     document["error"] = None if outcome.error is None else outcome.error.message
-    return document | ({} if outcome.done is None or outcome.done.facts is None else outcome.done.facts)
+    return document if outcome.done is None else document | outcome.done.facts
 
 
 def current_verb() -> str:

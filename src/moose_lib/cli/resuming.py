@@ -90,14 +90,15 @@ def resume_many(output: Output, target: Target, selection: Selection, wish: Wish
     if not selection.is_dry:
         await_dev_code(output, session, is_loaded=True)
 
-    async def rehearse(client: Client, run: RunSummary) -> str:
-        return _counts(await _prepare(client, loaded, run, wish))
+    async def rehearse(client: Client, run: RunSummary) -> Done:
+        resumption = await _prepare(client, loaded, run, wish)
+        return Done(text=_counts(resumption), facts=_decisions(resumption))
 
     async def perform(client: Client, run: RunSummary) -> Done:
         resumption = await _prepare(client, loaded, run, wish)
         started = await _start(client, session, resumption)
-        counts = _counts(resumption)
-        return Done(text=f"resumed as {started.run_id}: {counts}", facts={"resumed_as": started.run_id})
+        text, facts = f"resumed as {started.run_id}: {_counts(resumption)}", _decisions(resumption)
+        return Done(text=text, facts={"resumed_as": started.run_id, **facts})
 
     action = Action(perform=perform, would="would be resumed", default_states=ENDED_STATES, rehearse=rehearse)
     return act(output, target, selection, action)
@@ -174,10 +175,14 @@ def _document(resumption: Resumption, started: ResumedRun | None, *, has_worker:
     status = resumption.past.status
     return {
         "dry_run": started is None,
-        "plan": resumption.hash,
         "resumed_from": {"workflow_id": status.workflow_id, "run_id": status.run_id, "state": status.state.value},
-        "tasks": [
-            {"name": each.task, "verdict": each.verdict.value, "reason": each.reason} for each in resumption.decided
-        ],
+        **_decisions(resumption),
         "run": None if started is None else started_document(started, has_worker=has_worker),
     }
+
+
+def _decisions(resumption: Resumption) -> dict[str, Any]:  # Any: JSON
+    """The hash for `--plan`, and what becomes of each task."""
+    decided = resumption.decided
+    tasks = [{"name": it.task, "verdict": it.verdict.value, "reason": it.reason} for it in decided]
+    return {"plan": resumption.hash, "tasks": tasks}

@@ -65,7 +65,8 @@ def prepare_resume(
     for name in asked:
         if name not in plan.by_name:
             known = ", ".join(plan.by_name)
-            raise TaskNotFound(f"workflow {plan.workflow!r} has no task {name!r}", hint=f"its tasks are {known}")
+            whose = f"workflow {plan.workflow!r} of run {past.status.workflow_id!r}"
+            raise TaskNotFound(f"{whose} has no task {name!r}", hint=f"its tasks are {known}")
     _check_input(past, workflow)
     decided = decide(past.plan, plan, _past_tasks(past, workflow), asked)
     found = _hash(past, plan, decided, code)
