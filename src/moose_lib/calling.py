@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
@@ -25,6 +27,8 @@ from moose_lib.plan.model import FieldSource, Source
 from moose_lib.plan.result import json_list, json_object
 from moose_lib.plan.retrying import Limits, delay_after
 from moose_lib.values import read_value, reread_run_input, write_output, write_value
+
+_OUR_CODE: Final = str(Path(__file__).resolve().parent)
 
 AnyTask = Task[Any, Any]  # Any: the caller holds tasks of all models
 
@@ -60,6 +64,19 @@ def invoke_on_cancel(task: AnyTask, context: TaskContext[Any]) -> object:  # Any
     """Call `on_cancel` with the context of the attempt, if there is one; the result may have to be awaited."""
     context.run.deliveries.begin("on_cancel")
     return None if task.config.on_cancel is None else task.config.on_cancel(context)
+
+
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the user's first frame on; `None` if no frame is theirs."""
+    kept = error.__traceback__
+    while kept is not None and kept.tb_frame.f_code.co_filename.startswith(_OUR_CODE):
+        kept = kept.tb_next
+    return kept
+
+
+def log_failed_on_cancel(context: TaskContext[Any], error: BaseException) -> None:  # Any: as above
+    """Say in the task's log that its `on_cancel` raised, which changes nothing else."""
+    context.logger.error("on_cancel failed", exc_info=(type(error), error, users_frames(error)))
 
 
 def encode_output(task: AnyTask, value: object) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import BaseModel
 
+from moose_lib.calling import AnyTask, users_frames
 from moose_lib.cli.inputs import read_input
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
@@ -31,7 +32,6 @@ from moose_lib.project.loader import LoadedProject, load_project
 from moose_lib.unknown_fields import unknown_fields_notes
 
 if TYPE_CHECKING:
-    from moose_lib.calling import AnyTask
     from moose_lib.operations.connecting import Client
     from moose_lib.operations.past import PastRun
     from moose_lib.operations.records import RunSummary
@@ -175,15 +175,12 @@ def _tell(output: Output, loaded: LoadedProject, trial: _Trial, tried: TriedTask
     output.talk(*_traceback_lines(tried.error))
     if is_debugged:
         from moose_lib.cli.debugging import post_mortem
-        from moose_lib.engine.failures import users_frames
 
         post_mortem(users_frames(tried.error), loaded.project.root)
     return 1
 
 
 def _traceback_lines(error: BaseException) -> Iterator[str]:
-    from moose_lib.engine.failures import users_frames  # only when something failed
-
     for part in traceback.format_exception(type(error), error, users_frames(error)):
         yield from part.rstrip("\n").splitlines()
 

@@ -13,20 +13,14 @@ from typing import Any
 from temporalio import activity
 from temporalio.common import RawValue
 
+from moose_lib import calling
 from moose_lib.dmv2.deliveries import Deliveries
 from moose_lib.dmv2.retry_later import RetryLater
 from moose_lib.dmv2.workflow import RunInfo, Task
 from moose_lib.engine import wire
 from moose_lib.engine.attempt import Assignment, Attempt, AttemptStopped, Stopped
 from moose_lib.engine.attempts import MAX_LOSSES, Attempts, read_attempts
-from moose_lib.engine.failures import (
-    FailureDetail,
-    TaskFailure,
-    WorkerLost,
-    describe,
-    sent_before_cancel,
-    users_frames,
-)
+from moose_lib.engine.failures import FailureDetail, TaskFailure, WorkerLost, describe, sent_before_cancel
 from moose_lib.engine.handlers import Handlers
 from moose_lib.engine.packing import from_arguments
 from moose_lib.engine.payloads import check_size
@@ -91,7 +85,7 @@ class Activities:
         except BaseException as error:  # the boundary: whatever users' code raises is their task's failure
             if isinstance(error, asyncio.CancelledError) and activity.is_cancelled():
                 raise
-            error.with_traceback(users_frames(error))
+            error.with_traceback(calling.users_frames(error))
             _log(error, assignment.run)
             raise turn.failure(error, task.config.no_retry_for, assignment.run.deliveries) from None
         finally:

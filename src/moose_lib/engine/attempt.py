@@ -196,7 +196,7 @@ class Attempt:
             running.stop()
             context.logger.error("on_cancel took longer than %d s and was stopped", GRACE_SECONDS)
         elif outcome.error is not None:
-            context.logger.error("on_cancel failed", exc_info=outcome.error)
+            calling.log_failed_on_cancel(context, outcome.error)
 
     def _stopped(self, reason: Stopped) -> Exception:
         if reason is not Stopped.TIMED_OUT or self._assignment.limit is None:

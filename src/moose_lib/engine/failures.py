@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
-from types import TracebackType
 from typing import Final, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -47,8 +45,6 @@ _FINAL_MESSAGE: Final = 4 * 1024
 _PASSING_TRACEBACK: Final = 2 * 1024
 _PASSING_MESSAGE: Final = 512
 _SHOWN_FAULTS: Final = 100
-
-_OUR_CODE: Final = str(Path(__file__).resolve().parents[1])
 
 
 class FieldDetail(BaseModel):
@@ -287,23 +283,11 @@ def _text(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
-def users_frames(error: BaseException) -> TracebackType | None:
-    """The traceback from the user's first frame on; `None` if no frame is theirs."""
-    kept = error.__traceback__
-    while kept is not None and _is_ours(kept):
-        kept = kept.tb_next
-    return kept
-
-
 def _users_traceback(error: BaseException) -> str:
-    kept = users_frames(error)
+    kept = calling.users_frames(error)
     if kept is None and error.__cause__ is None:
         return ""
     return "".join(traceback.format_exception(type(error), error, kept))
-
-
-def _is_ours(frame: TracebackType) -> bool:
-    return frame.tb_frame.f_code.co_filename.startswith(_OUR_CODE)
 
 
 def _shorten(text: str, limit: int) -> str:

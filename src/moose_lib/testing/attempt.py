@@ -75,7 +75,7 @@ class RunningAttempt:
             await self._stop(work)
             context.logger.error("on_cancel took longer than %d s and was stopped", _GRACE_SECONDS)
         elif (error := work.result().error) is not None:
-            context.logger.error("on_cancel failed", exc_info=error)
+            calling.log_failed_on_cancel(context, error)
 
     async def _work(self) -> Outcome:
         if self._injected is not None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
 
+from moose_lib.calling import users_frames
 from moose_lib.testing.records import RunError
-
-_OUR_CODE = str(Path(__file__).resolve().parents[1])
 
 
 def printable(text: str) -> str:
@@ -18,9 +16,7 @@ def printable(text: str) -> str:
 def describe(error: BaseException, *, task: str | None) -> RunError:
     """An exception as a record; the traceback begins with the user's first frame."""
     kind = type(error)
-    kept = error.__traceback__
-    while kept is not None and kept.tb_frame.f_code.co_filename.startswith(_OUR_CODE):
-        kept = kept.tb_next
+    kept = users_frames(error)
     return RunError(
         task=task,
         class_name=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",

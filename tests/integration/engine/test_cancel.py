@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+import traceback
 
 import pytest
 from pydantic import BaseModel
@@ -124,6 +125,7 @@ async def test_a_failing_on_cancel_is_reported(engine: Engine, caplog: pytest.Lo
     assert record.__dict__["task"] == "task"
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], LookupError)
+    assert [frame.name for frame in traceback.extract_tb(record.exc_info[2])] == ["on_cancel"]  # and none of ours
 
 
 async def test_cancel_between_attempts(engine: Engine) -> None:

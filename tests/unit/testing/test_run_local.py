@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -220,6 +221,8 @@ class TestCancel:
         assert run.state == "canceled"
         assert [record.message for record in caplog.records] == ["on_cancel failed"]
         assert vars(caplog.records[0])["task"] == "x"
+        assert caplog.records[0].exc_info is not None
+        assert [frame.name for frame in traceback.extract_tb(caplog.records[0].exc_info[2])] == ["broken"]
 
     def test_an_endless_on_cancel_is_stopped(self, caplog: pytest.LogCaptureFixture) -> None:
         async def endless(ctx: TaskContext[None]) -> None:
