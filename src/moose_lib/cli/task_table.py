@@ -204,8 +204,9 @@ def task_remark(task: TaskStatus, now: datetime) -> str:
             return "kept from the run before"
         case TaskPhase.COMPLETED if task.decision is Decision.SKIP:
             return "skipped by hand, with a given output"
-        case TaskPhase.RUNNING if task.held_up_by is not None:
-            return task.held_up_by
+        case TaskPhase.RUNNING:
+            before = "" if task.error is None else f"before: {error_line(task)}"
+            return before if task.held_up_by is None else task.held_up_by
         case TaskPhase.COMPLETED if task.sent:
             return _sent(task.sent)
         case _:

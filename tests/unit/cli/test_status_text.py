@@ -98,7 +98,8 @@ def test_a_failed_run_shows_each_task_and_why_it_failed() -> None:
             TaskStatus(name="t", state=TaskPhase.RETRYING, error=LOST, next_attempt=NOW + timedelta(milliseconds=917)),
             "its worker went away, runs again in 917ms",
         ),
-        (TaskStatus(name="t", state=TaskPhase.RUNNING, error=LOST), "its worker went away"),
+        (TaskStatus(name="t", state=TaskPhase.RUNNING, error=LOST), "before: its worker went away"),
+        (TaskStatus(name="t", state=TaskPhase.RUNNING, error=ERROR), "before: CardDeclined: no funds"),
         (
             TaskStatus(name="t", state=TaskPhase.RUNNING, held_up_by="task 'a' of run 'r' blocks …"),
             "task 'a' of run 'r' blocks …",
