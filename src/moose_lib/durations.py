@@ -58,6 +58,21 @@ def parse_duration(value: str | timedelta) -> timedelta | None:
     return _checked(value, _total(value, text))
 
 
+def parse_age(value: str) -> timedelta:
+    """Read how long ago something was: a duration, but not "never".
+
+    Raises:
+        InvalidDuration: as for `parse_duration`.
+    """
+    try:
+        age = parse_duration(value)
+    except InvalidDuration as error:
+        raise InvalidDuration(value, error.reason, may_be_never=False) from None
+    if age is None:
+        raise InvalidDuration(value, "a span of time is wanted here", may_be_never=False)
+    return age
+
+
 def format_duration(duration: timedelta | None) -> str:
     """Write a duration as `parse_duration` reads it: `1h30m`, `250ms`, `never`."""
     if duration is None:

@@ -126,9 +126,10 @@ class InvalidDuration(MooseError, ValueError):
 
     exit_code = 2
 
-    def __init__(self, value: object, reason: str) -> None:
-        self.value = value
-        super().__init__(f"{value!r} is not a duration: {reason}", hint='write "30s", "5m", "1h30m", "1d" or "never"')
+    def __init__(self, value: object, reason: str, *, may_be_never: bool = True) -> None:
+        self.value, self.reason = value, reason
+        known = '"30s", "5m", "1h30m", "1d" or "never"' if may_be_never else '"30s", "5m", "1h30m" or "1d"'
+        super().__init__(f"{value!r} is not a duration: {reason}", hint=f"write {known}")
 
 
 class InvalidSchedule(MooseError, ValueError):

@@ -20,7 +20,7 @@ from tests.cli.polling import line_with, wait_for
 
 SOON = """\
 error: 'soon' is not a duration: it does not begin with a number
-hint: write "30s", "5m", "1h30m", "1d" or "never"
+hint: write "30s", "5m", "1h30m" or "1d"
 """
 #: Coverage takes a lock of its own at each new line, and the exception that stops a thread may arrive in there.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}

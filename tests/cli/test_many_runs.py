@@ -142,6 +142,7 @@ def test_a_verb_says_which_runs_it_is_about(bills: Cli, verb: str) -> None:
     nothing = bills("workflow", verb)
     both = bills("workflow", verb, "x", "--workflow", "Parking")
     since = bills("workflow", verb, "--since", "yesterday")
+    never = bills("workflow", verb, "--workflow", "Parking", "--since", "never")
     state = bills("workflow", verb, "--status", "nonsense")
 
     assert (nothing.code, both.code, since.code, state.code) == (2, 2, 2, 2)
@@ -152,6 +153,13 @@ def test_a_verb_says_which_runs_it_is_about(bills: Cli, verb: str) -> None:
         "error: --status, --workflow and --since are for many runs; name one run, or use these\n"
     )
     assert "yesterday" in since.err
+    assert (never.code, never.err) == (
+        2,
+        (
+            "error: 'never' is not a duration: a span of time is wanted here\n"
+            'hint: write "30s", "5m", "1h30m" or "1d"\n'
+        ),
+    )
     assert "nonsense" in state.err
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moose_lib.durations import LONGEST, format_duration, parse_duration
+from moose_lib.durations import LONGEST, format_duration, parse_age, parse_duration
 from moose_lib.errors import InvalidDuration
 
 
@@ -80,6 +80,19 @@ def test_what_is_not_a_duration_is_refused_with_the_value_and_the_reason(value: 
     assert caught.value.value is value
     assert caught.value.message == f"{value!r} is not a duration: {reason}"
     assert caught.value.hint == 'write "30s", "5m", "1h30m", "1d" or "never"'
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("never", "a span of time is wanted here"), ("soon", "it does not begin with a number")]
+)
+def test_how_long_ago_something_was_is_not_never(value: str, reason: str) -> None:
+    """And nobody is told to write that."""
+    with pytest.raises(InvalidDuration) as caught:
+        parse_age(value)
+
+    assert caught.value.message == f"{value!r} is not a duration: {reason}"
+    assert caught.value.hint == 'write "30s", "5m", "1h30m" or "1d"'
+    assert parse_age("1h") == timedelta(hours=1)
 
 
 @given(st.integers(1, LONGEST // timedelta(milliseconds=1)))

@@ -24,8 +24,10 @@ def read_input(text: str | None, *, option: str = "--input") -> bytes | None:
     try:
         json.loads(data, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
+        what = error.msg[:1].lower() + error.msg[1:]
+        what = what.removesuffix(" at").removesuffix(" starting")  # the place has a word of its own
         place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidJson(f"{source} is not JSON: {_lower(error.msg)} at {place}", hint=_hint(text, option)) from error
+        raise InvalidJson(f"{source} is not JSON: {what} at {place}", hint=_hint(text, option)) from error
     except ValueError as error:
         raise InvalidJson(f"{source} is not JSON: {error}") from error
     return data.encode()
@@ -46,10 +48,6 @@ def _load(text: str, option: str) -> tuple[str, str]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _hint(text: str, option: str) -> str | None:

@@ -12,7 +12,7 @@ from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session, open_project, open_session
 from moose_lib.cli.shown_rows import cell_text
 from moose_lib.cli.texts import json_time, local_text
-from moose_lib.durations import parse_duration
+from moose_lib.durations import parse_age
 from moose_lib.errors import ImportFailed, InvalidDefinition
 from moose_lib.ingest.errors import TableNotFound
 from moose_lib.ingest.exact import exact_json
@@ -52,8 +52,7 @@ class Request:
         Raises:
             InvalidDuration: `since` is none.
         """
-        duration = None if self.since is None else parse_duration(self.since)
-        return None if duration is None else datetime.now(UTC) - duration
+        return None if self.since is None else datetime.now(UTC) - parse_age(self.since)
 
 
 def count_all(output: Output, target: Target) -> None:

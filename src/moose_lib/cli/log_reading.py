@@ -14,7 +14,7 @@ from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output, Paint
 from moose_lib.cli.session import Session, open_session
 from moose_lib.cli.texts import instant_text
-from moose_lib.durations import parse_duration
+from moose_lib.durations import parse_age
 from moose_lib.errors import EngineUnreachable, ImportFailed, InvalidDefinition, RunNotFound, TaskNotFound
 from moose_lib.logs.lines import Level, Line, document, whole_text
 from moose_lib.logs.reading import LogReader, Named, Wanted, find_known, find_named, has_task
@@ -56,12 +56,11 @@ class Request:
         Raises:
             InvalidDuration: `since` is none.
         """
-        duration = None if self.since is None else parse_duration(self.since)
         return Wanted(
             task=self.task,
             attempt=self.attempt,
             level=cast("Level | None", self.level),  # one of the option's choices
-            since=None if duration is None else time.time() - duration.total_seconds(),
+            since=None if self.since is None else time.time() - parse_age(self.since).total_seconds(),
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moose_lib.durations import parse_duration
+from moose_lib.durations import parse_age
 from moose_lib.errors import AmbiguousRun
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def selection_options(*, states: Sequence[str], is_for_open: bool = True) -> Cal
 
 
 def _selection(*, since: str | None, **said: Any) -> Selection:  # Any: as above
-    selection = Selection(since=None if since is None else parse_duration(since), **said)
+    selection = Selection(since=None if since is None else parse_age(since), **said)
     has_filter = bool(selection.states or selection.workflow or selection.since)
     if selection.is_bulk and not has_filter:
         raise click.UsageError("name a run, or say which ones: --status STATE, --workflow NAME, --since DURATION")

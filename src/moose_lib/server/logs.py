@@ -11,7 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from moose_lib.durations import parse_duration
+from moose_lib.durations import parse_age
 from moose_lib.errors import InvalidDuration
 from moose_lib.logs.lines import LEVELS, document
 from moose_lib.logs.reading import LogReader, Wanted, find_named
@@ -55,7 +55,7 @@ class Logs:
         count = whole_number(query, "tail", _LINES, most=_MOST)
         attempt = None if "attempt" not in query else whole_number(query, "attempt", 1, most=_LAST_ATTEMPT)
         try:
-            since = None if "since" not in query else parse_duration(query["since"])
+            since = None if "since" not in query else parse_age(query["since"])
         except InvalidDuration as error:
             raise BadRequest(f"since: {error.message}") from None
         level = query.get("level")

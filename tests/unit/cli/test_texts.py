@@ -66,6 +66,8 @@ def test_an_input_comes_from_the_call_a_file_or_stdin(tmp_path: Path, monkeypatc
     [
         ("", "--input is not JSON: expecting value at line 1, column 1"),
         ('{"a": 1,\n "b" 2}', "--input is not JSON: expecting ':' delimiter at line 2, column 6"),
+        ('{"a": "b}', "--input is not JSON: unterminated string at line 1, column 7"),
+        ('{"a": "\n"}', "--input is not JSON: invalid control character at line 1, column 8"),
         ('{"a": NaN}', "--input is not JSON: NaN is no JSON number"),
         ("@nowhere.json", "nowhere.json cannot be read: No such file or directory"),
     ],
