@@ -14,7 +14,7 @@ from moose_lib.cli.task_table import given_up_text
 from moose_lib.cli.texts import clock_text, duration_text
 from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.durations import format_duration
-from moose_lib.operations.documents import task_document
+from moose_lib.operations.documents import json_time, task_document
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
 from moose_lib.operations.records import RunState, RunStatus, TaskError, TaskPhase, TaskStatus
 
@@ -185,6 +185,7 @@ def _facts(explanation: Explanation, now: datetime) -> list[str]:
         if task.next_attempt is None
         else f"at {clock_text(task.next_attempt)}, in {duration_text(task.next_attempt - now)}",
         "limits": _limits(explanation),
+        "fails": _deadline(explanation, now),
         "wait for it": _listed(explanation.blocked) or "no other task",
     }
     return [f"  {name:<12}  {value}" for name, value in facts.items() if value is not None]
@@ -209,6 +210,16 @@ def _limits(explanation: Explanation) -> str | None:
         return None
     limits = {"an attempt": planned.timeout, "all attempts": planned.total_timeout}
     return ", ".join(f"{format_duration(limit)} for {of}" for of, limit in limits.items() if limit is not None) or None
+
+
+def _deadline(explanation: Explanation, now: datetime) -> str | None:
+    deadline = explanation.deadline
+    if deadline is None:
+        return None
+    why = f"if no worker takes it ({deadline.limit} of {format_duration(deadline.length)})"
+    if deadline.time <= now:
+        return f"any moment, {why}"
+    return f"at {clock_text(deadline.time)}, in {duration_text(deadline.time - now)}, {why}"
 
 
 def _input_lines(given: TaskInput, *, is_full: bool) -> list[str]:
@@ -279,6 +290,7 @@ def explanation_document(
         "summary": _sentence(explanation, datetime.now(UTC)),
         "task": None if task is None else task_document(task),
         "attempts_left": explanation.attempts_left,
+        "fails_at": None if explanation.deadline is None else json_time(explanation.deadline.time),
         "input": None if explanation.input is None else _input_document(explanation.input),
         "blocked": list(explanation.blocked),
         "task_queue": explanation.task_queue,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from temporalio.client import Client
@@ -15,7 +15,7 @@ from moose_lib.operations.workers import list_pollers
 from moose_lib.plan.feeding import missing_values, put_together, values_of
 from moose_lib.plan.model import Plan, PlannedTask
 
-__all__ = ["Cause", "Explanation", "Finding", "TaskInput", "explain", "explain_run", "find_cause"]
+__all__ = ["Cause", "Deadline", "Explanation", "Finding", "TaskInput", "explain", "explain_run", "find_cause"]
 
 
 class Cause(StrEnum):
@@ -68,6 +68,15 @@ class TaskInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """When a task fails that no worker takes: `limit` is the setting that says so, `length` its value."""
+
+    time: datetime
+    limit: str
+    length: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Why a run is where it is. `blocked` are the tasks that cannot start before `task` completes, near ones first.
 
@@ -104,6 +113,21 @@ class Explanation:
             return None
         is_over = task.state.is_final or task.state is TaskPhase.PARKED
         return 0 if is_over else max(task.max_attempts - self.attempts_used, 0)
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """When the task fails if no worker takes it; None if it waits for none, or has no such limit.
+
+        Of a wait after an earlier attempt it is not known when it began.
+        """
+        task, planned = self.task, self.planned
+        if self.cause not in {Cause.NO_WORKER, Cause.UNKNOWN} or task is None or planned is None:
+            return None
+        if task.queued is None or task.attempts:
+            return None
+        limits = {"queue_timeout": planned.queue_timeout, "total_timeout": planned.total_timeout}
+        ends = [Deadline(time=task.queued + it, limit=name, length=it) for name, it in limits.items() if it is not None]
+        return min(ends, key=lambda it: it.time, default=None)
 
 
 async def explain_run(client: Client, run: RunSummary) -> Explanation:

@@ -67,6 +67,7 @@ class _Track:
 
     phase: TaskPhase = TaskPhase.WAITING
     attempts: int = 0
+    queued: datetime | None = None
     started: datetime | None = None
     closed: datetime | None = None
     error: TaskError | None = None
@@ -181,6 +182,7 @@ class Fold:
         self._tasks_by_key[event.key] = event.task
         track = self._track(event.task)
         track.phase = TaskPhase.QUEUED
+        track.queued = event.time
         track.started = track.closed = track.retried = None
         track.is_kept = False
 
@@ -342,6 +344,7 @@ def _pending_status(name: str, track: _Track, pending: PendingTask, now: datetim
         name=name,
         state=_pending_phase(pending),
         attempts=pending.used + has_begun,
+        queued=track.queued,
         started=started,
         duration=None if started is None else max(now - started, timedelta()),
         error=error,

@@ -135,11 +135,13 @@ class TaskStatus:
     `is_interrupted`: it is canceled because the run was ended from outside, terminated or timed out. `sent` counts the
     records that it has sent, as `moose_lib.ingest` does. `retried` is the last retry, known once the task has ended.
     `held_up_by` says what blocks the event loop of an `async` handler that runs; it may be the handler itself.
+    `queued`: since when a task that is under way could start.
     """
 
     name: str
     state: TaskPhase
     attempts: int = 0
+    queued: datetime | None = None
     started: datetime | None = None
     closed: datetime | None = None
     duration: timedelta | None = None

@@ -13,7 +13,7 @@ import pytest
 from moose_lib.cli import explaining
 from moose_lib.cli.explaining import explanation_document, explanation_lines
 from moose_lib.cli.output import Output
-from moose_lib.cli.texts import local_text
+from moose_lib.cli.texts import clock_text, local_text
 from moose_lib.cli.worker_commands import WorkerCommands
 from moose_lib.operations.explaining import Cause, Explanation, TaskInput
 from moose_lib.operations.records import (
@@ -327,6 +327,27 @@ def test_limits_and_the_next_attempt_are_facts(monkeypatch: pytest.MonkeyPatch) 
     assert "  at all" in refused
 
 
+def test_when_a_task_fails_that_no_worker_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a task that has such a limit, and waits for the first time; of a later wait nobody knows when it began."""
+
+    def now(_zone: tzinfo) -> datetime:
+        return NOW
+
+    monkeypatch.setattr(explaining, "datetime", SimpleNamespace(now=now))
+    planned = PLANNED.model_copy(update={"queue_timeout": timedelta(minutes=5), "total_timeout": timedelta(hours=1)})
+    unknown = TaskStatus(name="charge", state=TaskPhase.UNKNOWN, queued=NOW - timedelta(minutes=4))
+    waiting = explained(Cause.UNKNOWN, unknown, planned=planned)
+    late = explained(Cause.NO_WORKER, replace(unknown, queued=NOW - timedelta(minutes=6)), planned=planned)
+
+    end = clock_text(NOW + timedelta(minutes=1))
+    assert f"  fails         at {end}, in 1m 0s, if no worker takes it (queue_timeout of 5m)" in text(waiting)
+    assert document(waiting)["fails_at"] == "2026-11-22T12:01:00Z"
+    assert "  fails         any moment, if no worker takes it (queue_timeout of 5m)" in text(late)
+    for other in (replace(unknown, attempts=1), replace(unknown, queued=None)):
+        assert document(explained(Cause.UNKNOWN, other, planned=planned))["fails_at"] is None
+    assert document(explained(Cause.UNKNOWN, unknown, planned=PLANNED))["fails_at"] is None
+
+
 @pytest.mark.parametrize(("task", "cause"), [(LATER, Cause.RETRYING), (LOST, Cause.LOST)])
 def test_what_is_no_failure_uses_up_no_attempt(task: TaskStatus, cause: Cause) -> None:
     """It begins again under its number."""
@@ -365,6 +386,7 @@ def test_the_same_as_json() -> None:
         "summary": "charge failed on attempt 2 of 2 and is parked: Declined: no funds",
         "task": "charge",
         "attempts_left": 0,
+        "fails_at": None,
         "input": {"source": "output of validate", "value": {"order_id": "7"}, "missing": []},
         "blocked": [],
         "task_queue": "moose",

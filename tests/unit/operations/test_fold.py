@@ -236,7 +236,7 @@ def test_a_task_no_worker_has_is_unknown_or_queued(is_unknown: bool, phase: Task
 
     (task, *_) = status_of(BEGAN, queued, pending=(pending,)).tasks
 
-    assert (task.state, task.attempts) == (phase, 0)
+    assert (task.state, task.attempts, task.queued) == (phase, 0, at(1))
 
 
 def test_the_history_wins_over_older_news_of_the_server() -> None:
