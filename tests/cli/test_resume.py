@@ -106,6 +106,24 @@ def test_resume_with_json(bills: Cli, broken: Path) -> None:
     )
 
 
+def test_a_run_of_another_task_queue_is_resumed_on_that_of_the_project(bills: Cli) -> None:
+    """Unless the command line says otherwise; it is told where it was."""
+    given = ["--input", '{"bill_id": "astray"}', "--task-queue", "elsewhere"]
+    assert bills("workflow", "run", "Failing", "--id", "astray", *given).code == 0
+    assert bills("workflow", "terminate", "astray").code == 0
+    dry = bills("workflow", "resume", "astray", "--dry-run")
+    kept = bills("workflow", "resume", "astray", "--dry-run", "--task-queue", "elsewhere")
+    told = bills("workflow", "resume", "astray", "--dry-run", "--json").document
+
+    queue = told["task_queue"]
+    assert dry.err.splitlines()[0] == (
+        f"note: it ran on task queue 'elsewhere', and is resumed on {queue!r}; "
+        "to keep it there, add --task-queue elsewhere"
+    )
+    assert "note: " not in kept.err
+    assert told["resumed_from"]["task_queue"] == "elsewhere" != queue
+
+
 def test_a_plan_of_other_code_is_refused(bills: Cli, broken: Path) -> None:
     """Between looking and doing, somebody saved a file."""
     start(bills, "Failing", "edited")

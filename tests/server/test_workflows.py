@@ -321,7 +321,7 @@ async def test_a_parked_run_is_given_up(http: httpx2.AsyncClient, shop: Shop) ->
     assert (await ended(http, run))["state"] == "failed"
 
 
-async def test_a_failed_run_is_resumed(http: httpx2.AsyncClient, shop: Shop) -> None:
+async def test_a_failed_run_is_resumed(http: httpx2.AsyncClient, engine: Engine, shop: Shop) -> None:
     shop.is_bad = True
     run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
     assert (await ended(http, run))["state"] == "failed"
@@ -333,6 +333,9 @@ async def test_a_failed_run_is_resumed(http: httpx2.AsyncClient, shop: Shop) -> 
 
     assert [it["verdict"] for it in looked.json()["tasks"]] == ["re-run", "re-run"]
     assert looked.json()["run"] is None
+    queue = engine.settings.temporal.task_queue
+    assert (looked.json()["resumed_from"]["state"], looked.json()["resumed_from"]["task_queue"]) == ("failed", queue)
+    assert looked.json()["task_queue"] == queue
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "plan-changed")
     assert resumed.status_code == 202
     assert (await ended(http, resumed.json()["run"]["workflow_id"]))["result"] == {"number": "7"}

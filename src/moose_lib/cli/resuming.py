@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from moose_lib.cli.dev_code import await_dev_code
 from moose_lib.cli.naming import code_is_gone
@@ -15,7 +15,7 @@ from moose_lib.cli.starting import Wanted, idleness, started_lines
 from moose_lib.cli.waiting import detached, follow_new, told_end
 from moose_lib.cli.worker_commands import worker_commands
 from moose_lib.errors import ProjectNotFound
-from moose_lib.operations.documents import started_document
+from moose_lib.operations.documents import decisions_document, resumption_document, started_document
 from moose_lib.operations.listing import find_run
 from moose_lib.operations.past import read_past
 from moose_lib.operations.records import ResumedRun, RunStatus
@@ -61,6 +61,7 @@ def resume_one(output: Output, target: Target, selection: Selection, wish: Wish)
         run = await find_run(client, selection.run_id or reference, name=reference if selection.run_id else None)
         resumption = await _prepare(client, loaded, run, wish)
         output.data(*_decision_lines(resumption, output))
+        _tell_queue(output, resumption, session)
         if selection.is_dry:
             return resumption, None
         started.append(await _start(client, session, resumption))
@@ -92,12 +93,12 @@ def resume_many(output: Output, target: Target, selection: Selection, wish: Wish
 
     async def rehearse(client: Client, run: RunSummary) -> Done:
         resumption = await _prepare(client, loaded, run, wish)
-        return Done(text=_counts(resumption), facts=_decisions(resumption))
+        return Done(text=_counts(resumption), facts=decisions_document(resumption))
 
     async def perform(client: Client, run: RunSummary) -> Done:
         resumption = await _prepare(client, loaded, run, wish)
         started = await _start(client, session, resumption)
-        text, facts = f"resumed as {started.run_id}: {_counts(resumption)}", _decisions(resumption)
+        text, facts = f"resumed as {started.run_id}: {_counts(resumption)}", decisions_document(resumption)
         return Done(text=text, facts={"resumed_as": started.run_id, **facts})
 
     action = Action(perform=perform, would="would be resumed", default_states=ENDED_STATES, rehearse=rehearse)
@@ -148,6 +149,15 @@ def _decision_lines(resumption: Resumption, output: Output) -> list[str]:
     return [*lines, f"Plan {resumption.hash}: {_counts(resumption)}"]
 
 
+def _tell_queue(output: Output, resumption: Resumption, session: Session) -> None:
+    """Say that the workers of another task queue will have it."""
+    old, new = resumption.past.task_queue, session.task_queue
+    if old != new:
+        output.note(
+            f"it ran on task queue {old!r}, and is resumed on {new!r}; to keep it there, add --task-queue {old}"
+        )
+
+
 def _counts(resumption: Resumption) -> str:
     """`2 kept, 1 re-run, 1 added`."""
     verdicts = [each.verdict for each in resumption.decided]
@@ -158,7 +168,9 @@ def _tell(
     output: Output, session: Session, resumption: Resumption, started: ResumedRun | None, wish: Wish, idle: str | None
 ) -> None:
     if output.is_json:
-        output.document(_document(resumption, started, has_worker=idle is None))
+        run = None if started is None else started_document(started, has_worker=idle is None)
+        told = resumption_document(resumption, task_queue=session.task_queue)
+        output.document({"dry_run": started is None, **told, "run": run})
     if idle is not None:
         output.note(idle)
         output.hint(worker_commands(session, session.task_queue).hint)
@@ -169,20 +181,3 @@ def _tell(
         output.hint(f"moose-cli workflow resume {resumption.past.status.run_id}{asked} --plan {resumption.hash}")
     else:
         output.hint(f"moose-cli workflow status {started.workflow_id} --watch")
-
-
-def _document(resumption: Resumption, started: ResumedRun | None, *, has_worker: bool) -> dict[str, Any]:  # Any: JSON
-    status = resumption.past.status
-    return {
-        "dry_run": started is None,
-        "resumed_from": {"workflow_id": status.workflow_id, "run_id": status.run_id, "state": status.state.value},
-        **_decisions(resumption),
-        "run": None if started is None else started_document(started, has_worker=has_worker),
-    }
-
-
-def _decisions(resumption: Resumption) -> dict[str, Any]:  # Any: JSON
-    """The hash for `--plan`, and what becomes of each task."""
-    decided = resumption.decided
-    tasks = [{"name": it.task, "verdict": it.verdict.value, "reason": it.reason} for it in decided]
-    return {"plan": resumption.hash, "tasks": tasks}

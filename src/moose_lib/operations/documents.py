@@ -18,11 +18,14 @@ from moose_lib.operations.records import (
     TaskError,
     TaskStatus,
 )
+from moose_lib.operations.resume import Resumption
 
 __all__ = [
     "EMOJI",
+    "decisions_document",
     "event_document",
     "json_time",
+    "resumption_document",
     "run_document",
     "seconds",
     "standing_document",
@@ -77,6 +80,21 @@ def run_document(status: RunStatus, ui_url: str | None, events: Sequence[Recorde
     if events is not None:
         document["events"] = [event_document(event) for event in events]
     return document
+
+
+def resumption_document(resumption: Resumption, *, task_queue: str) -> _Document:
+    """Return what a resume does, or would do, and on which task queue."""
+    status = resumption.past.status
+    old = {"workflow_id": status.workflow_id, "run_id": status.run_id, "state": status.state.value}
+    old["task_queue"] = resumption.past.task_queue
+    return {"resumed_from": old, **decisions_document(resumption), "task_queue": task_queue}
+
+
+def decisions_document(resumption: Resumption) -> _Document:
+    """Return the hash for `--plan`, and what becomes of each task."""
+    decided = resumption.decided
+    tasks = [{"name": it.task, "verdict": it.verdict.value, "reason": it.reason} for it in decided]
+    return {"plan": resumption.hash, "tasks": tasks}
 
 
 def task_document(task: TaskStatus) -> _Document:

@@ -26,6 +26,7 @@ class PastRun:
     """
 
     status: RunStatus
+    task_queue: str
     origin: str
     plan: Plan | None
     input: bytes | None
@@ -38,7 +39,14 @@ async def read_past(client: Client, run: RunSummary) -> PastRun:
     outputs = {**await _kept_before(client, status, values.outputs), **values.outputs}
     status = await with_successor(client, status)
     origin = values.origin or status.first_run_id
-    return PastRun(status=status, origin=origin, plan=values.plan, input=values.input, outputs=outputs)
+    return PastRun(
+        status=status,
+        task_queue=run.task_queue,
+        origin=origin,
+        plan=values.plan,
+        input=values.input,
+        outputs=outputs,
+    )
 
 
 async def _read(client: Client, workflow_id: str, run_id: str) -> tuple[RunStatus, _Values]:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from moose_lib.operations.connecting import Client
 from moose_lib.operations.control import cancel_run, select_open_runs, terminate_run
 from moose_lib.operations.decisions import give_up_run, pause_run, retry_task, skip_task, unpause_run
+from moose_lib.operations.documents import resumption_document
 from moose_lib.operations.listing import find_run
 from moose_lib.operations.parked import find_parked
 from moose_lib.operations.past import read_past
@@ -161,11 +162,10 @@ class Steering:
                 asked=order.tasks,
                 expected=order.plan,
             )
-            tasks = [{"name": it.task, "verdict": it.verdict.value, "reason": it.reason} for it in resumption.decided]
-            document: dict[str, Any] = {"dry_run": order.dry_run, "plan": resumption.hash, "tasks": tasks}  # Any: JSON
+            queue, ui = self._engine.task_queue, self._engine.ui(client)
+            document = {"dry_run": order.dry_run, **resumption_document(resumption, task_queue=queue)}
             if order.dry_run:
                 return JSONResponse(document | {"run": None})
-            queue, ui = self._engine.task_queue, self._engine.ui(client)
             started = await resume_run(client, resumption, task_queue=queue, ui=ui)
         location = {"Location": self._links.status(started.workflow_id)}
         return JSONResponse(document | {"run": started_run(started, self._links)}, 202, location)

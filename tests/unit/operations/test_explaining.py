@@ -142,7 +142,9 @@ PLAN = Plan(
 
 
 def past(*tasks: TaskStatus, outputs: dict[str, bytes] | None = None) -> PastRun:
-    return PastRun(status=run(*tasks), origin="r1", plan=PLAN, input=b'{"id":"7"}', outputs=outputs or {})
+    return PastRun(
+        status=run(*tasks), task_queue="q", origin="r1", plan=PLAN, input=b'{"id":"7"}', outputs=outputs or {}
+    )
 
 
 def test_the_input_is_put_together_as_the_task_gets_it() -> None:
