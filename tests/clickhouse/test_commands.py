@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,46 @@ def test_without_an_answer_a_query_ends_and_says_whom_to_ask(
             f"error: {filled.settings.url} cannot be reached: connection refused",
             "hint: --store sqlite asks for the rows that have not moved yet",
         ]
+
+
+def test_who_hangs_is_found_out_soon(
+    folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is accepted and never answered."""
+    monkeypatch.setattr("moose_lib.ingest.clickhouse.asking.CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        settings = folder.settings.model_copy(update={"host_port": hanging.getsockname()[1]})
+        (folder.root / "moose.config.toml").write_text(config_text(settings))
+
+        for command in (["query", "SELECT 1"], ["peek", "Orders"], ["query", "SELECT 1", "--timeout", "1m"]):
+            assert main(command) == 3
+            assert capsys.readouterr().err.splitlines() == [
+                f"error: {settings.url} cannot be reached: no answer in time",
+                "hint: --store sqlite asks for the rows that have not moved yet",
+            ]
+        assert main(["query", "SELECT 1", "--timeout", "1s"]) == 124
+        assert capsys.readouterr().err.splitlines() == [
+            "error: no answer after 1s",
+            "hint: --timeout 10s waits longer",
+        ]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "clickhouse"])
+def test_a_query_that_takes_too_long_is_given_up(
+    filled: Folder, capsys: pytest.CaptureFixture[str], store: str
+) -> None:
+    endless = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+        "clickhouse": "SELECT max(number) FROM numbers(1000000000000000) WHERE cityHash64(number) = 1",
+    }[store]
+
+    assert main(["query", "--store", store, endless, "--timeout", "1s"]) == 124
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no answer after 1s",
+        "hint: --timeout 10s waits longer",
+    ]
+    assert main(["query", "--store", store, "SELECT count(*) AS n FROM Orders", "--timeout", "1m"]) == 0
+    assert main(["query", "--store", store, "SELECT 1", "--timeout", "1"]) == 2
 
 
 def test_before_anything_has_moved_there_is_no_database(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

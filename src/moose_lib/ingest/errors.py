@@ -13,6 +13,7 @@ MooseError
 ├── IngestRefused          the server does not take records of ours
 ├── ServerUnreachable      the server does not answer, or has no room, for as long as we try
 ├── InvalidQuery           a query that writes, or that the store does not understand
+├── QueryGivenUp           a query has no answer after the time that it was given
 └── NotFound
     ├── StoreNotFound      nothing has been stored yet
     └── TableNotFound      the store has no table, or the code no endpoint, of that name
@@ -26,6 +27,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 
+from moose_lib.durations import format_duration
 from moose_lib.errors import MooseError, NonRetryableError, NotFound
 from moose_lib.faults import FieldFault
 
@@ -162,6 +164,17 @@ class InvalidQuery(MooseError, ValueError):
     """A query would write, or the store does not understand it."""
 
     exit_code = 2
+
+
+class QueryGivenUp(MooseError):
+    """A query has no answer after the time that it was given."""
+
+    exit_code = 124
+
+    def __init__(self, patience: timedelta) -> None:
+        self.patience = patience
+        longer = format_duration(patience * 10)
+        super().__init__(f"no answer after {format_duration(patience)}", hint=f"--timeout {longer} waits longer")
 
 
 class StoreNotFound(NotFound):

@@ -11,14 +11,16 @@ import json
 import math
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from moose_lib.ingest.columns import Cell, Kind
-from moose_lib.ingest.errors import InvalidQuery, StoreFailed, StoreNotFound, TableNotFound
+from moose_lib.ingest.errors import InvalidQuery, QueryGivenUp, StoreFailed, StoreNotFound, TableNotFound
 from moose_lib.ingest.schema import ID, INGESTED_AT, quoted
 
 _READING: Final = frozenset(
@@ -29,7 +31,7 @@ _TELLING: Final = frozenset(
     {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "database_list"}
 )
 _BUSY_SECONDS: Final = 10.0
-#: Steps of SQLite's machine between two looks for Ctrl-C: a few milliseconds.
+#: Steps of SQLite's machine between two looks for Ctrl-C and the clock: a few milliseconds.
 _STEPS: Final = 100_000
 _VERSIONED: Final = re.compile(r"(.+?)((?:_[0-9]+)+)")
 
@@ -74,23 +76,24 @@ def reading(path: Path) -> Generator[sqlite3.Connection]:
         connection.close()
 
 
-def query(connection: sqlite3.Connection, statement: str) -> Answer:
-    """Run a statement that reads.
+def query(connection: sqlite3.Connection, statement: str, patience: timedelta | None = None) -> Answer:
+    """Run a statement that reads, to its last row within `patience`.
 
     Raises:
         InvalidQuery: it is no such statement, or SQLite refuses it.
+        QueryGivenUp: it takes longer.
         KeyboardInterrupt: Ctrl-C, also while SQLite works.
     """
-    refused = list[int]()
+    refused, limit = list[int](), _Limit(patience)
     connection.set_authorizer(_guard(refused))
-    connection.set_progress_handler(lambda: 0, _STEPS)  # Python looks for signals when it is called
+    connection.set_progress_handler(limit.is_over, _STEPS)  # Python looks for signals when it is called
     try:
         cursor = connection.execute(statement)
     except (sqlite3.Error, sqlite3.Warning) as error:
-        raise _error(error, refused) from error
+        raise _error(error, refused, limit) from error
     if cursor.description is None:
         raise InvalidQuery("the query is empty", hint='moose-cli query "SELECT …"')
-    return Answer(columns=unique_names(it[0] for it in cursor.description), rows=_rows(cursor))
+    return Answer(columns=unique_names(it[0] for it in cursor.description), rows=_rows(cursor, limit))
 
 
 def stored_tables(connection: sqlite3.Connection) -> dict[str, StoredTable]:
@@ -165,23 +168,40 @@ def _guard(refused: list[int]) -> Callable[..., int]:
     return authorize
 
 
-def _error(error: Exception, refused: Sequence[int]) -> BaseException:
+class _Limit:
+    """The time that a query may take, from now on."""
+
+    def __init__(self, patience: timedelta | None) -> None:
+        self._patience = patience
+        self._begun = time.monotonic()
+
+    def is_over(self) -> bool:
+        return self._patience is not None and time.monotonic() - self._begun >= self._patience.total_seconds()
+
+    def interruption(self) -> BaseException:
+        """Why SQLite was interrupted."""
+        if self._patience is not None and self.is_over():
+            return QueryGivenUp(self._patience)
+        return KeyboardInterrupt()  # the progress handler raised, and SQLite tells it so
+
+
+def _error(error: Exception, refused: Sequence[int], limit: _Limit) -> BaseException:
     if refused:
         hint = "records come in by POST /ingest/<name>, and go with the file"
         return InvalidQuery("the statement is refused: a query only reads", hint=hint)
     text = str(error)
-    if text == "interrupted":  # the progress handler raised, and SQLite tells it so
-        return KeyboardInterrupt()
+    if text == "interrupted":
+        return limit.interruption()
     if "one statement" in text:
         return InvalidQuery("there are several statements, and a query is one")
     return InvalidQuery(f"the store does not understand the query: {text}", hint="moose-cli ls shows the tables")
 
 
-def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Cell, ...]]:
+def _rows(cursor: sqlite3.Cursor, limit: _Limit) -> Iterator[tuple[Cell, ...]]:
     try:
         yield from iter(cursor.fetchone, None)
     except sqlite3.Error as error:
-        raise _error(error, ()) from error
+        raise _error(error, (), limit) from error
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

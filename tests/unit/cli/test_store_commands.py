@@ -11,6 +11,7 @@ import re
 import signal
 import sqlite3
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,11 @@ def test_parquet_does_not_go_to_a_terminal(
 def test_ctrl_c_ends_a_query_that_goes_on_for_ever(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     query = querying.query
 
-    def query_and_interrupt(connection: sqlite3.Connection, statement: str) -> querying.Answer:
+    def query_and_interrupt(
+        connection: sqlite3.Connection, statement: str, patience: timedelta | None
+    ) -> querying.Answer:
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return query(connection, statement)
+        return query(connection, statement, patience)
 
     monkeypatch.setattr(querying, "query", query_and_interrupt)
     forever = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"

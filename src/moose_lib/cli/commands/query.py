@@ -40,6 +40,7 @@ _SHOWN = 1000
 @click.option(
     "-o", "--output", "into", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file, not to stdout."
 )
+@click.option("--timeout", metavar="DURATION", help="Give the query up after this time (exit 124).")
 @click.option("--json", is_flag=True, expose_value=False, help="The same as --format json; errors are JSON too.")
 @store_option
 @project_option
@@ -51,6 +52,7 @@ def query(
     form: RowFormat | None,
     limit: int | None,
     into: Path | None,
+    timeout: str | None,
     store: StoreName | None,
 ) -> None:
     """Ask the store with SQL; "-" reads the statement from stdin.
@@ -61,6 +63,7 @@ def query(
     """
     from moose_lib.cli.asked_store import asked_clickhouse, note_waiting
     from moose_lib.cli.session import open_session
+    from moose_lib.durations import parse_duration
     from moose_lib.ingest.querying import query as ask
     from moose_lib.ingest.querying import reading
 
@@ -72,16 +75,17 @@ def query(
     if chosen == "table" and into is not None:
         raise click.UsageError("a file takes --format json, csv or parquet")
     most = (_SHOWN if chosen == "table" else None) if limit is None else limit or None
+    patience = None if timeout is None else parse_duration(timeout)
     text = sys.stdin.read() if statement == "-" else statement
     settings = open_session(target).settings
     clickhouse = asked_clickhouse(settings, store)
     if clickhouse is None:
         with reading(settings.store_path) as connection:
-            _show(output, ask(connection, text), chosen, into, most)
+            _show(output, ask(connection, text, patience), chosen, into, most)
         return
     from moose_lib.ingest.clickhouse.asking import asking  # half a second that only this has to pay
 
-    with asking(clickhouse) as questions:
+    with asking(clickhouse, patience) as questions:
         answer = questions.query(text)
         _show(output, answer, chosen, into, most, answer.kinds)
     note_waiting(output, settings)

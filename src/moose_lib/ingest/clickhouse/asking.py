@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3 import Timeout
 
 from moose_lib.errors import NotFound
-from moose_lib.ingest.clickhouse.client import arguments, failed
+from moose_lib.ingest.clickhouse.client import ANSWER_SECONDS, CONNECT_SECONDS, arguments, failed, is_late
 from moose_lib.ingest.clickhouse.ddl import Place, quoted
 from moose_lib.ingest.clickhouse.failures import ClickHouseFailed, Trouble
 from moose_lib.ingest.clickhouse.types import bare
 from moose_lib.ingest.columns import Cell, Kind
-from moose_lib.ingest.errors import InvalidQuery
+from moose_lib.ingest.errors import InvalidQuery, QueryGivenUp
 from moose_lib.ingest.querying import Answer, unique_names
 from moose_lib.ingest.schema import ID, INGESTED_AT
 from moose_lib.project.clickhouse import ClickHouseSettings
@@ -38,6 +41,7 @@ _READING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
 _NESTED: Final = ("Array", "Map", "Tuple", "JSON", "Object", "Nested", "Variant", "Dynamic")
 _READONLY: Final = 164
 _NO_DATABASE: Final = 81
+_TIMEOUT_EXCEEDED: Final = 159
 
 
 class DatabaseNotFound(NotFound):
@@ -58,6 +62,8 @@ class TypedAnswer(Answer):
 class _Client(Protocol):
     """What is used of the driver's client, whose own types are partly unknown."""
 
+    timeout: Timeout
+
     def raw_stream(self, query: str, *, settings: Mapping[str, Any], fmt: str) -> Iterable[bytes]: ...
 
     def close(self) -> None: ...
@@ -67,19 +73,20 @@ _driver: Any = clickhouse_connect  # Any: as above
 
 
 class Questions:
-    """A connection that only reads. All methods raise `InvalidQuery` and `ClickHouseFailed`."""
+    """A connection that only reads. All methods raise `InvalidQuery`, `QueryGivenUp` and `ClickHouseFailed`."""
 
-    def __init__(self, client: _Client, settings: ClickHouseSettings) -> None:
+    def __init__(self, client: _Client, settings: ClickHouseSettings, patience: timedelta | None) -> None:
         self._client = client
         self._settings = settings
+        self._patience = patience
 
     def query(self, statement: str) -> TypedAnswer:
         """Run a statement that reads."""
         text = statement.strip().removesuffix(";").strip()
         if not text:
             raise InvalidQuery("the query is empty", hint='moose-cli query "SELECT …"')
-        with _told(self._settings):
-            lines = iter(self._client.raw_stream(text, settings=_READING, fmt=_FORMAT))
+        with _told(self._settings, self._patience):
+            lines = iter(self._client.raw_stream(text, settings=_limited(self._patience), fmt=_FORMAT))
             head = next(lines, None), next(lines, None)
         names, types = (_texts(line) for line in head)
         if not names:
@@ -104,34 +111,51 @@ class Questions:
         return self.query(f"SELECT {fields} FROM {place}{by} LIMIT {count}")  # noqa: S608  # as above
 
     def _rows(self, lines: Iterator[bytes]) -> Iterator[tuple[Cell, ...]]:
-        with _told(self._settings):
+        with _told(self._settings, self._patience):
             for line in lines:
                 if line.strip():
                     yield tuple(map(_cell, json.loads(line.decode(errors="surrogateescape"))))
 
 
 @contextmanager
-def asking(settings: ClickHouseSettings) -> Generator[Questions]:
-    """A connection that only reads, in the database of the settings.
+def asking(settings: ClickHouseSettings, patience: timedelta | None = None) -> Generator[Questions]:
+    """A connection that only reads, in the database of the settings; questions get an answer within `patience`.
 
     Raises:
         ClickHouseFailed: the server cannot be reached, or does not let us in.
+        QueryGivenUp: it has not answered within `patience`.
     """
-    with _told(settings):
-        client: _Client = _driver.get_client(**arguments(settings), database=settings.db_name)
+    limit = ANSWER_SECONDS if patience is None else _seconds(patience)
+    # The driver asks for the server's version first: one that hangs is found out by that.
+    first = min(CONNECT_SECONDS, limit)
+    with _told(settings, patience if first == limit else None):
+        given = arguments(settings) | {"send_receive_timeout": first, "database": settings.db_name}
+        client: _Client = _driver.get_client(**given)
+    client.timeout = Timeout(connect=CONNECT_SECONDS, read=limit)
     try:
-        yield Questions(client, settings)
+        yield Questions(client, settings, patience)
     finally:
         client.close()
 
 
+def _seconds(patience: timedelta) -> int:
+    """Whole ones, as ClickHouse counts."""
+    return max(1, math.ceil(patience.total_seconds()))
+
+
+def _limited(patience: timedelta | None) -> Mapping[str, Any]:  # Any: as the driver has it
+    return _READING if patience is None else {**_READING, "max_execution_time": _seconds(patience)}
+
+
 @contextmanager
-def _told(settings: ClickHouseSettings) -> Generator[None]:
+def _told(settings: ClickHouseSettings, patience: timedelta | None) -> Generator[None]:
     """Errors of ours: what is wrong with the connection or the user, and what with the query."""
     try:
         yield
     except (ClickHouseError, OSError) as error:
         found = failed(error, settings)
+        if patience is not None and (found.code == _TIMEOUT_EXCEEDED or (found.code is None and is_late(error))):
+            raise QueryGivenUp(patience) from error
         if found.code == _READONLY:
             hint = "records come in by POST /ingest/<name>, and go as the ttl of their OlapConfig says"
             raise InvalidQuery("the statement is refused: a query only reads", hint=hint) from error

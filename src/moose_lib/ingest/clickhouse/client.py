@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -21,9 +21,9 @@ from moose_lib.project.clickhouse import ClickHouseSettings
 # It tells of each connection that fails what the error tells as well.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
-_CONNECT_SECONDS: Final = 10
+CONNECT_SECONDS: Final = 10
 _AWAY: Final = "is ClickHouse running? [clickhouse_config] enabled = false leaves records in the store"
-_ANSWER_SECONDS: Final = 120
+ANSWER_SECONDS: Final = 120
 #: A batch is one block: kept whole or not at all, under one token, by the server's own rules for values.
 _INSERTING: Final[Mapping[str, Any]] = {  # Any: as the driver has it
     "async_insert": 0,
@@ -154,8 +154,8 @@ def arguments(settings: ClickHouseSettings) -> dict[str, Any]:  # Any: the drive
         "username": settings.user,
         "password": settings.password.get_secret_value(),
         "interface": "https" if settings.use_ssl else "http",
-        "connect_timeout": _CONNECT_SECONDS,
-        "send_receive_timeout": _ANSWER_SECONDS,
+        "connect_timeout": CONNECT_SECONDS,
+        "send_receive_timeout": ANSWER_SECONDS,
         "autogenerate_session_id": False,
         "query_retries": 0,
         "compress": False,
@@ -173,17 +173,28 @@ def failed(error: Exception, settings: ClickHouseSettings) -> ClickHouseFailed:
     return ClickHouseFailed(text, code=code, name=name, row=row_of(str(error)), hint=hint_for(code, text))
 
 
-def _network_reason(error: BaseException) -> str:
-    """What the system said about a connection, which drivers wrap in words of their own."""
+def is_late(error: BaseException) -> bool:
+    """It is that there was no answer in time."""
+    return any(isinstance(it, TimeoutError) for it in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that drivers wrap in words of their own."""
     found: BaseException | None = error
     while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _network_reason(error: BaseException) -> str:
+    """What the system said about a connection."""
+    for found in _causes(error):
         if isinstance(found, socket.gaierror):
             return "no such host"
         if isinstance(found, TimeoutError):
             return "no answer in time"
         if isinstance(found, OSError) and found.errno is not None and found.errno > 0:
             return os.strerror(found.errno).lower()
-        found = found.__cause__ or found.__context__
     number = re.search(r"\[Errno (\d+)\]", str(error))
     return sentence(str(error)) if number is None else os.strerror(int(number[1])).lower()
 

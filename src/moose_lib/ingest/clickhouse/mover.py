@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -19,6 +20,8 @@ from moose_lib.project.clickhouse import ClickHouseSettings
 
 #: What an insert under way has to end before it is given up; it is sent again under its token.
 _GRACE_SECONDS: Final = 5.0
+#: An answer that takes longer is told; a large insert into a busy server takes a few seconds.
+_PATIENCE: Final = timedelta(seconds=10)
 #: Batches in memory at a time, each about four times as large as its text.
 _BATCHES: Final = 8
 
@@ -49,6 +52,7 @@ class Mover:
             size=settings.batch_size,
             age=settings.batch_age,
             longest_pause=settings.longest_pause,
+            patience=_PATIENCE,
             slots=asyncio.Semaphore(_BATCHES),
         )
         by_table = _letters_of(endpoints)

@@ -7,13 +7,14 @@ import logging
 import random
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
+from moose_lib.durations import format_duration
 from moose_lib.errors import MooseError
 from moose_lib.ingest import moves
 from moose_lib.ingest.clickhouse.ddl import FoundTable, Place, wanted_table
@@ -59,13 +60,15 @@ class Writer(Protocol):
 class Limits:
     """How much moves at a time, how often somebody looks for rows, and the longest pause after a failure.
 
-    `slots` bounds the batches that are in memory, of all tables together.
+    `patience` is how long an answer may take until it is told that there is none. `slots` bounds the batches that are
+    in memory, of all tables together.
     """
 
     rows: int
     size: int
     age: timedelta
     longest_pause: timedelta
+    patience: timedelta
     slots: asyncio.Semaphore
 
 
@@ -142,7 +145,7 @@ class TableMover:
         async def empty_columns() -> frozenset[str]:
             return await self._read(lambda it: _empty_columns(it, self._plan.name, kinds))
 
-        found: FoundTable = await ensure(self._server, wanted, empty_columns)
+        found: FoundTable = await self._answer(ensure(self._server, wanted, empty_columns))
         return Packer(self._plan, kinds, wanted, found)
 
     async def _move_batch(self, packer: Packer, move: Move) -> bool:
@@ -158,7 +161,7 @@ class TableMover:
             token = await self._begin(packed.last)
         try:
             if packed.ids:
-                await self._server.insert(self._place, packer.columns, packed.body, token)
+                await self._answer(self._server.insert(self._place, packer.columns, packed.body, token))
         except ClickHouseFailed as error:
             if error.trouble is not Trouble.ROWS:
                 raise
@@ -167,6 +170,21 @@ class TableMover:
             await self._settle(packed.last, len(packed.ids), packed.unfit)
             self._rows = min(limits.rows, self._rows * _GROWTH)
         return True
+
+    async def _answer(self, request: Coroutine[Any, Any, _T]) -> _T:  # Any: nobody sends it anything
+        """Wait for the server's answer; that there is none for long is told while it may still come."""
+        patience = self._limits.patience
+        asked = asyncio.create_task(request)
+        try:
+            await asyncio.wait({asked}, timeout=patience.total_seconds())
+            if not asked.done():
+                with suppress(StoreBusy, StoreFailed):  # what it has to tell is less than the answer
+                    text = f"ClickHouse has not answered for more than {format_duration(patience)}"
+                    await self._tell("retrying", text, None)
+            return await asked
+        finally:
+            if asked.cancel():
+                await asyncio.wait({asked})
 
     async def _narrow(self, packer: Packer, packed: Packed, error: ClickHouseFailed) -> None:
         """Nothing of a batch was taken, for one of its rows: begin another one that ends before it, or refuse it."""

@@ -227,6 +227,35 @@ async def test_an_insert_that_does_not_end_is_left_at_the_end(path: Path, monkey
     assert not run.is_empty()
 
 
+async def test_a_server_that_hangs_is_told_while_it_may_still_answer(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its request is not given up for that: what it takes in the end is taken once."""
+    monkeypatch.setattr("moose_lib.ingest.clickhouse.mover._PATIENCE", timedelta(milliseconds=20))
+    answered = asyncio.Event()
+    async with running(path, refuse(), range(0)) as run:
+        insert = run.server.insert
+
+        async def hang(place: Place, columns: list[str], body: bytes, token: str) -> None:
+            await answered.wait()
+            await insert(place, columns, body, token)
+
+        monkeypatch.setattr(run.server, "insert", hang)
+        with SqliteStore(path, [PLAN]) as other:
+            await other.put(Batch(endpoint="T", table="T", rows=[(1,)]))
+        await run.until(lambda: run.move.state == "retrying")
+        assert (run.move.error, run.move.hint) == ("ClickHouse has not answered for more than 20ms", None)
+
+        answered.set()
+        await run.until(lambda: run.move.state == "moving")
+        assert run.is_empty()
+    assert [numbers for numbers, _ in run.server.inserts] == [[1]]
+    assert caplog.messages == [
+        "the rows of T wait for ClickHouse: ClickHouse has not answered for more than 20ms",
+        "ClickHouse takes the rows of T again",
+    ]
+
+
 def test_pauses_grow_up_to_the_longest() -> None:
     """Through hours of it, and different ones for different tables."""
     longest = timedelta(seconds=30)
