@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from moose_lib.ingest.exact import exact_json
 from moose_lib.ingest.letters import (
     Letter,
     Replayed,
+    StillBad,
     count_letters,
     count_set_aside,
     known_endpoints,
@@ -114,14 +115,21 @@ def replay_letters(output: Output, target: Target, request: Request) -> None:
     would = "would be " if request.is_dry else ""
     elsewhere = f", {done.elsewhere} by another replay" if done.elsewhere else ""
     output.data(f"{endpoint.key}: {done.stored} {would}stored{elsewhere}, {done.still_bad} still refused")
-    for it in done.examples:
-        output.talk(f"  {it.id}: {cell_text(it.reason, is_cut=False)}")
-    if done.still_bad > len(done.examples):
-        output.talk(f"  and {done.still_bad - len(done.examples)} more")
+    _show_reasons(output, done.examples, done.still_bad)
+    if request.is_dry and done.doubtful and loaded.project.settings.clickhouse is not None:
+        output.talk(f"{done.doubtful} of them ClickHouse has refused, and refuses again unless its table has changed:")
+        _show_reasons(output, done.doubts, done.doubtful)
     if done.left:
         output.talk(f"{done.left} set aside, which may repeat what is stored: --replay --set-aside stores them")
     if request.is_dry and done.stored:
         output.hint(f"{_COMMAND} {request.name} --replay{' --set-aside' if request.with_set_aside else ''}")
+
+
+def _show_reasons(output: Output, shown: Sequence[StillBad], count: int) -> None:
+    for it in shown:
+        output.talk(f"  {it.id}: {cell_text(it.reason, is_cut=False)}")
+    if count > len(shown):
+        output.talk(f"  and {count - len(shown)} more")
 
 
 def _endpoint(endpoints: tuple[Endpoint, ...], name: str) -> Endpoint:
@@ -185,4 +193,6 @@ def _replayed_document(endpoint: Endpoint, done: Replayed, *, is_dry: bool) -> d
         "still_refused": done.still_bad,
         "left_set_aside": done.left,
         "examples": [{"id": it.id, "reason": it.reason} for it in done.examples],
+        "refused_by_clickhouse": done.doubtful,
+        "clickhouse_examples": [{"id": it.id, "reason": it.reason} for it in done.doubts],
     }

@@ -47,7 +47,7 @@ class Letter:
 
 @dataclass(frozen=True, kw_only=True)
 class StillBad:
-    """A letter that does not fit the model of now either, and why."""
+    """A letter that does not fit the model of now either, or perhaps not the table in ClickHouse, and why."""
 
     id: int
     reason: str
@@ -57,7 +57,9 @@ class StillBad:
 class Replayed:
     """What a replay did, or would do: records `stored`, `elsewhere` by a replay at the same time, and still refused.
 
-    `examples` are the first of those. `left` are letters that were set aside, and that it did not look at.
+    `examples` are the first of those. `left` are letters that were set aside, and that it did not look at. Of what is
+    stored, ClickHouse has refused `doubtful` records before, of which `doubts` are the first: they come back as letters
+    unless its table is another one by now.
     """
 
     stored: int = 0
@@ -65,6 +67,8 @@ class Replayed:
     still_bad: int = 0
     left: int = 0
     examples: tuple[StillBad, ...] = ()
+    doubtful: int = 0
+    doubts: tuple[StillBad, ...] = ()
 
 
 def count_letters(connection: sqlite3.Connection, endpoint: str) -> tuple[int, int]:
@@ -158,19 +162,37 @@ def replay(
         return done if with_set_aside else replace(done, left=count_set_aside(connection, endpoint.key))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """What a replay looks at; `doubt` is why the table in ClickHouse did not take it."""
+
+    id: int
+    record: str
+    doubt: str | None
+
+
 def _replay(
-    connection: sqlite3.Connection, endpoint: Endpoint, letters: Sequence[tuple[int, str]], *, is_dry: bool
+    connection: sqlite3.Connection, endpoint: Endpoint, letters: Sequence[_Candidate], *, is_dry: bool
 ) -> Replayed:
     judge = Judge(RecordReader(endpoint.model, is_strict=endpoint.is_strict), RowMaker(endpoint.table.model))
-    good, bad = list[tuple[int, tuple[Cell, ...]]](), list[StillBad]()
-    for number, text in letters:
-        verdict = judge.row(text)
+    good, bad, doubts = list[tuple[int, tuple[Cell, ...]]](), list[StillBad](), list[StillBad]()
+    for letter in letters:
+        verdict = judge.row(letter.record)
         if isinstance(verdict, str):
-            bad.append(StillBad(id=number, reason=verdict))
-        else:
-            good.append((number, verdict))
+            bad.append(StillBad(id=letter.id, reason=verdict))
+            continue
+        good.append((letter.id, verdict))
+        if letter.doubt is not None:
+            doubts.append(StillBad(id=letter.id, reason=letter.doubt))
     stored = len(good) if is_dry else _store(connection, endpoint, good)
-    return Replayed(stored=stored, elsewhere=len(good) - stored, still_bad=len(bad), examples=tuple(bad))
+    return Replayed(
+        stored=stored,
+        elsewhere=len(good) - stored,
+        still_bad=len(bad),
+        examples=tuple(bad),
+        doubtful=len(doubts),
+        doubts=tuple(doubts),
+    )
 
 
 def _store(connection: sqlite3.Connection, endpoint: Endpoint, good: Sequence[tuple[int, tuple[Cell, ...]]]) -> int:
@@ -220,7 +242,7 @@ def _reason(faults: Sequence[FieldFault]) -> str:
 
 def _chunks(
     connection: sqlite3.Connection, endpoint: str, since: datetime | None, limit: int | None, left_out: str
-) -> Iterator[list[tuple[int, str]]]:
+) -> Iterator[list[_Candidate]]:
     """The letters that wait now, oldest first, but for one type; those that come meanwhile are for the next replay."""
     if not _has_letters(connection):
         return
@@ -228,13 +250,14 @@ def _chunks(
     position, left = 0, limit
     while left is None or left > 0:
         found = connection.execute(
-            "SELECT id, record FROM _moose_dead_letters WHERE endpoint = ? AND replayed_at IS NULL AND failed_at >= ?"
+            "SELECT id, record, CASE source WHEN 'table' THEN error_message END FROM _moose_dead_letters"
+            " WHERE endpoint = ? AND replayed_at IS NULL AND failed_at >= ?"
             " AND error_type <> ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
             (endpoint, _stamp(since), left_out, position, last, _CHUNK if left is None else min(left, _CHUNK)),
         ).fetchall()
         if not found:
             return
-        yield found
+        yield [_Candidate(id=number, record=record, doubt=doubt) for number, record, doubt in found]
         position = found[-1][0]
         left = None if left is None else left - len(found)
 
@@ -245,6 +268,8 @@ def _added(one: Replayed, other: Replayed) -> Replayed:
         elsewhere=one.elsewhere + other.elsewhere,
         still_bad=one.still_bad + other.still_bad,
         examples=(*one.examples, *other.examples)[:_REASONS_SHOWN],
+        doubtful=one.doubtful + other.doubtful,
+        doubts=(*one.doubts, *other.doubts)[:_REASONS_SHOWN],
     )
 
 

@@ -13,7 +13,7 @@ from moose_lib.ingest import moves
 from moose_lib.ingest.letterbox import SET_ASIDE, Letters, keep_letters
 from moose_lib.ingest.letters import Replayed
 from moose_lib.ingest.sqlite import SqliteStore
-from moose_lib.ingest.store import RejectedRecord
+from moose_lib.ingest.store import RejectedRecord, Source
 
 __all__ = ["filled", "shop"]
 
@@ -166,6 +166,39 @@ async def test_letters_that_clickhouse_refused_are_fixed_in_its_table(
         "1 shown, 1 waiting",
         "hint: after fixing the table in ClickHouse: moose-cli dead-letters Orders --replay --dry-run",
     ]
+
+
+@pytest.mark.parametrize("is_moving", [True, False])
+async def test_a_dry_run_tells_what_clickhouse_has_refused(
+    filled: Path, capsys: pytest.CaptureFixture[str], is_moving: bool
+) -> None:
+    """It fits the model, and is refused again unless the table has changed; who has no ClickHouse keeps it."""
+
+    def letter(source: Source) -> RejectedRecord:
+        return RejectedRecord(text='{"order_id": "3", "total": 9}', error_type="X", message="cheap", source=source)
+
+    records = [letter("api"), *(letter("table") for _ in range(7))]
+    with SqliteStore(filled / ".moose" / "store.db", []) as store:
+        letters = Letters(endpoint="Orders", queue="OrdersDeadLetterQueue", records=records)
+        await store.run(lambda connection: keep_letters(connection, letters, "2026-11-26T10:00:00.000000Z"))
+    if is_moving:
+        (filled / "moose.config.toml").write_text('[clickhouse_config]\nhost = "ch"\n', encoding="utf-8")
+
+    assert main(["dead-letters", "Orders", "--replay", "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert main(["dead-letters", "Orders", "--replay", "--dry-run", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert told.out == "Orders: 8 would be stored, 0 still refused\n"
+    doubts = [
+        "7 of them ClickHouse has refused, and refuses again unless its table has changed:",
+        *(f"  {number}: cheap" for number in range(2, 7)),
+        "  and 2 more",
+    ]
+    hint = "hint: moose-cli dead-letters Orders --replay"
+    assert told.err.splitlines() == [*doubts, hint] if is_moving else [hint]
+    assert document["refused_by_clickhouse"] == 7
+    assert document["clickhouse_examples"][0] == {"id": 2, "reason": "cheap"}
 
 
 def test_what_another_replay_has_stored_meanwhile_is_told(
