@@ -162,6 +162,8 @@ def _guard(refused: list[int]) -> Callable[..., int]:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_PRAGMA and first in _TELLING:
             return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+            return sqlite3.SQLITE_OK  # SQLite's way to make json_each(…); it lets no statement change that table
         refused.append(action)
         return sqlite3.SQLITE_DENY
 

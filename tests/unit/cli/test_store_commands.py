@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import importlib.util
 import io
@@ -87,6 +88,30 @@ def test_a_limit_says_that_there_is_more(filled: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr()
     assert told.out.splitlines() == ["order_id", "1"]
     assert told.err == "note: only the first 1 rows: --limit 0 shows all\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("SELECT order_id, value FROM Orders, json_each(items)", [["1", "a"], ["1", "b"]]),
+        ("SELECT atom FROM json_tree('[7]') WHERE atom IS NOT NULL", [["7"]]),
+        ("SELECT name FROM pragma_table_info('Orders') WHERE name LIKE '%id'", [["_id"], ["order_id"], ["paid"]]),
+    ],
+)
+def test_functions_that_are_tables_can_be_asked(
+    filled: Path, capsys: pytest.CaptureFixture[str], statement: str, rows: list[list[str]]
+) -> None:
+    assert main(["query", statement, "--format", "csv"]) == 0
+
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:] == rows
+
+
+@pytest.mark.parametrize("statement", ["UPDATE sqlite_master SET sql = 'x'", "DELETE FROM sqlite_schema"])
+def test_the_schema_stays_as_it_is(filled: Path, capsys: pytest.CaptureFixture[str], statement: str) -> None:
+    assert main(["query", statement]) == 2
+
+    text = "error: the store does not understand the query: table sqlite_master may not be modified\n"
+    assert capsys.readouterr().err.startswith(text)
 
 
 @pytest.mark.parametrize(
