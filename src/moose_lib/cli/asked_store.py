@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 from moose_lib.cli.options import StoreName
 from moose_lib.cli.output import Output
 from moose_lib.errors import MooseError
 from moose_lib.ingest.errors import StoreNotFound
-from moose_lib.ingest.moves import Move, read_moves, waiting
+from moose_lib.ingest.moves import Move, hide_moved, read_moves, waiting
 from moose_lib.ingest.querying import StoredTable, reading, stored_tables
 from moose_lib.project.clickhouse import ClickHouseSettings
 from moose_lib.project.settings import Settings
 
-__all__ = ["asked_clickhouse", "note_waiting", "places"]
+__all__ = ["asked_clickhouse", "note_waiting", "places", "reading_file"]
 
 
 class NoClickHouse(MooseError):
@@ -40,6 +42,19 @@ def asked_clickhouse(settings: Settings, store: StoreName | None) -> ClickHouseS
 
     require_driver(settings)
     return settings.clickhouse
+
+
+@contextmanager
+def reading_file(settings: Settings) -> Generator[sqlite3.Connection]:
+    """The file, asked for what is nowhere else: where rows move on to ClickHouse, those that have not.
+
+    Raises:
+        StoreNotFound, StoreFailed: as `reading`.
+    """
+    with reading(settings.store_path) as connection:
+        if settings.clickhouse is not None:
+            hide_moved(connection)
+        yield connection
 
 
 def places(settings: Settings) -> tuple[Mapping[str, StoredTable], Mapping[str, Move]]:

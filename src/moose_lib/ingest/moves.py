@@ -108,6 +108,19 @@ def waiting(connection: sqlite3.Connection, table: str, position: int) -> Waitin
     return Waiting(count=newest - position, oldest=None if first is None else datetime.fromisoformat(first[0]))
 
 
+def hide_moved(connection: sqlite3.Connection) -> None:
+    """Let the questions of a connection find the rows that wait, and not those that have moved and are still there."""
+    connection.execute(
+        "PRAGMA query_only=OFF"
+    )  # the views are the connection's own; the file is open for reading alone
+    for move in read_moves(connection).values():
+        rows = quoted(move.table)
+        connection.execute(
+            f"CREATE TEMP VIEW {rows} AS SELECT * FROM main.{rows} WHERE {ID} > {move.position}"  # noqa: S608  # names are quoted
+        )
+    connection.execute("PRAGMA query_only=ON")
+
+
 def prepare(table: str, place: str) -> Work:
     """Begin to keep account of a table."""
 

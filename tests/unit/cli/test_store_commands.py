@@ -20,7 +20,9 @@ import pytest
 from tests.unit.cli.shop import filled, put, shop, write_shop
 
 from moose_lib.cli.main import main
-from moose_lib.ingest import querying
+from moose_lib.ingest import moves, querying
+from moose_lib.ingest.letterbox import Letters
+from moose_lib.ingest.sqlite import SqliteStore
 
 __all__ = ["filled", "shop"]
 
@@ -237,6 +239,33 @@ async def test_peek_of_a_bare_name_is_the_table_or_its_highest_version(
     assert main(["peek", "orders"]) == 0
 
     assert "ten" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+async def test_rows_that_have_moved_do_not_wait(
+    filled: Path, capsys: pytest.CaptureFixture[str], position: int
+) -> None:
+    """The last one stays in the file for its number, and is asked for in ClickHouse."""
+    with SqliteStore(filled / ".moose" / "store.db", []) as store:
+        none = Letters(endpoint="Orders", queue="OrdersDeadLetterQueue", records=[])
+        await store.run(moves.prepare("Orders", "local.Orders"))
+        await store.run(moves.settle("Orders", position, moved=position, letters=none))
+    (filled / "moose.config.toml").write_text('[clickhouse_config]\nhost = "ch"\n', encoding="utf-8")
+
+    assert main(["query", "--store", "sqlite", "SELECT _id FROM Orders", "--json"]) == 0
+    waiting = json.loads(capsys.readouterr().out)
+    assert main(["peek", "Orders", "--store", "sqlite", "--json"]) == 0
+    peeked = json.loads(capsys.readouterr().out)
+    assert main(["query", "--store", "sqlite", "DROP VIEW Orders"]) == 2
+    assert main(["peek", "Orders", "--store", "sqlite"]) == 0
+    nothing = "Orders has no rows that wait for ClickHouse\n" in capsys.readouterr().err
+
+    assert waiting == [{"_id": number} for number in range(position + 1, 3)]
+    assert [it["_id"] for it in peeked] == [number for number in (2, 1) if number > position]
+    assert nothing == (position == 2)
+    (filled / "moose.config.toml").write_text("", encoding="utf-8")
+    assert main(["query", "SELECT count(*) AS n FROM Orders", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"n": 2}]
 
 
 def test_peek_of_an_unknown_name_says_what_was_meant(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:

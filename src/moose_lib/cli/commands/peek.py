@@ -28,22 +28,23 @@ def peek(output: Output, target: Target, name: str, limit: int, store: StoreName
     NAME is the table's, with or without a version: a bare name is also its highest version. In JSON, lists and nested
     models are what they were. Where the settings name a ClickHouse, it is asked.
     """
-    from moose_lib.cli.asked_store import asked_clickhouse
+    from moose_lib.cli.asked_store import asked_clickhouse, reading_file
     from moose_lib.cli.session import open_session
     from moose_lib.cli.shown_rows import show_rows
-    from moose_lib.ingest.querying import find_table, latest, reading, stored_tables
+    from moose_lib.ingest.querying import find_table, latest, stored_tables
 
     settings = open_session(target).settings
     clickhouse = asked_clickhouse(settings, store)
     if clickhouse is not None:
         _peek_clickhouse(output, settings, clickhouse, name, limit)
         return
-    with reading(settings.store_path) as connection:
+    with reading_file(settings) as connection:
         table = find_table(stored_tables(connection), name, "moose-cli peek")
         answer = latest(connection, table, limit)
         count = show_rows(output, answer, "json" if output.is_json else "table", limit=None, kinds=table.kinds)
     if not count and not output.is_json:
-        output.talk(f"{table.name} has no rows yet")
+        none = "has no rows yet" if settings.clickhouse is None else "has no rows that wait for ClickHouse"
+        output.talk(f"{table.name} {none}")
 
 
 def _peek_clickhouse(output: Output, settings: Settings, clickhouse: ClickHouseSettings, name: str, limit: int) -> None:

@@ -61,11 +61,10 @@ def query(
     name one: then ClickHouse is asked, and rows that have not moved there yet are counted on stderr. `moose-cli ls`
     shows the tables; each has the columns of its model beside _id and _ingested_at. Nothing is ever cut in a pipe.
     """
-    from moose_lib.cli.asked_store import asked_clickhouse, note_waiting
+    from moose_lib.cli.asked_store import asked_clickhouse, note_waiting, reading_file
     from moose_lib.cli.session import open_session
     from moose_lib.durations import parse_duration
     from moose_lib.ingest.querying import query as ask
-    from moose_lib.ingest.querying import reading
 
     chosen: RowFormat = form or ("json" if output.is_json else "table")
     if output.is_json and chosen != "json":
@@ -80,7 +79,7 @@ def query(
     settings = open_session(target).settings
     clickhouse = asked_clickhouse(settings, store)
     if clickhouse is None:
-        with reading(settings.store_path) as connection:
+        with reading_file(settings) as connection:
             _show(output, ask(connection, text, patience), chosen, into, most)
         return
     from moose_lib.ingest.clickhouse.asking import asking  # half a second that only this has to pay
