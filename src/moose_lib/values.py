@@ -8,14 +8,15 @@ text where the model does not say otherwise (pydantic's defaults fail on bytes t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, SchemaSerializer, SchemaValidator
 
+from moose_lib.core_schemas import Schema, complete_schema, copied, parts_of
 from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput
 
 _JSON_NULL = b"null"
@@ -25,8 +26,6 @@ _MOST_FAULTS = 1000
 #: What pydantic writes for a secret.
 _MASK = b'"**********"'
 _SECRETS = (Secret, SecretBytes, SecretStr)
-
-_Schema = dict[str, Any]  # Any: core schemas are nested dicts of anything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,14 +238,14 @@ def _one_line(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _codec(model: type[BaseModel]) -> _Codec:
-    schema = _complete_schema(model)
-    parts = list(_parts(schema))
+    schema = complete_schema(model)
+    parts = list(parts_of(schema))
     validator: Any = model.__pydantic_validator__  # Any: as in _Codec
     serializer = model.__pydantic_serializer__
     is_read_differently = any(part["type"] == "bytes" or _forbids(part) for part in parts)
     if is_read_differently or any(part["type"] == "float" or _is_lost(part) for part in parts):
-        schema = _copied(schema)
-        for part in _parts(schema):
+        schema = copied(schema)
+        for part in parts_of(schema):
             _let_travel(part)
             _forbid_nothing(part)
         # pydantic-core would otherwise take what is built for the nested models, and read their bytes as UTF-8.
@@ -263,40 +262,35 @@ def _codec(model: type[BaseModel]) -> _Codec:
 @lru_cache(maxsize=4096)
 def _tolerant(model: type[BaseModel]) -> Callable[[bytes], BaseModel]:
     """Reads JSON as the model says, but overlooks fields that it forbids."""
-    schema = _complete_schema(model)
-    if not any(_forbids(part) for part in _parts(schema)):
+    schema = complete_schema(model)
+    if not any(_forbids(part) for part in parts_of(schema)):
         return model.model_validate_json
-    schema = _copied(schema)
-    for part in _parts(schema):
+    schema = copied(schema)
+    for part in parts_of(schema):
         _forbid_nothing(part)
     read: Callable[[bytes], BaseModel] = SchemaValidator(schema, _use_prebuilt=False).validate_json
     return read
 
 
-def _complete_schema(model: type[BaseModel]) -> Any:  # Any: core schemas are a union of a hundred typed dicts
-    model.model_rebuild()  # types that were declared after the model
-    return model.__pydantic_core_schema__
-
-
-def _is_lost(part: _Schema) -> bool:
+def _is_lost(part: Schema) -> bool:
     """A field that dumps leave out, and without which the model cannot be read back."""
     is_excluded = part.get("serialization_exclude") or part.get("serialization_exclude_if") is not None
     return part["type"] == "model-field" and bool(is_excluded) and part["schema"]["type"] != "default"
 
 
-def _forbids(part: _Schema) -> bool:
+def _forbids(part: Schema) -> bool:
     """Another model's output may have more fields than the task's input; it is read all the same."""
     return "forbid" in (part.get("extra_behavior"), part.get("config", {}).get("extra_fields_behavior"))
 
 
-def _forbid_nothing(part: _Schema) -> None:
+def _forbid_nothing(part: Schema) -> None:
     if part.get("extra_behavior") == "forbid":
         part["extra_behavior"] = "ignore"
     if part.get("config", {}).get("extra_fields_behavior") == "forbid":
         part["config"]["extra_fields_behavior"] = "ignore"
 
 
-def _let_travel(part: _Schema) -> None:
+def _let_travel(part: Schema) -> None:
     if _is_lost(part):
         part.pop("serialization_exclude", None)
         part.pop("serialization_exclude_if", None)
@@ -307,7 +301,7 @@ def _let_travel(part: _Schema) -> None:
             config |= {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
 
-def _keeps_computed(part: _Schema) -> bool:
+def _keeps_computed(part: Schema) -> bool:
     """Whether a computed field that travels would come back as an extra one; JSON inside JSON needs the same mode."""
     if part["type"] == "json":
         return True
@@ -317,37 +311,8 @@ def _keeps_computed(part: _Schema) -> bool:
 
 
 def _has_sets(model: type[BaseModel]) -> bool:
-    return any(part["type"] in ("set", "frozenset") for part in _parts(_complete_schema(model)))
+    return any(part["type"] in ("set", "frozenset") for part in parts_of(complete_schema(model)))
 
 
-def _is_secret(part: _Schema) -> bool:
+def _is_secret(part: Schema) -> bool:
     return part["type"] == "is-instance" and part["cls"] in _SECRETS
-
-
-def _parts(schema: Any) -> Iterator[_Schema]:  # Any: as above
-    """Every schema in a schema; not what only looks like one, as the default `{"type": "bytes"}`."""
-    unvisited: list[Any] = [schema]  # Any: as above
-    while unvisited:
-        part = unvisited.pop()
-        if isinstance(part, dict):
-            members = cast("_Schema", part)  # core schemas have names as keys
-            is_schema = isinstance(members.get("type"), str)
-            if is_schema:
-                yield members
-            unvisited += [value for key, value in members.items() if not (is_schema and key in _NO_SCHEMAS)]
-        elif isinstance(part, list | tuple):
-            unvisited += cast("list[Any]", part)  # or a tuple
-
-
-#: Members of a schema that hold values of users.
-_NO_SCHEMAS = ("metadata", "cls", "config", "default", "expected")
-
-
-def _copied(schema: Any) -> Any:  # Any: as above
-    """The dicts and lists are new, what users put in them is not."""
-    if isinstance(schema, dict):
-        return {key: _copied(value) for key, value in cast("_Schema", schema).items()}  # names as keys
-    if isinstance(schema, list | tuple):
-        members = [_copied(value) for value in cast("list[Any]", schema)]  # or a tuple
-        return members if isinstance(schema, list) else tuple(members)
-    return schema

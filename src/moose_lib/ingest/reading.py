@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from json import JSONDecodeError, JSONDecoder
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from moose_lib.core_schemas import complete_schema, first_fault_validator
 from moose_lib.faults import FieldFault
 from moose_lib.ingest.errors import TooManyRecords, UnreadableBody
 from moose_lib.values import field_faults
@@ -28,6 +29,8 @@ Format = Literal["json", "ndjson"]
 MOST_RECORDS: Final = 100_000
 #: The first ones of a record are told; a model with many fields makes many out of `{}`.
 _MOST_FAULTS: Final = 10
+#: Of a record with more values, the first fault of each list is told: all of them could take gigabytes to find.
+_MOST_VALUES: Final = 2_000
 #: Of what a validator says, so many characters are told.
 _LONGEST_REASON: Final = 200
 #: After so many records other threads have a turn: otherwise they wait 5 ms each time they need the interpreter, and
@@ -66,9 +69,10 @@ class RecordReader:
     """Reads requests with records of one model. `is_strict`: `None` leaves it to the model's own configuration."""
 
     def __init__(self, model: type[BaseModel], *, is_strict: bool | None = None) -> None:
-        self._one = TypeAdapter(model)
-        many = Annotated[list[model], FailFast(), Field(max_length=MOST_RECORDS)]  # type: ignore[valid-type]  # known at run time
-        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(many)  # pyright: ignore[reportArgumentType]  # as above
+        self._all_faults = TypeAdapter(model)
+        self._one = first_fault_validator(complete_schema(model))
+        many: Any = Annotated[list[model], Field(max_length=MOST_RECORDS)]  # type: ignore[valid-type]  # known at run time
+        self._many = first_fault_validator(TypeAdapter[Any](many).core_schema)
         self._is_strict = is_strict
 
     def read(self, body: bytes, form: Format = "json") -> Records:
@@ -106,7 +110,8 @@ class RecordReader:
             if index % _TURN == _TURN - 1:
                 time.sleep(0)
             try:
-                accepted.append(self._one.validate_json(text, strict=self._is_strict))
+                validator = self._one if text.count(",") > _MOST_VALUES else self._all_faults
+                accepted.append(validator.validate_json(text, strict=self._is_strict))
                 positions.append(index)
             except ValidationError as error:
                 refused.append(Refused(index=index, text=text, faults=tuple(islice(field_faults(error), _MOST_FAULTS))))

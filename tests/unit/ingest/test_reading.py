@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from moose_lib.ingest.errors import TooManyRecords, UnreadableBody
 from moose_lib.ingest.reading import MOST_RECORDS, Format, RecordReader, Records
@@ -209,10 +220,66 @@ def test_of_very_many_faults_only_the_number_is_told() -> None:
     class Basket(BaseModel):
         items: list[str]
 
-    few, many = (
-        RecordReader(Basket).read(b'{"items": [' + b",".join([b"1"] * count) + b"]}").refused[0].faults
-        for count in (3, 200_000)
-    )
+    few, many = (RecordReader(Basket).read(basket(count)).refused[0].faults for count in (3, 1_500))
 
     assert [fault.path for fault in few] == ["items.0", "items.1", "items.2"]
-    assert [str(fault) for fault in many] == ["200,000 values do not fit"]
+    assert [str(fault) for fault in many] == ["1,500 values do not fit"]
+
+
+def basket(count: int) -> bytes:
+    return b'{"items": [' + b",".join([b"1"] * count) + b"]}"
+
+
+@pytest.mark.parametrize("items", [list[str], tuple[str, ...], set[str], frozenset[str], list[str] | None])
+def test_of_a_very_large_record_each_list_tells_its_first_fault(items: Any) -> None:
+    """Pydantic would make a fault of each element, which takes gigabytes, too."""
+    model = create_model("Basket", count=int, items=items)
+
+    reader = RecordReader(model)
+    for body in (basket(3_000), b"[" + basket(3_000) + b"]"):
+        (refused,) = reader.read(body).refused
+        assert [str(it) for it in refused.faults] == [
+            "count: is missing",
+            "items.0: input should be a valid string, got 1",
+        ]
+
+
+def test_of_a_very_large_record_models_and_mappings_within_are_left_at_the_first_fault() -> None:
+    class Part(BaseModel):
+        name: str
+        size: int
+
+    class Boxes(BaseModel):
+        parts: list[Part]
+        sizes: dict[str, int]
+
+    body = json.dumps({"parts": [{}] * 3_000, "sizes": {str(it): "x" for it in range(3_000)}}).encode()
+    (refused,) = RecordReader(Boxes).read(body).refused
+
+    assert [it.path for it in refused.faults] == ["parts.0.name", "parts.0.size", "sizes.0"]
+
+
+def test_a_validator_that_leaves_elements_out_sees_all_that_do_not_fit() -> None:
+    def without_bad(given: list[Any], handler: ValidatorFunctionWrapHandler) -> list[str]:  # Any: JSON
+        try:
+            found: list[str] = handler(given)
+        except ValidationError as error:
+            bad = {it["loc"][0] for it in error.errors()}
+            found = handler([it for index, it in enumerate(given) if index not in bad])
+        return found
+
+    class Basket(BaseModel):
+        items: Annotated[list[str], WrapValidator(without_bad)]
+
+    body = b'{"items": [' + b",".join([b"1", b'"a"'] * 2_000) + b"]}"
+    (record,) = RecordReader(Basket).read(body).accepted
+    assert record.model_dump() == {"items": ["a"] * 2_000}
+
+
+def test_models_that_are_built_late_are_read() -> None:
+    class Late(BaseModel):
+        model_config = ConfigDict(defer_build=True)
+        items: list[str]
+
+    assert RecordReader(Late).read(b'{"items": ["a"]}').accepted == (Late(items=["a"]),)
+    assert len(RecordReader(Late).read(b'[{"items": ["a"]}, {"items": []}]').accepted) == 2
