@@ -34,11 +34,11 @@ class Ledger:
         self._connection = connection
         self._at = at
 
-    def earlier_receipt(self, batch: Batch, insert: Insert) -> Receipt | None:
-        """The receipt of the request that this one repeats; `None` if it is the first of its name, and not set aside.
+    def once(self, batch: Batch, keep: Callable[[], Receipt], insert: Insert) -> Receipt:
+        """Do `keep` and remember what it returns, unless this is a request that was answered before or is set aside.
 
-        `insert` writes rows to the table of the batch: what was set aside is stored, if this request shows that it is
-        new.
+        Its place is taken by the first request that stored something. `insert` writes rows to the table of the batch:
+        what was set aside is stored, if this request shows that it is new.
 
         Raises:
             KeyReused: its key came with another body.
@@ -46,16 +46,24 @@ class Ledger:
         """
         name = batch.idempotency
         if name is None:
-            return None
+            return keep()
         found = self._connection.execute(
             "SELECT digest, COALESCE(place, displaced) FROM _moose_idempotency WHERE endpoint = ? AND key = ?",
             (batch.endpoint, name.key),
         ).fetchone()
-        if found is None:
-            return self._set_aside(batch, name)
-        digest, place = found
-        if digest != name.digest:
-            raise KeyReused(name.key)
+        if found is not None:
+            digest, place = found
+            if digest != name.digest:
+                raise KeyReused(name.key)
+            return self._repeated(batch, name, place, insert)
+        occupant = self._occupant(batch.endpoint, name.place)
+        if occupant is not None and name.place is not None and batch.rows and not _is_same(occupant[1], name.attempt):
+            return self._set_aside(batch, name, name.place, occupant[0])
+        receipt = keep()
+        self._add(batch, name, receipt, place=name.place if occupant is None and receipt.stored else None)
+        return receipt
+
+    def _repeated(self, batch: Batch, name: Idempotency, place: str | None, insert: Insert) -> Receipt:
         released, requests = self._came_again(batch, name, place, insert)
         stored, rejected, set_aside = self._connection.execute(
             "SELECT stored, rejected, set_aside FROM _moose_idempotency WHERE endpoint = ? AND key = ?",
@@ -69,15 +77,6 @@ class Ledger:
             released=released,
             released_requests=requests,
         )
-
-    def write_down(self, batch: Batch, receipt: Receipt) -> None:
-        """Remember how a request with a key was answered; its place is taken by the first that stored something."""
-        name = batch.idempotency
-        if name is None:
-            return
-        is_taken = self._occupant(batch.endpoint, name.place) is not None
-        place = None if is_taken or not receipt.stored else name.place
-        self._add(batch, name, receipt, place=place)
 
     def _add(
         self,
@@ -117,18 +116,16 @@ class Ledger:
         ).fetchone()
         return found
 
-    def _set_aside(self, batch: Batch, name: Idempotency) -> Receipt | None:
-        occupant = self._occupant(batch.endpoint, name.place)
-        if occupant is None or name.place is None or not batch.rows or _is_same(occupant[1], name.attempt):
-            return None
+    def _set_aside(self, batch: Batch, name: Idempotency, place: str, stored: int) -> Receipt:
+        """Keep the records as dead letters; `stored` are those of the request that has the place."""
         if batch.queue is None:
-            raise PlaceTaken(name.place)
-        message = f"set aside, as an earlier attempt has sent others: {name.place}"
+            raise PlaceTaken(place)
+        message = f"set aside, as an earlier attempt has sent others: {place}"
         spare = [RejectedRecord(text=text, error_type=SET_ASIDE, message=message) for text in batch.texts()]
         letters = Letters(endpoint=batch.endpoint, queue=batch.queue, records=[*batch.rejected, *spare])
         last = keep_letters(self._connection, letters, self._at)
-        receipt = Receipt(stored=occupant[0], rejected=len(batch.rejected), is_repeat=True, set_aside=len(spare))
-        self._add(batch, name, receipt, displaced=name.place, last_letter=last)
+        receipt = Receipt(stored=stored, rejected=len(batch.rejected), is_repeat=True, set_aside=len(spare))
+        self._add(batch, name, receipt, displaced=place, last_letter=last)
         return receipt
 
     def _came_again(self, batch: Batch, name: Idempotency, place: str | None, insert: Insert) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from moose_lib.errors import MooseError
+from moose_lib.ingest.columns import Cell
 from moose_lib.ingest.errors import KeyReused, PlaceTaken, StoreBusy, StoreFailed
 from moose_lib.ingest.inserting import Inserter
 from moose_lib.ingest.ledger import Ledger, forget_old, write_check
@@ -248,18 +249,19 @@ class SqliteStore:
         if not batch.table:
             write_check(self._connection, at)
             return Receipt(stored=0, rejected=0)
-        inserter, ledger = self._inserters[batch.table], Ledger(self._connection, at)
-        earlier = ledger.earlier_receipt(batch, lambda rows: inserter.insert(self._connection, rows, at))
-        if earlier is not None:
-            return earlier
-        inserter.insert(self._connection, batch.rows, at)
-        if batch.queue is not None and batch.rejected:
-            keep_letters(
-                self._connection, Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected), at
-            )
-        receipt = Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
-        ledger.write_down(batch, receipt)
-        return receipt
+        inserter = self._inserters[batch.table]
+
+        def insert(rows: Sequence[tuple[Cell, ...]]) -> None:
+            inserter.insert(self._connection, rows, at)
+
+        def keep() -> Receipt:
+            insert(batch.rows)
+            if batch.queue is not None and batch.rejected:
+                letters = Letters(endpoint=batch.endpoint, queue=batch.queue, records=batch.rejected)
+                keep_letters(self._connection, letters, at)
+            return Receipt(stored=len(batch.rows), rejected=len(batch.rejected))
+
+        return Ledger(self._connection, at).once(batch, keep, insert)
 
 
 def _only_rows_of(batch: Batch) -> str | None:

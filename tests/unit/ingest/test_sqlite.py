@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from moose_lib.dmv2.olap import OlapConfig
 from moose_lib.ingest.columns import RowMaker
 from moose_lib.ingest.errors import KeyReused, LossyMigration, PlaceTaken, StoreBusy, StoreFailed
+from moose_lib.ingest.ledger import Ledger
 from moose_lib.ingest.querying import reading
 from moose_lib.ingest.schema import pending_changes
 from moose_lib.ingest.sqlite import SqliteStore
@@ -112,6 +113,17 @@ async def test_what_comes_to_a_place_that_is_taken_is_set_aside(store: SqliteSto
         ("{}", "ValidationError", "bad"),
         *((text, "SetAside", "set aside, as an earlier attempt has sent others: task t, request 1") for text in "123"),
     ]
+
+
+def test_who_has_a_place_is_looked_up_once(store: SqliteStore, path: Path) -> None:
+    """It is asked for every request of every task."""
+    done = list[str]()
+    kept = Receipt(stored=1, rejected=0)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.set_trace_callback(done.append)
+        assert Ledger(connection, "now").once(batch("a", idempotency=FIRST), lambda: kept, list[Any]().extend) == kept
+
+    assert [it.partition(" ")[0] for it in done] == ["SELECT", "SELECT", "BEGIN", "INSERT"]
 
 
 async def test_a_request_of_bad_records_alone_takes_no_place(store: SqliteStore, path: Path) -> None:
