@@ -41,7 +41,6 @@
 
 `moose_lib.RetryLater`, with which a handler asks to be run again, stands with the declarations; what can happen to a
 record on its way to the store is in `moose_lib.ingest.errors`.
-
 `exit_code` is what the command line ends with when the error reaches it.
 """
 
@@ -104,8 +103,7 @@ class MooseError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
         if hint is not None:
             self.add_note(f"hint: {hint}")
 

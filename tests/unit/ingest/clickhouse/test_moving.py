@@ -81,6 +81,13 @@ class Run:
         with reading(self.path) as connection:
             return read_moves(connection)["T"]
 
+    @property
+    def state(self) -> str | None:
+        """None before the first row is seen."""
+        with reading(self.path) as connection:
+            moves = read_moves(connection)
+            return moves["T"].state if "T" in moves else None
+
     def is_empty(self) -> bool:
         with reading(self.path) as connection:
             moves = read_moves(connection)
@@ -243,7 +250,7 @@ async def test_a_server_that_hangs_is_told_while_it_may_still_answer(
         monkeypatch.setattr(run.server, "insert", hang)
         with SqliteStore(path, [PLAN]) as other:
             await other.put(Batch(endpoint="T", table="T", rows=[(1,)]))
-        await run.until(lambda: run.move.state == "retrying")
+        await run.until(lambda: run.state == "retrying")
         assert (run.move.error, run.move.hint) == ("ClickHouse has not answered for more than 20ms", None)
 
         answered.set()
