@@ -26,21 +26,21 @@ from moose_lib.dmv2 import registry
 from moose_lib.dmv2._registry import _workflows
 
 
-class Click(BaseModel):
+class Find(BaseModel):
     user_id: str
 
 
 def test_what_is_declared_is_found_by_name() -> None:
     """From `moose_lib`, `moose_lib.dmv2` and `moose_lib.dmv2.registry`; the plural has the live dictionary."""
-    pipeline = IngestPipeline[Click]("Clicks", IngestPipelineConfig(version="1.2"))
+    pipeline = IngestPipeline[Find]("Finds", IngestPipelineConfig(version="1.2"))
     workflow = Workflow("W", WorkflowConfig(starting_task=Task[None, None]("t", TaskConfig(run=lambda: None))))
 
-    assert moose_lib.get_table("Clicks_1_2") is pipeline.table
-    assert moose_lib.get_stream("Clicks_1_2") is pipeline.stream
-    assert registry.get_ingest_api("Clicks_1_2") is pipeline.ingest_api
+    assert moose_lib.get_table("Finds_1_2") is pipeline.table
+    assert moose_lib.get_stream("Finds_1_2") is pipeline.stream
+    assert registry.get_ingest_api("Finds_1_2") is pipeline.ingest_api
     assert dmv2.get_workflow("W") is workflow
     assert [get("Nobody") for get in (get_table, get_stream, get_ingest_api, get_workflow)] == [None] * 4
     assert get_workflows() is _workflows
-    assert get_tables()["Clicks_1_2"] is pipeline.table
-    assert get_ingest_apis()["Clicks_1_2"] is pipeline.ingest_api
-    assert get_streams().keys() >= {"ClicksDeadLetterQueue_1_2", "Clicks_1_2"}
+    assert get_tables()["Finds_1_2"] is pipeline.table
+    assert get_ingest_apis()["Finds_1_2"] is pipeline.ingest_api
+    assert get_streams().keys() >= {"FindsDeadLetterQueue_1_2", "Finds_1_2"}
