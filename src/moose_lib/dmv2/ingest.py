@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
-from moose_lib.dmv2 import _ingest_rules, _registry
+from moose_lib.dmv2 import _ingest_rules, _registry, _setting_rules
 from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
-from moose_lib.dmv2.olap import AnyLifeCycle, OlapConfig, OlapTable
+from moose_lib.dmv2.olap import AnyLifeCycle, OlapConfig, OlapTable, life_cycle_findings
 from moose_lib.dmv2.streams import DeadLetterQueue, Stream, StreamConfig
 from moose_lib.errors import Fault, Location
 
@@ -108,7 +108,7 @@ class IngestApi(Generic[M]):
         if isinstance(config, IngestConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             self.config = config
             found += _ingest_rules.path_findings(config.path) + _ingest_rules.version_findings(config.version)
-            found += _destination_findings(config.table, self.model_type)
+            found += _setting_findings(config) or _destination_findings(config.table, self.model_type)
         else:
             self.config = IngestConfig()
             found.append(("bad-config", _misfit(config), "write IngestConfig(table=…)"))
@@ -185,6 +185,8 @@ class IngestPipeline(Generic[M]):
         if config is not None and not isinstance(config, IngestPipelineConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' configs are not type-checked
             text = f"config is {config!r}, which is not an IngestPipelineConfig"
             found.append(("bad-config", text, "write IngestPipelineConfig(…)"))
+        found += _ingest_rules.version_findings(self.config.version) + _ingest_rules.path_findings(self.config.path)
+        found += _setting_rules.metadata_findings(self.config.metadata) + life_cycle_findings(self.config.life_cycle)
         found += _part_findings(self.config) + _endpoint_findings(self.config) + _table_findings(self.config)
         _registry.report([self._fault(*finding) for finding in found])
         if not found:
@@ -263,6 +265,13 @@ class IngestPipeline(Generic[M]):
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"pipeline {self.name!r}: {text}", hint=hint, location=self.location)
+
+
+def _setting_findings(config: IngestConfig) -> list[Finding]:
+    """The values of an endpoint's settings are of their kinds."""
+    found = _setting_rules.switch_findings(config, ("strict", "authenticate"))
+    found += _setting_rules.metadata_findings(config.metadata)
+    return found + _setting_rules.part_findings(config, {"table": OlapTable, "dead_letter_queue": DeadLetterQueue})
 
 
 def _part_findings(config: IngestPipelineConfig) -> list[Finding]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeAlias
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
-from moose_lib.dmv2 import _ingest_rules, _registry
+from moose_lib.dmv2 import _ingest_rules, _registry, _setting_rules
 from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
 from moose_lib.dmv2.deliveries import IngestResult
@@ -21,6 +21,18 @@ from moose_lib.errors import Fault, Location, NonRetryableError
 _ENGINE = re.compile(
     r"(Replicated|Shared)?(Replacing|Summing|Aggregating|Collapsing|VersionedCollapsing)?MergeTree(\(.*\))?"
 )
+
+#: Settings that are texts, with an example of each.
+_TEXTS: Final = {
+    "order_by_expression": '"(user_id, created_at)"',
+    "partition_by": '"toYYYYMM(created_at)"',
+    "sample_by_expression": '"user_id"',
+    "primary_key_expression": '"user_id"',
+    "engine": '"MergeTree" or "ReplacingMergeTree(updated_at)"',
+    "ttl": '"created_at + INTERVAL 90 DAY"',
+    "cluster": '"main"',
+    "database": '"shop"',
+}
 
 K = TypeVar("K")
 
@@ -181,24 +193,40 @@ def _ordered_by_key(config: OlapConfig, model: type[BaseModel] | None) -> OlapCo
 
 def _findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding]:
     """What is wrong with a table's settings."""
-    found = _ingest_rules.version_findings(config.version)
-    if config.order_by_fields and config.order_by_expression is not None:
-        found.append(("bad-order", "has both order_by_fields and order_by_expression", "leave one of them out"))
+    found = _ingest_rules.version_findings(config.version) + _order_findings(config, model)
     found += _ingest_rules.column_findings(() if model is None else model.model_fields)
-    known = list(model.model_fields) if model is not None else config.order_by_fields
-    if isinstance(config.order_by_fields, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' values are not type-checked
-        hint = f"write [{config.order_by_fields!r}]"
-        return [*found, ("bad-order", "order_by_fields is a text, not a list of fields", hint)]
-    for name in config.order_by_fields:
-        if name not in known:
-            found.append(("bad-order", f"order_by_fields has {name!r}, the model has {', '.join(known)}", None))
-    if config.engine is not None and _ENGINE.fullmatch(config.engine) is None:
-        hint = 'as "MergeTree" or "ReplacingMergeTree(updated_at)"'
-        found.append(("bad-engine", f"engine {config.engine!r} is not of the MergeTree family", hint))
-    if config.life_cycle is not None and config.life_cycle not in set(LifeCycle):
-        text = f"life_cycle {config.life_cycle!r} is none of {', '.join(LifeCycle)}"
-        found.append(("bad-life-cycle", text, None))
+    found += _setting_rules.text_findings(config, _TEXTS)
+    if isinstance(config.engine, str) and config.engine.strip() and _ENGINE.fullmatch(config.engine) is None:
+        found.append(
+            ("bad-engine", f"engine {config.engine!r} is not of the MergeTree family", f"as {_TEXTS['engine']}")
+        )
+    found += _setting_rules.texts_findings(config.settings) + _setting_rules.metadata_findings(config.metadata)
+    found += life_cycle_findings(config.life_cycle)
     for name in ("indexes", "projections", "seed_filter"):
         if getattr(config, name):
             found.append(("not-supported", f"{name} is not supported", "create it in ClickHouse by hand"))
     return found
+
+
+def _order_findings(config: OlapConfig, model: type[BaseModel] | None) -> list[Finding]:
+    """The order is that of fields which are there, or an expression."""
+    fields = config.order_by_fields
+    if isinstance(fields, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' values are not type-checked
+        return [("bad-order", "order_by_fields is a text, not a list of fields", f"write [{fields!r}]")]
+    if not isinstance(fields, list | tuple):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        return [("bad-order", f"order_by_fields is {fields!r}, not a list of fields", None)]
+    found = list[Finding]()
+    if fields and config.order_by_expression is not None:
+        found.append(("bad-order", "has both order_by_fields and order_by_expression", "leave one of them out"))
+    known = fields if model is None else list(model.model_fields)
+    for name in fields:
+        if name not in known:
+            found.append(("bad-order", f"order_by_fields has {name!r}, the model has {', '.join(known)}", None))
+    return found
+
+
+def life_cycle_findings(life_cycle: object) -> list[Finding]:
+    """It is unset, or one of those that there are."""
+    if life_cycle is None or life_cycle in list(LifeCycle):
+        return []
+    return [("bad-life-cycle", f"life_cycle {life_cycle!r} is none of {', '.join(LifeCycle)}", None)]

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypeVar
 
-from moose_lib.dmv2 import _ingest_rules, _registry
+from moose_lib.dmv2 import _ingest_rules, _registry, _setting_rules
+from moose_lib.dmv2._rules import Finding
 from moose_lib.dmv2._typed import TypedAlias, alias, data_model
-from moose_lib.dmv2.olap import AnyLifeCycle, OlapTable
+from moose_lib.dmv2.olap import AnyLifeCycle, OlapTable, life_cycle_findings
 from moose_lib.errors import Fault, Location
 
 M = TypeVar("M", bound=BaseModel, default=Any)
@@ -80,12 +81,13 @@ class Stream(Generic[M]):
 
     def __init__(self, name: str, config: StreamConfig | None = None, *, t: tuple[object, ...] = ()) -> None:
         self.name = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  # users' names are not type-checked
-        self.config = config if config is not None else StreamConfig()
+        self.config = config if isinstance(config, StreamConfig) else StreamConfig()
         self.location = _registry.caller_location()
         self.model_type, found = data_model(type(self).__name__, t)
         found += _ingest_rules.name_findings(name)
-        if self.config.schema_config is not None:
-            found.append(("not-supported", "schema_config needs a schema registry, and there is no broker", None))
+        if config is not None and not isinstance(config, StreamConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+            found.append(("bad-config", f"config is {config!r}, which is not a StreamConfig", "write StreamConfig(…)"))
+        found += _findings(self.config)
         _registry.register_stream(self, [self._fault(*finding) for finding in found])
 
     @property
@@ -123,6 +125,18 @@ class Stream(Generic[M]):
 
     def _fault(self, code: str, text: str, hint: str | None) -> Fault:
         return Fault(code=code, message=f"stream {self.name!r}: {text}", hint=hint, location=self.location)
+
+
+def _findings(config: StreamConfig) -> list[Finding]:
+    """What is wrong with a stream's settings."""
+    found = _ingest_rules.version_findings(config.version) + _setting_rules.metadata_findings(config.metadata)
+    found += life_cycle_findings(config.life_cycle)
+    found += _setting_rules.number_findings(config, ("parallelism", "retention_period"))
+    parts = {"destination": OlapTable, "default_dead_letter_queue": DeadLetterQueue}
+    found += _setting_rules.part_findings(config, parts)
+    if config.schema_config is not None:
+        found.append(("not-supported", "schema_config needs a schema registry, and there is no broker", None))
+    return found
 
 
 class DeadLetterQueue(Stream[M]):

@@ -189,7 +189,7 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
         ),
         (lambda: IngestApi[Click]("A", IngestConfig(table=OlapTable[Click]("T"), path="a/./b")), "segment '.' or '..'"),
         (lambda: Stream[Click]("A", StreamConfig(schema_config={})), "schema_config needs a schema registry"),
-        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(version=1)), "table 'A': version 1 is not like"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: IngestPipeline[Click]("A", IngestPipelineConfig(version=1)), "pipeline 'A': version 1 is not like"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (
             lambda: OlapTable[Click]("A", OlapConfig(life_cycle="EXTERNALY_MANAGED")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
             "life_cycle 'EXTERNALY_MANAGED' is none of FULLY_MANAGED, DELETION_PROTECTED, EXTERNALLY_MANAGED",
@@ -212,6 +212,61 @@ def test_the_settings_of_a_pipeline_hold_for_its_parts() -> None:
 )
 def test_a_mistake_is_told_at_its_line(declare: Callable[[], object], text: str) -> None:
     assert text in fault_of(declare)
+
+
+#: What is no setting, by the configuration that has it, and how it is told.
+UNFIT: list[tuple[type, dict[str, object], str]] = [
+    (OlapConfig, {"partition_by": 5}, "partition_by is 5, which is not a text"),
+    (OlapConfig, {"ttl": 7}, "ttl is 7, which is not a text"),
+    (OlapConfig, {"ttl": " "}, "ttl is empty"),
+    (OlapConfig, {"engine": 3}, "engine is 3, which is not a text"),
+    (OlapConfig, {"cluster": 5}, "cluster is 5, which is not a text"),
+    (OlapConfig, {"database": ""}, "database is empty"),
+    (OlapConfig, {"order_by_expression": 5}, "order_by_expression is 5, which is not a text"),
+    (OlapConfig, {"primary_key_expression": 5}, "primary_key_expression is 5, which is not a text"),
+    (OlapConfig, {"sample_by_expression": 5}, "sample_by_expression is 5, which is not a text"),
+    (OlapConfig, {"order_by_fields": 5}, "order_by_fields is 5, not a list of fields"),
+    (OlapConfig, {"settings": {"a": 1}}, "settings has 'a': 1, and both have to be texts"),
+    (OlapConfig, {"settings": [1]}, "settings is [1], which is not a dict"),
+    (OlapConfig, {"metadata": 3}, "metadata is 3, which is not a dict"),
+    (OlapConfig, {"metadata": {"a": b""}}, "metadata cannot be shown as JSON: Object of type bytes"),
+    (OlapConfig, {"life_cycle": []}, "life_cycle [] is none of FULLY_MANAGED"),
+    (IngestConfig, {"strict": "x"}, "strict is 'x'"),
+    (IngestConfig, {"authenticate": 0}, "authenticate is 0"),
+    (IngestConfig, {"metadata": 3}, "metadata is 3, which is not a dict"),
+    (IngestConfig, {"table": 3}, "table is 3, which is not of the class OlapTable"),
+    (IngestConfig, {"dead_letter_queue": True}, "dead_letter_queue is True, which is not of the class DeadLetterQueue"),
+    (StreamConfig, {"parallelism": "x"}, "parallelism is 'x', which is not a whole number"),
+    (StreamConfig, {"retention_period": True}, "retention_period is True, which is not a whole number"),
+    (StreamConfig, {"destination": 5}, "destination is 5, which is not of the class OlapTable"),
+    (StreamConfig, {"default_dead_letter_queue": 5}, "which is not of the class DeadLetterQueue"),
+    (StreamConfig, {"version": 5}, "version 5 is not like '1' or '1.2'"),
+    (StreamConfig, {"metadata": 3}, "metadata is 3, which is not a dict"),
+    (StreamConfig, {"life_cycle": "x"}, "life_cycle 'x' is none of FULLY_MANAGED"),
+    (IngestPipelineConfig, {"path": 5}, "path 5 is not segments of letters"),
+    (IngestPipelineConfig, {"metadata": 5}, "metadata is 5, which is not a dict"),
+    (IngestPipelineConfig, {"life_cycle": "x"}, "life_cycle 'x' is none of FULLY_MANAGED"),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "text"), UNFIT)
+def test_a_setting_of_another_type_is_told_at_load(kind: type, settings: dict[str, object], text: str) -> None:
+    """And not by the server, by ClickHouse, or by a traceback; of a pipeline it is told once."""
+    of: dict[type, Any]  # Any: each has a configuration of its own
+    of = {OlapConfig: OlapTable, IngestConfig: IngestApi, StreamConfig: Stream, IngestPipelineConfig: IngestPipeline}
+    config = kind(**({"table": OlapTable[Click]("T")} if kind is IngestConfig else {}) | settings)
+
+    def declare() -> object:
+        return of[kind][Click]("A", config)
+
+    assert text in fault_of(declare)
+
+
+def test_a_stream_has_the_configuration_of_one() -> None:
+    def declare() -> object:
+        return Stream[Click]("A", OlapConfig())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    assert "which is not a StreamConfig" in fault_of(declare)
 
 
 @pytest.mark.parametrize("verb", ["add_transform", "add_consumer", "set_multi_transform", "routed", "send"])
