@@ -5,6 +5,7 @@ What Starlette's request offers beyond this costs as much time as checking a sma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import Receive, Scope
@@ -27,6 +28,10 @@ class Incoming:
     def has_body(self) -> bool:
         """The next message has the body, all of it, and comes at once."""
         return HAS_BODY in self.scope
+
+    def has_any(self, names: Mapping[bytes, object]) -> bool:
+        """There is a header of one of these names."""
+        return not self._headers.keys().isdisjoint(names)
 
     def header(self, name: bytes) -> str | None:
         """What a header says; `None` if it is not there."""

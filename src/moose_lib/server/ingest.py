@@ -84,13 +84,15 @@ class Target:
 class _Read:
     """What a body brought: rows of the records that can be kept, and the refused ones in their order, twice.
 
-    `accepted` has the good records by their index, if somebody wants to know more of them: they take the most memory.
+    `accepted` has the good records by their index, if somebody wants to know more of them (`is_detailed`): they take
+    the most memory.
     """
 
     rows: list[tuple[Cell, ...]]
     refused: list[Refused]
     rejected: list[RejectedRecord]
     accepted: Mapping[int, BaseModel]
+    is_detailed: bool
 
 
 class Targets:
@@ -148,14 +150,16 @@ class Ingest:
         with self._bodies.share() as share:
             body = await self._bodies.read(incoming, share)
             form, is_detailed = _format(incoming), wants_detail(incoming)
-            read = partial(_read, target, body, form, is_detailed=is_detailed)
             try:
-                found = await self._apart(read) if _is_large(body) else read()
+                if _is_large(body):
+                    read = await self._apart(partial(_read, target, body, form, is_detailed=is_detailed))
+                else:
+                    read = _read(target, body, form, is_detailed=is_detailed)
             except UnreadableBody as error:
                 return unreadable(error, is_detailed=is_detailed)
             except TooManyRecords as error:
                 raise BodyTooLarge(error.message) from error
-            return await self._keep(incoming, target, body, found, form)
+            return await self._keep(incoming, target, body, read, form)
 
     async def _apart(self, read: Callable[[], _Read]) -> _Read:
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
@@ -182,12 +186,11 @@ class Ingest:
         if not receipt.is_repeat:
             stored, rejected = receipt.stored, receipt.rejected
             self._metrics.ingested(target.key, stored=stored, rejected=rejected, size=len(body))
-        is_detailed = wants_detail(incoming)
-        if not (refused or receipt.rejected or receipt.is_repeat or is_detailed):
+        if not (refused or receipt.rejected or receipt.is_repeat or read.is_detailed):
             return success(receipt.stored)
         model = target.endpoint.model
         outcome = Outcome(model=model, receipt=receipt, refused=refused, accepted=read.accepted, body=body, form=form)
-        return answer(outcome, is_detailed=is_detailed)
+        return answer(outcome, is_detailed=read.is_detailed)
 
     async def _put(self, batch: Batch) -> Receipt:
         try:
@@ -226,6 +229,8 @@ def _format(incoming: Incoming) -> Format:
 
 
 def _idempotency(incoming: Incoming, body: bytes) -> Idempotency | None:
+    if not incoming.has_any(_NAMING):
+        return None
     key, place, attempt = values = [incoming.header(name) for name in _NAMING]
     for name, value in zip(_NAMING.values(), values, strict=True):
         if value == "":
@@ -252,7 +257,7 @@ def _read(target: Target, body: bytes, form: Format, *, is_detailed: bool) -> _R
         rows, unstorable = _without_unstorable(target, records, body, form)
         refused = sorted([*refused, *unstorable], key=lambda it: it.index)
     accepted = dict(zip(records.positions, records.accepted, strict=True)) if is_detailed else {}
-    return _Read(rows, refused, [_rejected(it) for it in refused], accepted)
+    return _Read(rows, refused, [_rejected(it) for it in refused], accepted, is_detailed)
 
 
 def _without_unstorable(
