@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,12 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IngestPi
     _registry.clear()
     yield IngestPipeline[Click]("Clicks")
     _registry.clear()
+
+
+@pytest.fixture
+def stop() -> asyncio.Event:
+    """What tells a server to stop."""
+    return asyncio.Event()
 
 
 @pytest.fixture

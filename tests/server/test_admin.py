@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -45,6 +46,23 @@ async def test_a_started_run_says_where_to_go_on(http: httpx2.AsyncClient, shop:
     assert (await server.get(links["result"])).json()["result"] == {"number": "7"}
     assert (await server.get(links["status"])).json()["state"] == "completed"
     assert (await server.get(links["history"])).status_code == 200
+
+
+async def test_a_server_that_stops_answers_who_waits(http: httpx2.AsyncClient, shop: Shop, stop: asyncio.Event) -> None:
+    """With the run as it is, as when the time is over; the next server can be asked for its end."""
+    shop.waits = asyncio.Event()
+    trigger = asyncio.create_task(http.post(f"/workflows/{shop.name}/trigger?wait=5m", json={"order_id": "8"}))
+    async with asyncio.timeout(30):
+        while not (runs := (await http.get("/workflows/history", params={"name": shop.name})).json()):  # noqa: ASYNC110  # over HTTP
+            await asyncio.sleep(0.05)
+    status = asyncio.create_task(http.get(f"/workflows/runs/{runs[0]['run_id']}?wait=5m"))
+    stop.set()
+
+    answers = await asyncio.wait_for(asyncio.gather(trigger, status), 30)
+
+    assert [(it.status_code, it.json()["state"]) for it in answers] == [(200, "running")] * 2
+    assert {it.json()["run_id"] for it in answers} == {runs[0]["run_id"]}
+    shop.waits.set()
 
 
 async def test_a_run_that_has_logged_nothing_has_no_lines(http: httpx2.AsyncClient, shop: Shop) -> None:

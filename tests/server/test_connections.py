@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from moose_lib.ingest.errors import StoreFailed
 from moose_lib.plan.endpoints import compile_tables, try_compile_endpoints
 from moose_lib.project.loader import LoadedProject, Project
 from moose_lib.project.settings import Settings
-from moose_lib.server import connections
+from moose_lib.server import connections, listening
 from moose_lib.server.connections import Connection
 from moose_lib.server.serving import Serving, require_ready, run_server
 from moose_lib.server.sole import sole_writer
@@ -168,6 +169,28 @@ async def test_what_is_under_way_is_answered_before_the_end(tmp_path: Path) -> N
         writer.close()
 
     assert answer.endswith(b"SUCCESS")
+
+
+async def test_what_takes_longer_than_a_server_waits_at_its_end_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listening, "_GRACE_SECONDS", 0)
+    async with running(tmp_path) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(HEAD + b'Content-Length: 13\r\n\r\n{"numb')
+        await asyncio.sleep(0.1)
+        server.stop.set()
+        head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in head
+    assert json.loads(body)["error"] == {
+        "code": "stopping",
+        "message": "the server stopped before this was done",
+        "hint": "ask again; with the same Idempotency-Key nothing is done twice",
+    }
+    assert "Traceback" not in caplog.text
 
 
 async def test_who_has_just_connected_when_the_server_goes_is_answered(tmp_path: Path) -> None:

@@ -82,10 +82,12 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 @pytest.fixture
-async def http(engine: Engine, shop: Shop, store: SqliteStore) -> AsyncIterator[httpx2.AsyncClient]:
+async def http(
+    engine: Engine, shop: Shop, store: SqliteStore, stop: asyncio.Event
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the server, with a worker beside it."""
     workflow = shop.workflow()
-    app = build_apps(loaded(engine.settings, workflow), store).main
+    app = build_apps(loaded(engine.settings, workflow), store, stop=stop).main
     transport = httpx2.ASGITransport(app, client=("127.0.0.1", 1))
     async with (
         engine.worker(workflow),

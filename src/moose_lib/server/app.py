@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -62,8 +63,12 @@ def build_apps(
     store: OpenStore,
     metrics: ServerMetrics | None = None,
     moving: Moving | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Apps:
-    """The apps for a loaded project; `moving` tells what waits for ClickHouse, if rows move there."""
+    """The apps for a loaded project; `moving` tells what waits for ClickHouse, if rows move there.
+
+    Requests that wait for a run are answered when `stop` is set.
+    """
     settings = project.project.settings
     server = settings.server
     metrics = ServerMetrics() if metrics is None else metrics
@@ -76,7 +81,8 @@ def build_apps(
     )
     doorkeeper, engine = Doorkeeper(settings, project.endpoints), Engine(settings)
     prefix = server.prefix
-    admin = _admin_ways(project, engine, bodies, prefix)
+    stop = asyncio.Event() if stop is None else stop
+    admin = _admin_ways(project, engine, bodies, stop, prefix)
     health = Health(store, engine, needs_engine=bool(project.workflows), moving=moving)
     title = project.project.name
     # As they are guarded here, so that the document needs to know nothing of keys.
@@ -87,16 +93,18 @@ def build_apps(
     routes = [*taken, *shown, *(_guarded(route, doorkeeper) for route in admin)]
     outside = [*health.routes(""), *Pages(title, told, metrics).routes("")]
     if server.tls_cert is None:  # else keys, which come through TLS to the port, would go there in the clear
-        outside += [_guarded(route, doorkeeper) for route in _admin_ways(project, engine, bodies, "")]
+        outside += [_guarded(route, doorkeeper) for route in _admin_ways(project, engine, bodies, stop, "")]
     return Apps(
         main=Edge(_starlette(routes), server.cors_origins, metrics, shortcuts),
         management=Edge(_starlette(outside), server.cors_origins, metrics),
     )
 
 
-def _admin_ways(project: LoadedProject, engine: Engine, bodies: BodyReader, prefix: str) -> list[DescribedRoute]:
+def _admin_ways(
+    project: LoadedProject, engine: Engine, bodies: BodyReader, stop: asyncio.Event, prefix: str
+) -> list[DescribedRoute]:
     """The routes of the admin API, whose links go to their own port."""
-    parts = (Workflows(project, engine, bodies), Schedules(project, engine, bodies), Logs(project, engine))
+    parts = (Workflows(project, engine, bodies, stop), Schedules(project, engine, bodies), Logs(project, engine))
     return [route for part in parts for route in part.routes(prefix)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moose_lib.observing.serving import ServerMetrics
+from moose_lib.server.answers import answer_to
+from moose_lib.server.refusals import Stopping
 
 _logger: Final = logging.getLogger(__name__)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -76,6 +79,10 @@ class Edge:
             _logger.exception("%s %s failed", scope["method"], scope["path"])
             if status == 0:
                 await failed()(scope, receive, answer)
+        except asyncio.CancelledError:  # the server stops, and this took longer than it waits
+            if status != 0:
+                raise
+            await answer_to(Stopping())(scope, receive, answer)
         finally:
             route, method = scope.get(ROUTE, _UNKNOWN), scope["method"]
             took = time.perf_counter() - begun

@@ -112,7 +112,11 @@ _RECORDS_ANSWERS: Final[_Json] = {
         "content": _REFUSED,
     },
     "500": {"description": "The store failed; nothing is stored.", "content": _REFUSED},
-    "503": {"description": "Busy; nothing is stored.", "headers": _LATER, "content": _REFUSED},
+    "503": {
+        "description": "Busy, and nothing is stored; or the server stopped first.",
+        "headers": _LATER,
+        "content": _REFUSED,
+    },
 }
 _NO_KEY: Final[_Json] = {"401": {"description": "A key or token is missing or wrong.", "content": _REFUSED}}
 _METRICS: Final[_Json] = {
@@ -138,7 +142,7 @@ _ADMIN_ANSWERS: Final[Mapping[str, str]] = {
     "413": "The body is over the limit.",
     "415": "A Content-Encoding that is not read here.",
     "500": "Temporal refused.",
-    "503": "Temporal does not answer.",
+    "503": "Temporal does not answer, or the server stopped first.",
     "504": "Temporal was asked, and what comes of it is not to be seen yet.",
 }
 

@@ -123,6 +123,22 @@ class TakingCode(Refusal):
         return {"Retry-After": "1", "Connection": "close"}
 
 
+class Stopping(Refusal):
+    """The server stopped before this was done; nobody knows how far it came."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        hint = "ask again; with the same Idempotency-Key nothing is done twice"
+        super().__init__("the server stopped before this was done", hint=hint)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again, on a connection of its own."""
+        return {"Retry-After": "1", "Connection": "close"}
+
+
 class UnknownModel(Refusal):
     """Nothing is declared at the path."""
 

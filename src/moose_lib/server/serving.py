@@ -90,7 +90,7 @@ async def run_server(
         store = stack.enter_context(SqliteStore(settings.store_path, tables, limit=settings.store.max_waiting))
         metrics = ServerMetrics() if metrics is None else metrics
         mover = await _mover(project, store, metrics, stack)
-        apps = build_apps(project, store, metrics, mover)
+        apps = build_apps(project, store, metrics, mover, stop)
         servers = [(http_server(apps.main, most, tls_of(settings.server)), listener)]
         if manager is not None:
             servers.append((http_server(apps.management, most), manager))

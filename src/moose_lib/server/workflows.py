@@ -39,7 +39,11 @@ from moose_lib.values import read_run_input
 _MOST = 1000
 _LONGEST_WAIT = timedelta(minutes=5)
 _USUAL = 10
-_WAIT = Parameter("wait", "Answer when the run has ended, or after this time, 5m at most: 30s.", {"type": "string"})
+_WAIT = Parameter(
+    "wait",
+    "Answer when the run has ended, or after this time, 5m at most: 30s. A server that stops answers at once.",
+    {"type": "string"},
+)
 _START_KEY = Parameter(
     "Idempotency-Key",
     "The same key starts one run; asked again, that one is the answer.",
@@ -72,10 +76,11 @@ _LISTED: Final = {
 class Workflows:
     """The routes on workflows and their runs."""
 
-    def __init__(self, project: LoadedProject, engine: Engine, bodies: BodyReader) -> None:
+    def __init__(self, project: LoadedProject, engine: Engine, bodies: BodyReader, stop: asyncio.Event) -> None:
         self._declared = Declared(project)
         self._engine = engine
         self._bodies = bodies
+        self._stop = stop
 
     def routes(self, prefix: str) -> list[DescribedRoute]:
         """All of them; `prefix` is that of the server."""
@@ -120,11 +125,11 @@ class Workflows:
         return JSONResponse([standing_document(run, status, now) for run, status in found])
 
     async def status(self, request: Request) -> Response:
-        """A run with its tasks; `?wait=30s` answers when it has ended, or when the time is over."""
+        """A run with its tasks; `?wait=30s` answers when it has ended, the time is over, or the server stops."""
         patience = _patience(request)
         async with self._engine.client() as client:
             run = await find_run(client, request.path_params["run"])
-            status = await _status(client, run, patience)
+            status = await self._status(client, run, patience)
             return JSONResponse(self._run_document(client, status))
 
     async def trigger(self, request: Request) -> Response:
@@ -139,7 +144,7 @@ class Workflows:
             if patience is None:
                 location = {"Location": self._links.status(run.workflow_id)}
                 return JSONResponse(started_run(run, self._links), 202, location)
-            return JSONResponse(self._run_document(client, await _status(client, run, patience)))
+            return JSONResponse(self._run_document(client, await self._status(client, run, patience)))
 
     async def _start(self, client: Client, plan: Plan, data: bytes | None, key: str | None) -> StartedRun:
         queue, ui = self._engine.task_queue, self._engine.ui(client)
@@ -165,19 +170,28 @@ class Workflows:
         read_run_input(self._declared.workflow(name).config.starting_task.input_type, data)
         return plan, data
 
+    async def _status(self, client: Client, run: RunSummary | StartedRun, patience: timedelta | None) -> RunStatus:
+        status = None if patience is None else await self._last_status(client, run, patience)
+        if status is None:  # as it is by now
+            return await with_successor(client, await run_status(client, run.workflow_id, run.run_id))
+        return status
+
+    async def _last_status(self, client: Client, run: RunSummary | StartedRun, patience: timedelta) -> RunStatus | None:
+        """`None`: it has not ended, and the time is over or the server stops."""
+        following = asyncio.create_task(follow_run(client, run.workflow_id, run.run_id))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            seconds = patience.total_seconds()
+            await asyncio.wait({following, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return following.result() if following.done() else None
+        finally:
+            following.cancel()
+            stopping.cancel()
+            await asyncio.gather(following, stopping, return_exceptions=True)
+
     def _run_document(self, client: Client, status: RunStatus) -> Mapping[str, Any]:  # Any: JSON
         url = run_url(self._engine.ui(client), client.namespace, status.workflow_id, status.run_id)
         return run_document(status, url)
-
-
-async def _status(client: Client, run: RunSummary | StartedRun, patience: timedelta | None) -> RunStatus:
-    if patience is not None:
-        try:
-            async with asyncio.timeout(patience.total_seconds()):
-                return await follow_run(client, run.workflow_id, run.run_id)
-        except TimeoutError:
-            pass  # as it is by now
-    return await with_successor(client, await run_status(client, run.workflow_id, run.run_id))
 
 
 def _state(text: str) -> RunState:
