@@ -21,7 +21,13 @@ from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
 first = Task[None, None]("first", TaskConfig(run=lambda: None))
 Workflow("Flow", WorkflowConfig(starting_task=first))
 """
-VERBS = ["Flow/trigger", "runs/Flow/resume", "runs/Flow/retry", "runs/Flow/skip"]
+VERBS = [
+    "workflows/Flow/trigger",
+    "workflows/runs/Flow/resume",
+    "workflows/runs/Flow/retry",
+    "workflows/runs/Flow/skip",
+    "schedules/Flow/trigger",
+]
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ async def note(project: LoadedProject) -> AsyncGenerator[Callable[[RunningDev], 
 def http(project: LoadedProject, tmp_path: Path) -> Iterator[httpx2.AsyncClient]:
     with SqliteStore(tmp_path / "store.db", []) as store:
         transport = httpx2.ASGITransport(build_apps(project, store).main, client=("127.0.0.1", 1))
-        yield httpx2.AsyncClient(transport=transport, base_url="http://localhost:4000/admin/workflows")
+        yield httpx2.AsyncClient(transport=transport, base_url="http://localhost:4000/admin")
 
 
 def save(project: LoadedProject) -> float:
@@ -75,7 +81,7 @@ async def test_what_dev_has_refused_does_not_stop_the_code_that_works(
     saved = save(project)
     note(RunningDev(pid=os.getpid(), worker_since=project.since, refused_since=saved + 1))
 
-    answer = await http.post("/Nothing/trigger")
+    answer = await http.post("/workflows/Nothing/trigger")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow-not-found")
 
@@ -83,6 +89,6 @@ async def test_what_dev_has_refused_does_not_stop_the_code_that_works(
 async def test_a_server_without_dev_has_the_code_that_it_has(http: httpx2.AsyncClient, project: LoadedProject) -> None:
     save(project)
 
-    answer = await http.post("/Nothing/trigger")
+    answer = await http.post("/workflows/Nothing/trigger")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow-not-found")

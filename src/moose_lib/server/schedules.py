@@ -18,6 +18,7 @@ from moose_lib.operations.schedules import (
 )
 from moose_lib.project.loader import LoadedProject
 from moose_lib.server.bodies import BodyReader
+from moose_lib.server.declared import Declared
 from moose_lib.server.described import DescribedRoute
 from moose_lib.server.engine import Engine
 from moose_lib.server.orders import FireOrder, NoteOrder, body_schema, read_order
@@ -34,6 +35,7 @@ class Schedules:
 
     def __init__(self, project: LoadedProject, engine: Engine, bodies: BodyReader) -> None:
         self._project = project
+        self._declared = Declared(project)
         self._engine = engine
         self._bodies = bodies
 
@@ -81,6 +83,7 @@ class Schedules:
 
         `is_started` is false where another trigger of the same second has started it.
         """
+        self._declared.require_current()
         order = read_order(FireOrder, await self._bodies.whole(request), "trigger")
         async with self._engine.client() as client:
             action = await trigger_schedule(client, request.path_params["name"], order.overlap)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moose_lib.cli.dev_code import await_dev_code
+from moose_lib.cli.main import main
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.session import open_session
@@ -87,6 +88,22 @@ async def test_a_run_that_is_started_waits(note: Note, capsys: pytest.CaptureFix
     )
 
     assert capsys.readouterr().err == "note: moose-cli dev is taking the code of now\n"
+
+
+@pytest.mark.parametrize("words", ["trigger Flow", "backfill Flow --from 2027-01-01 --to 2027-01-02"])
+async def test_a_schedule_that_is_to_start_runs_waits(
+    note: Note, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """The plan of such a run comes from the worker. Here there is no Temporal, and so no run."""
+    monkeypatch.setenv("MOOSE_TEMPORAL_CONFIG__ADDRESS", "127.0.0.1:1")
+    note(-100)
+    asyncio.get_running_loop().call_later(0.5, note, 1)
+
+    code = await asyncio.to_thread(main, ["schedule", *words.split(), "--file", "flow.py"])
+
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert (code, first) == (3, "note: moose-cli dev flow.py is taking the code of now")
+    assert second.startswith("error: ")
 
 
 @pytest.mark.parametrize("since", [None, 1.0])

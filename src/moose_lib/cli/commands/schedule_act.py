@@ -89,14 +89,18 @@ def trigger(output: Output, target: Target, name: str, overlap: str | None) -> i
 
     To run the workflow with another input, or beside the schedule: moose-cli workflow run.
     """
+    from moose_lib.cli.dev_code import await_dev_code
     from moose_lib.cli.schedule_text import held_back_text, started_text
     from moose_lib.cli.session import open_session
     from moose_lib.operations.schedules import describe_schedule, trigger_schedule
 
+    session = open_session(target)
+    await_dev_code(output, session, is_loaded=False)  # the run gets its plan from the worker
+
     async def work(client: Client) -> tuple[ScheduledAction | None, DeployedSchedule]:
         return await trigger_schedule(client, name, overlap), await describe_schedule(client, name)
 
-    action, found = open_session(target).run(work)
+    action, found = session.run(work)
     if output.is_json:
         output.document(
             {

@@ -50,7 +50,12 @@ def backfill(
     offset. A backfilled run has the id that the schedule would have given it, and ctx.run.scheduled_time is its time.
     What has had a run is known for as long as Temporal keeps runs.
     """
+    from moose_lib.cli.dev_code import await_dev_code
     from moose_lib.cli.session import open_session
+
+    session = open_session(target)
+    if not is_dry:
+        await_dev_code(output, session, is_loaded=False)
 
     async def work(client: Client) -> tuple[Backfill, Backfill, str]:
         from moose_lib.operations.backfill import backfill as start_runs
@@ -61,7 +66,7 @@ def backfill(
             await start_runs(client, chosen)
         return found, chosen, zone
 
-    found, chosen, zone = open_session(target).run(work)
+    found, chosen, zone = session.run(work)
     if output.is_json:
         output.document(_document(found, chosen, is_dry=is_dry))
         return
