@@ -212,16 +212,18 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
     """What runs finishes; the status says why nothing goes on."""
     start(bills, "Lasting", "held")
     wait_for(functools.partial(is_running, bills, "held"))
+    early = bills("workflow", "unpause", "held")
     paused = bills("workflow", "pause", "held", "--note", "the bank is closed")
     (bills.folder / "app" / "go-held").touch()
     wait_for(lambda: status(bills, "held")["tasks"][0]["state"] == "completed")
     shown, document = bills("workflow", "status", "held"), status(bills, "held")
     explained = bills("workflow", "explain", "held").text
-    again = bills("workflow", "pause", "held")
+    again, told = bills("workflow", "pause", "held"), bills("workflow", "pause", "held", "--json")
     unpaused = bills("workflow", "unpause", "Lasting", "--id", "held", "--json")
     until_state(bills, "completed", "held")
     late = bills("workflow", "pause", "held")
 
+    assert (early.code, early.out, early.err) == (0, "'held' was not paused\n", "")
     assert (paused.code, paused.err) == (0, "")
     assert paused.out == "'held' paused successfully; to go on: moose-cli workflow unpause held\n"
     assert (document["is_paused"], document["tasks"][1]["state"]) == (True, "waiting")
@@ -239,7 +241,8 @@ def test_pause_holds_the_run_until_unpause(bills: Cli) -> None:
     )
     assert (again.code, again.out) == (0, paused.out)
     assert re.sub(r"since [0-9-]+ [0-9:]+", "since <date> ", again.err) == f"note: 'held' was paused already {since}\n"
-    assert [run["workflow_id"] for run in unpaused.document["runs"]] == ["held"]
+    assert [(run["workflow_id"], run["was_paused"]) for run in unpaused.document["runs"]] == [("held", True)]
+    assert told.document["runs"][0]["was_paused"] is True
     assert (late.code, late.err) == (1, "error: run 'held' has already completed\n")
 
 

@@ -91,6 +91,22 @@ async def test_a_resumed_run_says_where_to_go_on(http: httpx2.AsyncClient, shop:
     assert answer.headers["location"] == answer.json()["run"]["links"]["status"] == f"/admin/workflows/runs/{run}"
 
 
+async def test_a_verb_that_changes_nothing_says_so(http: httpx2.AsyncClient, shop: Shop) -> None:
+    """As `moose-cli workflow pause --json`: the state is what was asked for, all the same."""
+    shop.waits = asyncio.Event()
+    run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
+    answers = [await http.post(f"/workflows/runs/{run}/{it}") for it in ("unpause", "pause", "pause", "unpause")]
+    shop.waits.set()
+
+    assert [(it.status_code, it.json()["was_paused"]) for it in answers] == [
+        (202, False),
+        (202, False),
+        (202, True),
+        (202, True),
+    ]
+    assert (await ended(http, run))["state"] == "completed"
+
+
 async def test_a_key_that_comes_with_another_input_is_refused(http: httpx2.AsyncClient, shop: Shop) -> None:
     """However the input is written; nothing is started, and nobody is told of a run that did something else."""
     first = await started(http, shop, "k", '{"order_id": "7"}')

@@ -10,31 +10,36 @@ from temporalio.common import RawValue
 
 from moose_lib.engine import wire
 from moose_lib.engine.payloads import check_size
+from moose_lib.operations.following import run_status
 from moose_lib.operations.lives import Handle, tell_run
-from moose_lib.operations.records import RunSummary
+from moose_lib.operations.records import RunStatus, RunSummary
 
 __all__ = ["give_up_run", "pause_run", "retry_task", "skip_task", "unpause_run"]
 
 
-async def pause_run(client: Client, run: RunSummary, note: str | None = None) -> None:
+async def pause_run(client: Client, run: RunSummary, note: str | None = None) -> RunStatus:
     """Let the run start no further tasks; running ones finish. Lasts until `unpause_run`, whatever is restarted.
 
-    `note` says why, to whoever looks at the run meanwhile.
+    `note` says why, to whoever looks at the run meanwhile. Answers how it stood before.
 
     Raises:
         RunNotOpen: it has ended.
     """
+    before = await run_status(client, run.workflow_id, run.run_id)
     args = [] if note is None else [wire.encode(wire.Order(reason=note))]
     await _signal(client, run, wire.SIGNAL_PAUSE, *args)
+    return before
 
 
-async def unpause_run(client: Client, run: RunSummary) -> None:
-    """Let a paused run go on.
+async def unpause_run(client: Client, run: RunSummary) -> RunStatus:
+    """Let a paused run go on; answers how it stood before.
 
     Raises:
         RunNotOpen: it has ended.
     """
+    before = await run_status(client, run.workflow_id, run.run_id)
     await _signal(client, run, wire.SIGNAL_UNPAUSE)
+    return before
 
 
 async def retry_task(client: Client, run: RunSummary, task: str) -> None:

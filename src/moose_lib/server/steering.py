@@ -93,20 +93,18 @@ class Steering:
         return await self._steer(request, TerminateOrder, act)
 
     async def pause(self, request: Request) -> Response:
-        """Pause a run: what runs goes on, nothing new starts."""
+        """Pause a run: what runs goes on, nothing new starts. `was_paused` says whether it was before."""
 
         async def act(client: Client, run: RunSummary, order: Order) -> _Facts:  # noqa: ARG001  # it has no fields
-            await pause_run(client, run)
-            return {}
+            return {"was_paused": (await pause_run(client, run)).is_paused}
 
         return await self._steer(request, Order, act)
 
     async def unpause(self, request: Request) -> Response:
-        """Let a paused run go on."""
+        """Let a paused run go on. `was_paused` says whether it was."""
 
         async def act(client: Client, run: RunSummary, order: Order) -> _Facts:  # noqa: ARG001  # it has no fields
-            await unpause_run(client, run)
-            return {}
+            return {"was_paused": (await unpause_run(client, run)).is_paused}
 
         return await self._steer(request, Order, act)
 

@@ -37,15 +37,13 @@ def pause(output: Output, target: Target, selection: Selection, note: str | None
     from moose_lib.cli.acting import Action, Done, act
     from moose_lib.cli.status_text import paused_text
     from moose_lib.operations.decisions import pause_run
-    from moose_lib.operations.following import run_status
 
     async def perform(client: Client, run: RunSummary) -> Done:
-        before = await run_status(client, run.workflow_id, run.run_id)
-        await pause_run(client, run, note)
+        before = await pause_run(client, run, note)
         if before.is_paused:
             output.note(f"{run.workflow_id!r} was paused already{paused_text(before)}")
         to_go_on = output.pasteable(f"moose-cli workflow unpause {run.workflow_id}")
-        return Done(text=f"paused successfully; to go on: {to_go_on}")
+        return Done(text=f"paused successfully; to go on: {to_go_on}", facts={"was_paused": before.is_paused})
 
     return act(output, target, selection, Action(perform=perform, would="would be paused", default_states=OPEN_STATES))
 
@@ -63,7 +61,8 @@ def unpause(output: Output, target: Target, selection: Selection) -> int:
     from moose_lib.operations.decisions import unpause_run
 
     async def perform(client: Client, run: RunSummary) -> Done:
-        await unpause_run(client, run)
-        return Done(text="unpaused successfully")
+        before = await unpause_run(client, run)
+        text = "unpaused successfully" if before.is_paused else "was not paused"
+        return Done(text=text, facts={"was_paused": before.is_paused})
 
     return act(output, target, selection, Action(perform=perform, would="would go on", default_states=OPEN_STATES))
