@@ -29,4 +29,4 @@ async def connected(settings: Settings) -> AsyncGenerator[Client]:
 
 def ui_of(client: Client, settings: Settings) -> str | None:
     """Return the address of Temporal's UI beside this server, where it is known."""
-    return ui_address(client.service_client.config.target_host, settings.temporal.ui_port)
+    return ui_address(client.service_client.config.target_host, settings.ui_port)

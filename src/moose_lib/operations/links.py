@@ -12,12 +12,15 @@ _CLOUD_HOSTS = (".tmprl.cloud", ".api.temporal.io")
 _CLOUD_UI = "https://cloud.temporal.io"
 
 
-def ui_address(target: str, port: int) -> str | None:
-    """Return where the UI of the server at `target` (`host:port`) is: Cloud's, this machine's, else unknown."""
+def ui_address(target: str, port: int | None) -> str | None:
+    """Return where the UI of the server at `target` (`host:port`) is: Cloud's, this machine's, else unknown.
+
+    `port` is that of a UI on this machine, if it is known.
+    """
     host = target.rpartition(":")[0].strip("[]")
     if host.endswith(_CLOUD_HOSTS):
         return _CLOUD_UI
-    return f"http://localhost:{port}" if is_loopback(host) else None
+    return f"http://localhost:{port}" if port is not None and is_loopback(host) else None
 
 
 def run_url(ui: str | None, namespace: str, workflow_id: str, run_id: str) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -168,6 +168,13 @@ class Settings(_Section):
     flag_environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     @property
+    def ui_port(self) -> int | None:
+        """The port of Temporal's UI; `None` if a flag alone says which Temporal, for nobody knows of its UI."""
+        is_named = "temporal_config.ui_port" in self.sources
+        is_of_flag = layers.variable_of("temporal_config.address") in self.flag_environment
+        return self.temporal.ui_port if is_named or not is_of_flag else None
+
+    @property
     def state_directory(self) -> Path:
         """`.moose/` of the project: all that Moose writes there itself."""
         return self.root / STATE_DIRECTORY
@@ -214,6 +221,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "jwt": JwtSettings,
     "clickhouse_config": ClickHouseSettings,
 }
+_PORT_KEY: Final = "temporal_config.temporal_port"
 _NAMES = Names(
     top=frozenset({"language", "source_dir"}),
     sections={
@@ -236,16 +244,19 @@ def load_settings(root: Path, overrides: Mapping[str, object] | None = None) -> 
     root = root.resolve()
     environment = _environment(root)
     flags = layers.flag_layer(overrides or {}, _NAMES)
-    merged: dict[str, Found] = {}
-    for layer in (
-        layers.toml_layer(root, _NAMES),
-        layers.running_layer(root),
-        layers.environment_layer(environment, _NAMES),
-        flags,
-    ):
-        merged.update(layers.split_address(layer))
+    found = (layers.toml_layer(root, _NAMES), layers.running_layer(root), layers.environment_layer(environment, _NAMES))
+    file, running, variables, said = (layers.split_address(layer) for layer in (*found, flags))
+    above = {**variables, **said}
+    merged = {**file, **({} if _leads_elsewhere(above, running) else running), **above}
     theirs = {name: found for name, found in environment.items() if name.startswith(("TEMPORAL_", "OTEL_"))}
     return _build(root, merged, theirs, {layers.variable_of(key): str(found.value) for key, found in flags.items()})
+
+
+def _leads_elsewhere(above: Layer, running: Layer) -> bool:
+    """Whether variables or flags name another Temporal than that of the running `dev`, which is on this machine."""
+    host, port = above.get("temporal_config.temporal_host"), above.get(_PORT_KEY)
+    is_far = host is not None and not is_loopback(str(host.value))
+    return is_far or (port is not None and _PORT_KEY in running and str(port.value) != str(running[_PORT_KEY].value))
 
 
 def process_environment(root: Path) -> dict[str, str]:

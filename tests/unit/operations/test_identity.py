@@ -52,6 +52,7 @@ def test_the_one_spelling_means_the_same_value(value: object) -> None:
 def test_the_ui_is_known_for_this_machine_and_for_the_cloud(target: str, ui: str | None) -> None:
     """Nobody is sent to a page that may not be there."""
     assert ui_address(target, 8123) == ui
+    assert ui_address(target, None) == (None if ui is None or "localhost" in ui else ui)
 
 
 def test_a_link_to_a_run_survives_any_id() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from moose_lib.errors import SettingsError
-from moose_lib.project.running import LOCK_FILE, RunningDev, find_running
 from moose_lib.project.settings import Settings, is_loopback, load_settings, process_environment
 
 PORT = "temporal_config.temporal_port"
@@ -336,48 +333,3 @@ class TestEnvFiles:
         monkeypatch.setenv("A", "process")
 
         assert process_environment(folder.root)["A"] == "process"
-
-
-class TestRunningDev:
-    @pytest.fixture
-    def lock(self, folder: Folder) -> Iterator[Path]:
-        file = folder.root / ".moose" / LOCK_FILE
-        file.parent.mkdir()
-        file.write_text(RunningDev(pid=42, address="127.0.0.1:7300", ui_port=8300, namespace="n").model_dump_json())
-        with file.open("rb+") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield file
-
-    def test_it_wins_over_the_file_and_not_over_variables(
-        self, folder: Folder, lock: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        folder.temporal('temporal_port = 1111\nclient_cert = "cloud.pem"')
-        settings = folder.load()
-        assert (settings.temporal.address, settings.temporal.tls) == ("127.0.0.1:7300", False)
-        assert (settings.temporal.ui_port, settings.temporal.namespace) == (8300, "n")
-        assert settings.sources[PORT] == "the running moose-cli dev, process 42"
-
-        monkeypatch.setenv(PORT_VARIABLE, "2222")
-        assert folder.load().temporal.port == 2222
-
-    def test_a_dev_with_an_external_temporal_changes_nothing(self, folder: Folder, lock: Path) -> None:
-        lock.write_text(RunningDev(pid=42).model_dump_json())
-
-        assert folder.load().sources == {}
-
-    def test_a_record_that_is_being_written_is_none(self, folder: Folder, lock: Path) -> None:
-        lock.write_text('{"pid": 4')
-
-        assert find_running(folder.root) is None
-
-
-def test_the_record_of_a_dead_dev_does_not_count(folder: Folder) -> None:
-    file = folder.root / ".moose" / LOCK_FILE
-    file.parent.mkdir()
-    file.write_text(RunningDev(pid=42, address="127.0.0.1:7300").model_dump_json())
-
-    assert find_running(folder.root) is None
-
-
-def test_without_a_state_directory_nobody_runs(folder: Folder) -> None:
-    assert find_running(folder.root) is None
