@@ -111,11 +111,14 @@ def test_a_run_of_another_task_queue_is_resumed_on_that_of_the_project(bills: Cl
     given = ["--input", '{"bill_id": "astray"}', "--task-queue", "elsewhere"]
     assert bills("workflow", "run", "Failing", "--id", "astray", *given).code == 0
     assert bills("workflow", "terminate", "astray").code == 0
+    shown = [bills("workflow", verb, "astray") for verb in ("status", "explain")]
     dry = bills("workflow", "resume", "astray", "--dry-run")
     kept = bills("workflow", "resume", "astray", "--dry-run", "--task-queue", "elsewhere")
     told = bills("workflow", "resume", "astray", "--dry-run", "--json").document
 
-    queue = told["task_queue"]
+    queue, run = told["task_queue"], told["resumed_from"]["run_id"]
+    for it in shown:
+        assert it.out.endswith(f"moose-cli workflow resume {run} --task-queue elsewhere\n")
     assert dry.err.splitlines()[0] == (
         f"note: it ran on task queue 'elsewhere', and is resumed on {queue!r}; "
         "to keep it there, add --task-queue elsewhere"

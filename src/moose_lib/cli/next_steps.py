@@ -100,11 +100,12 @@ def _after_the_end(explanation: Explanation, workers: WorkerCommands) -> list[St
     if status.resumed_as is not None:
         return [Step(command=_workflow("explain", status.resumed_as), what="how the run that resumed it stands")]
     if not status.tasks:
-        return [Step(command=f"{_workflow('run', status.name)} --input JSON", what="start a new run")]
+        return [Step(command=f"{_workflow('run', status.name)}{workers.queue} --input JSON", what="start a new run")]
+    resume = f"{_workflow('resume', status.run_id)}{workers.queue}"
     return [
         *_trial(explanation),
-        Step(command=_workflow("resume", status.run_id, "--dry-run"), what="see what is kept and what runs again"),
-        Step(command=_workflow("resume", status.run_id), what="keep what is finished and run the rest"),
+        Step(command=f"{resume} --dry-run", what="see what is kept and what runs again"),
+        Step(command=resume, what="keep what is finished and run the rest"),
     ]
 
 

@@ -44,12 +44,13 @@ def show_status(output: Output, target: Target, reference: str, run_id: str | No
     if output.is_json:
         output.document(run_document(shown.status, shown.ui_url, shown.events))
         return 0
-    output.data(*status_lines(shown.status, output, shown.ui_url, is_verbose=is_verbose))
+    workers = worker_commands(session, shown.task_queue)
+    output.data(*status_lines(shown.status, output, shown.ui_url, is_verbose=is_verbose, queue=workers.queue))
     if shown.events is not None:
         output.data("", f"Found {len(shown.events)} events", *map(_event_line, shown.events))
     if not shown.has_worker:
         output.note(f"nobody works for task queue {shown.task_queue!r}")
-        output.hint(worker_commands(session, shown.task_queue).hint)
+        output.hint(workers.hint)
     return 0
 
 

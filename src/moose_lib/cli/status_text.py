@@ -36,20 +36,22 @@ STATE_PAINTS: dict[RunState, Paint | None] = {
 _SHOWN_PARKED = 3
 
 
-def status_lines(status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False) -> list[str]:
-    """Return everything `workflow status` shows."""
+def status_lines(
+    status: RunStatus, output: Output, ui_url: str | None, *, is_verbose: bool = False, queue: str = ""
+) -> list[str]:
+    """Return everything `workflow status` shows; `queue` as `guidance_lines` takes it."""
     lines = [headline(status, output), *_facts(status, ui_url), ""]
     lines += task_lines(status, output) if status.tasks else [_no_plan(status)]
     if status.error is not None:
         lines += ["", output.paint(failure_text(status), STATE_PAINTS[status.state])]
-    lines += map(output.pasteable, guidance_lines(status))
+    lines += map(output.pasteable, guidance_lines(status, queue))
     if is_verbose:
         lines += traceback_lines(status)
     return lines
 
 
-def guidance_lines(status: RunStatus) -> list[str]:
-    """Say what people can do about the run, as commands to paste."""
+def guidance_lines(status: RunStatus, queue: str = "") -> list[str]:
+    """Say what people can do about the run, as commands to paste; `queue` is that of `WorkerCommands`."""
     run = status.workflow_id
     lines = list[str]()
     if status.is_paused:
@@ -63,7 +65,7 @@ def guidance_lines(status: RunStatus) -> list[str]:
     if more > 0:
         lines += ["", f"{more} more tasks are parked. To retry all of them: moose-cli workflow retry {run}"]
     if not status.is_open and status.state is not RunState.COMPLETED and status.resumed_as is None:
-        lines += ["", f"To keep what is finished and run the rest: moose-cli workflow resume {status.run_id}"]
+        lines += ["", f"To keep what is finished and run the rest: moose-cli workflow resume {status.run_id}{queue}"]
     return lines
 
 

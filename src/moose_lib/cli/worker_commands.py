@@ -14,10 +14,14 @@ __all__ = ["WorkerCommands", "worker_commands"]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerCommands:
-    """`dev` is None where it would be none for this Temporal, or where one runs already."""
+    """`dev` is None where it would be none for this Temporal, or where one runs already.
+
+    `queue` is what a command needs that starts something for these workers: ` --task-queue jobs`, or nothing.
+    """
 
     worker: str = "moose-cli worker"
     dev: str | None = "moose-cli dev"
+    queue: str = ""
 
     @property
     def hint(self) -> str:
@@ -35,4 +39,5 @@ def worker_commands(session: Session, task_queue: str) -> WorkerCommands:
     queue = "" if task_queue == session.task_queue else f" --task-queue {shlex.quote(task_queue)}"
     root = Path.cwd() if session.project is None else session.project.root
     has_dev = session.target.address is None and find_running(root) is None
-    return WorkerCommands(worker=f"moose-cli worker{queue}", dev=f"moose-cli dev{queue}" if has_dev else None)
+    dev = f"moose-cli dev{queue}" if has_dev else None
+    return WorkerCommands(worker=f"moose-cli worker{queue}", dev=dev, queue=queue)

@@ -79,3 +79,15 @@ WORKERS = [
 def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: list[tuple[str, str]]) -> None:
     """Each with what it does; ids with blanks are quoted; nothing is tried here whose input is not known."""
     assert commands(explanation) == said
+
+
+@pytest.mark.parametrize(
+    ("explanation", "said"),
+    [
+        (explained(Cause.FAILED, FAILED, status=ENDED), "moose-cli workflow resume r1 --task-queue jobs"),
+        (explained(Cause.FAILED, status=ENDED), "moose-cli workflow run Order --task-queue jobs --input JSON"),
+    ],
+)
+def test_what_starts_a_run_names_the_queue_that_is_not_of_the_settings(explanation: Explanation, said: str) -> None:
+    """Or the workers of another queue would have it."""
+    assert next_steps(explanation, WorkerCommands(queue=" --task-queue jobs"))[-1].command == said

@@ -35,6 +35,7 @@ def test_another_queue_is_named(tmp_path: Path) -> None:
     assert commands.hint == (
         "moose-cli dev --task-queue 'slow ones'   or, against this Temporal: moose-cli worker --task-queue 'slow ones'"
     )
+    assert commands.queue == " --task-queue 'slow ones'"
 
 
 def test_a_server_that_was_named_has_no_dev(tmp_path: Path) -> None:
