@@ -79,7 +79,7 @@ class Edge:
             _logger.exception("%s %s failed", scope["method"], scope["path"])
             if status == 0:
                 await failed()(scope, receive, answer)
-        except asyncio.CancelledError:  # the server stops, and this took longer than it waits
+        except asyncio.CancelledError:  # the server stops and waits no longer; passed on, it would be a plain 500
             if status != 0:
                 raise
             await answer_to(Stopping())(scope, receive, answer)
