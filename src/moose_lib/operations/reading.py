@@ -244,7 +244,9 @@ class _Life:
         canceled = event.activity_task_canceled_event_attributes
         sent = Tally()
         if canceled.details.payloads:
-            sent = _TALLY.validate_json(await read_raw(self._converter, canceled.details.payloads[0]))
+            told = from_json(await read_raw(self._converter, canceled.details.payloads[0]))
+            if isinstance(told, dict):  # or else, where no attempt ran, Temporal's "ACTIVITY_ID_NOT_STARTED"
+                sent = _TALLY.validate_python(told)
         return self._ended(event, canceled.scheduled_event_id, Outcome.CANCELED, sent=sent)
 
     def _ended(

@@ -352,3 +352,24 @@ async def test_a_canceled_run_has_canceled_tasks(engine: Engine) -> None:
 
     assert seen[-1]
     assert (status.state, status.tasks[0].state) == (RunState.CANCELED, TaskPhase.CANCELED)
+
+
+async def test_a_task_is_canceled_between_two_attempts(engine: Engine) -> None:
+    """No attempt runs that could tell what it has sent; its run is shown all the same."""
+
+    async def fail(number: Number) -> Number:
+        raise OSError(f"not {number.value}")
+
+    workflow = single(named("CanceledBetween"), fail, retries=50)
+    async with engine.worker(workflow):
+        handle = await engine.start(workflow)
+
+        async def is_retrying() -> bool:
+            return [task.state for task in (await status_of(engine, handle)).tasks] == [TaskPhase.RETRYING]
+
+        await until(is_retrying)
+        await cancel_run(engine.client, await find_run(engine.client, handle.id))
+        assert handle.first_execution_run_id is not None
+        status = await follow_run(engine.client, handle.id, handle.first_execution_run_id, lambda _: None)
+
+    assert (status.state, status.tasks[0].state) == (RunState.CANCELED, TaskPhase.CANCELED)
