@@ -53,7 +53,7 @@ def http(project: LoadedProject, tmp_path: Path) -> Iterator[httpx2.AsyncClient]
 
 def save(project: LoadedProject) -> float:
     project.project.entry.write_text(FLOW + "\n")
-    return project.project.entry.stat().st_mtime
+    return project.project.entry.stat().st_ctime
 
 
 @pytest.mark.usefixtures("note")

@@ -17,24 +17,26 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 def await_dev_code(output: Output, session: Session, *, is_loaded: bool) -> None:
-    """Return when the worker of `dev` has the files as they are now, or when that takes too long; then say so.
+    """Return when the worker of `dev` has the files as they are now. If it refuses them or that takes too long, say so.
 
     Its old worker may have tasks to finish, but the new one begins beside it. Where no `dev` runs, or another Temporal
     is asked for, there is nothing to wait for; nor where the code does not load: then `dev` keeps the worker that it
-    has. `is_loaded`: this process has imported it.
+    has, which is said, too. `is_loaded`: this process has imported it.
     """
     root = None if session.project is None else session.project.root
-    if root is None or session.target.address is not None or find_running(root) is None:
+    running = None if root is None or session.target.address is not None else find_running(root)
+    if root is None or running is None:
         return
     try:
         if not is_loaded:
             session.load()
-    except MooseError:  # dev says so, and why
+    except MooseError:
+        then = "nobody works until it does" if running.worker_since is None else "tasks begin with the code of before"
+        output.note(f"the code of now does not load (moose-cli check says why); {then}")
         return
-    if not is_worker_taking(root):
-        return
-    output.note("moose-cli dev is taking the code of now")
+    if is_worker_taking(root):
+        output.note("moose-cli dev is taking the code of now")
     while is_worker_taking(root):
         time.sleep(_PAUSE_SECONDS)
     if is_worker_behind(root):
-        output.note("it has not taken it, see its output; tasks may begin with the code of before")
+        output.note("moose-cli dev has not taken the code of now, see its output; tasks may begin with that of before")

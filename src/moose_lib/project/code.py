@@ -6,6 +6,9 @@ import hashlib
 import sys
 from pathlib import Path
 
+from moose_lib.project import env_files
+from moose_lib.project.layers import CONFIG_FILE
+
 _INSTALLED = "site-packages"
 
 
@@ -17,9 +20,14 @@ def loaded_files(root: Path) -> frozenset[Path]:
 
 
 def last_change(root: Path) -> float:
-    """Return when the user's imported files were last written, in seconds since 1970."""
+    """Return when the user's imported files, the settings or `.env` files were last changed, in seconds since 1970.
+
+    That is when this file came to be here (`st_ctime`): one that is moved here, or unpacked, has an older time of its
+    own. Of a file that is gone it is the time of its folder.
+    """
     files = (file for file in loaded_files(root) if _INSTALLED not in file.parts)
-    return max((file.stat().st_mtime for file in files), default=0.0)
+    settings = (file for file in (root / name for name in (CONFIG_FILE, *env_files.FILES)) if file.exists())
+    return max((_changed_at(file) for file in (*files, *settings)), default=0.0)
 
 
 def code_digest(root: Path) -> str:
@@ -30,3 +38,10 @@ def code_digest(root: Path) -> str:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             digest.update(f"{file.relative_to(root)} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _changed_at(file: Path) -> float:
+    try:
+        return file.stat().st_ctime
+    except FileNotFoundError:
+        return _changed_at(file.parent)

@@ -35,6 +35,11 @@ def is_worker_taking(root: Path) -> bool:
 
 
 def is_worker_behind(root: Path) -> bool:
-    """Whether the worker of `dev` is older than a file that this process has imported, for whatever reason."""
+    """Whether the worker of `dev` is older than a file that this process has imported, for whatever reason.
+
+    A change that is yet to come was made by another clock, and tells nothing.
+    """
     running = find_running(root)
-    return running is not None and running.worker_since is not None and running.worker_since < last_change(root)
+    if running is None or running.worker_since is None:
+        return False
+    return running.worker_since < last_change(root) <= time.time()

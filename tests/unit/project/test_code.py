@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from moose_lib.project.code import code_digest, loaded_files
+from moose_lib.project.code import code_digest, last_change, loaded_files
 
 
 @pytest.fixture
@@ -35,3 +35,11 @@ def test_the_digest_changes_with_the_code_and_with_nothing_else(tmp_path: Path, 
     imported.write_text("price = 2\n")
 
     assert code_digest(tmp_path) != before
+
+
+def test_a_file_that_is_gone_was_changed_when_its_folder_was(tmp_path: Path, imported: Path) -> None:
+    assert last_change(tmp_path) == imported.stat().st_ctime
+
+    imported.unlink()
+
+    assert last_change(tmp_path) == tmp_path.stat().st_ctime
