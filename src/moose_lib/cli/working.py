@@ -20,6 +20,7 @@ from moose_lib.cli.worker_logs import WorkerLogs, capturing
 from moose_lib.dev.readiness import ready_line
 from moose_lib.engine.connection import connect
 from moose_lib.engine.worker import run_worker
+from moose_lib.project.code import keep_source
 from moose_lib.project.loader import LoadedProject, load_project
 from moose_lib.project.settings import prepare_process
 
@@ -32,6 +33,7 @@ def work(output: Output, target: Target, ready_fd: int | None) -> int:
     prepare_process(project.settings)
     with capturing(project.settings) as logs, ExitStack() as stack:
         loaded = load_project(project)
+        keep_source(project.root)
         logs.install()  # once more: the user's code may have set up logging as well
         # The SDK's own race: an attempt ended while the server's answer to its last heartbeat was on the way.
         warnings.filterwarnings("ignore", "Cannot find activity to cancel", UserWarning)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from moose_lib.project.code import code_digest, last_change, loaded_files
+from moose_lib.project.code import code_digest, keep_source, last_change, loaded_files
 
 
 @pytest.fixture
@@ -43,3 +45,16 @@ def test_a_file_that_is_gone_was_changed_when_its_folder_was(tmp_path: Path, imp
     imported.unlink()
 
     assert last_change(tmp_path) == tmp_path.stat().st_ctime
+
+
+def test_a_traceback_shows_the_lines_that_run_and_not_those_saved_since(
+    tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linecache, "cache", {})
+    keep_source(tmp_path)
+    imported.write_text("mended = True\n" * 3)
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile("1 / 0", imported, "exec"))  # a module of the user's
+
+    assert "price = 1" in "".join(traceback.format_exception(raised.value))
