@@ -143,7 +143,7 @@ async def test_a_key_that_is_empty_starts_nothing(http: httpx2.AsyncClient, shop
         ("resume", '{"task": "a"}', "body: no field 'task' (did you mean tasks?); resume takes tasks, plan, dry_run"),
         ("skip", "{}", "body: skip needs 'task'; it takes task, output"),
         ("skip", '{"tusk": "a"}', "body: no field 'tusk' (did you mean task?); skip takes task, output"),
-        ("pause", '{"reason": "lunch"}', "body: no field 'reason'; pause takes none"),
+        ("pause", '{"reason": "lunch"}', "body: no field 'reason'; pause takes note"),
         ("cancel", '{"reason": "lunch"}', "body: no field 'reason'; cancel takes none"),
         ("terminate", '{"task": "a"}', "body: no field 'task'; terminate takes reason"),
         ("retry", '{"task": 1}', "body: task: Input should be a valid string"),

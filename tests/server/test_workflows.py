@@ -249,9 +249,9 @@ async def test_an_open_run_is_paused_and_goes_on(http: httpx2.AsyncClient, shop:
     shop.waits = asyncio.Event()
     run = (await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})).json()["workflow_id"]
 
-    assert (await http.post(f"/workflows/runs/{run}/pause")).status_code == 202
+    assert (await http.post(f"/workflows/runs/{run}/pause", json={"note": "the bank is closed"})).status_code == 202
     shop.waits.set()
-    assert (await http.get(f"/workflows/runs/{run}")).json()["is_paused"]
+    assert (await http.get(f"/workflows/runs/{run}")).json()["pause"]["note"] == "the bank is closed"
     assert (await http.post(f"/workflows/runs/{run}/unpause")).status_code == 202
     assert (await ended(http, run))["state"] == "completed"
     again = await http.post(f"/workflows/runs/{run}/pause")

@@ -15,6 +15,7 @@ __all__ = [
     "FireOrder",
     "NoteOrder",
     "Order",
+    "PauseOrder",
     "ResumeOrder",
     "RetryOrder",
     "SkipOrder",
@@ -34,6 +35,12 @@ class TerminateOrder(Order):
     """How a run is terminated: `reason` is kept in its history."""
 
     reason: str | None = None
+
+
+class PauseOrder(Order):
+    """Why a run is paused: `note` is shown with it."""
+
+    note: str | None = None
 
 
 class RetryOrder(Order):

@@ -28,6 +28,7 @@ from moose_lib.server.engine import Engine
 from moose_lib.server.orders import (
     FailOrder,
     Order,
+    PauseOrder,
     ResumeOrder,
     RetryOrder,
     SkipOrder,
@@ -58,7 +59,7 @@ class Steering:
         verbs: Mapping[str, tuple[Callable[[Request], Awaitable[Response]], type[Order]]] = {
             "cancel": (self.cancel, Order),
             "terminate": (self.terminate, TerminateOrder),
-            "pause": (self.pause, Order),
+            "pause": (self.pause, PauseOrder),
             "unpause": (self.unpause, Order),
             "retry": (self.retry, RetryOrder),
             "skip": (self.skip, SkipOrder),
@@ -95,10 +96,10 @@ class Steering:
     async def pause(self, request: Request) -> Response:
         """Pause a run: what runs goes on, nothing new starts. `was_paused` says whether it was before."""
 
-        async def act(client: Client, run: RunSummary, order: Order) -> _Facts:  # noqa: ARG001  # it has no fields
-            return {"was_paused": (await pause_run(client, run)).is_paused}
+        async def act(client: Client, run: RunSummary, order: PauseOrder) -> _Facts:
+            return {"was_paused": (await pause_run(client, run, order.note)).is_paused}
 
-        return await self._steer(request, Order, act)
+        return await self._steer(request, PauseOrder, act)
 
     async def unpause(self, request: Request) -> Response:
         """Let a paused run go on. `was_paused` says whether it was."""
