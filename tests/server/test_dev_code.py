@@ -11,6 +11,7 @@ import pytest
 
 from moose_lib.dev.lock import dev_lock
 from moose_lib.ingest.sqlite import SqliteStore
+from moose_lib.project import taking
 from moose_lib.project.loader import LoadedProject, find_project, load_project
 from moose_lib.project.running import RunningDev
 from moose_lib.server.app import build_apps
@@ -84,6 +85,29 @@ async def test_what_dev_has_refused_does_not_stop_the_code_that_works(
     answer = await http.post("/workflows/Nothing/trigger")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow-not-found")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_server_that_the_worker_has_left_behind_starts_nothing(
+    http: httpx2.AsyncClient,
+    project: LoadedProject,
+    note: Callable[[RunningDev], None],
+    verb: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its plan may have tasks that the worker does not know any more: such a run would wait for ever."""
+    saved = save(project)
+    monkeypatch.setattr(taking, "_LONGEST_SECONDS", 0.0)
+    note(RunningDev(pid=os.getpid(), worker_since=saved + 1))
+
+    answer = await http.post(f"/{verb}")
+
+    assert answer.status_code == 503
+    assert answer.json()["error"] == {
+        "code": "code-behind",
+        "message": "the worker has newer code than this server, which could not take it",
+        "hint": "moose-cli dev tells why; mend it and save",
+    }
 
 
 async def test_a_server_without_dev_has_the_code_that_it_has(http: httpx2.AsyncClient, project: LoadedProject) -> None:

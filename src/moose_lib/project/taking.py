@@ -9,7 +9,7 @@ from typing import Final
 from moose_lib.project.code import last_change
 from moose_lib.project.running import find_running
 
-__all__ = ["is_taking", "is_worker_behind", "is_worker_taking"]
+__all__ = ["is_taking", "is_worker_ahead", "is_worker_behind", "is_worker_taking"]
 
 #: Later than this after a save nobody waits for it any more: something else is wrong, which `dev` tells.
 _LONGEST_SECONDS: Final = 30.0
@@ -32,6 +32,12 @@ def is_worker_taking(root: Path) -> bool:
     """Whether `dev` is about to replace its worker, which is older than a file that this process has imported."""
     running = find_running(root)
     return running is not None and running.worker_since is not None and is_taking(root, running.worker_since)
+
+
+def is_worker_ahead(root: Path, since: float) -> bool:
+    """Whether the worker of `dev` has a change that came after the second `since`, when this process loaded its own."""
+    running = find_running(root)
+    return running is not None and running.worker_since is not None and since < last_change(root) < running.worker_since
 
 
 def is_worker_behind(root: Path) -> bool:

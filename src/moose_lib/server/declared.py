@@ -10,8 +10,8 @@ from moose_lib.dmv2.workflow import Workflow
 from moose_lib.errors import WorkflowNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import LoadedProject
-from moose_lib.project.taking import is_taking
-from moose_lib.server.refusals import TakingCode
+from moose_lib.project.taking import is_taking, is_worker_ahead
+from moose_lib.server.refusals import CodeBehind, TakingCode
 
 __all__ = ["Declared"]
 
@@ -42,9 +42,12 @@ class Declared:
 
         Raises:
             TakingCode: `moose-cli dev` is about to replace it.
+            CodeBehind: it is not, as the next server did not start; the worker may not know the tasks of before.
         """
         if is_taking(self.root, self._project.since):
             raise TakingCode
+        if is_worker_ahead(self.root, self._project.since):
+            raise CodeBehind
 
     def plan(self, name: str) -> Plan:
         """The plan of a workflow.

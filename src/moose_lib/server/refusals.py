@@ -139,6 +139,19 @@ class Stopping(Refusal):
         return {"Retry-After": "1", "Connection": "close"}
 
 
+class CodeBehind(Refusal):
+    """The worker has what was saved, and the server could not take it, as where a model does not go with its table."""
+
+    status = 503
+    code = "code-behind"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the worker has newer code than this server, which could not take it",
+            hint="moose-cli dev tells why; mend it and save",
+        )
+
+
 class UnknownModel(Refusal):
     """Nothing is declared at the path."""
 
