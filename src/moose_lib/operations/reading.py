@@ -244,9 +244,9 @@ class _Life:
         canceled = event.activity_task_canceled_event_attributes
         sent = Tally()
         if canceled.details.payloads:
-            told = from_json(await read_raw(self._converter, canceled.details.payloads[0]))
-            if isinstance(told, dict):  # or else, where no attempt ran, Temporal's "ACTIVITY_ID_NOT_STARTED"
-                sent = _TALLY.validate_python(told)
+            told = await read_json(self._converter, canceled.details.payloads[0])
+            if told is not None and told.startswith(b"{"):  # where no attempt ran: "ACTIVITY_ID_NOT_STARTED"
+                sent = _TALLY.validate_json(told)
         return self._ended(event, canceled.scheduled_event_id, Outcome.CANCELED, sent=sent)
 
     def _ended(
