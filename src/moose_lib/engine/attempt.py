@@ -173,7 +173,7 @@ class Attempt:
         if outcome is None and running.has_heard:
             outcome = await self._outcome_by(loop.time() + GRACE_SECONDS, running)
         if outcome is None:
-            why = running.held_up_by or "it blocks"
+            why = running.held_up_by or ("it was told to, and goes on" if running.has_heard else "it blocks")
             TaskLogger(self._assignment.run).warning("the handler does not stop, and is left behind: %s", why)
 
     async def _on_cancel(self, context: TaskContext[Any]) -> None:  # Any: as above

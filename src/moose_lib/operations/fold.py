@@ -174,6 +174,8 @@ class Fold:
             if track.phase is TaskPhase.PARKED and event.task in {None, name}:
                 track.phase = _DECIDED_PHASES[event.decision]
                 track.decision, track.reason = event.decision, event.reason
+                if event.decision is Decision.RETRY:
+                    track.started = track.closed = None  # the attempt before is over, and the next is yet to come
                 if self._is_paused and track.phase is TaskPhase.QUEUED:
                     track.phase = TaskPhase.WAITING
 

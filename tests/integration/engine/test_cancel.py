@@ -15,6 +15,7 @@ from tests.integration.engine.support import Engine, failure, until
 
 from moose_lib import Task, TaskConfig, TaskContext, Workflow, WorkflowConfig
 from moose_lib.dmv2.workflow import CancelHandler, Handler
+from moose_lib.engine import attempt
 
 
 class Number(BaseModel):
@@ -104,6 +105,28 @@ async def test_cancel_cannot_be_refused(engine: Engine) -> None:
 
     await canceled_after(engine, single("CancelSwallowed", run, on_cancel), begun)
     assert order == ["swallowed", "on_cancel"]
+
+
+async def test_a_handler_that_goes_on_is_left_behind(
+    engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has had its time; the log does not say that it blocks."""
+    monkeypatch.setattr(attempt, "GRACE_SECONDS", 0.5)
+    begun, release = threading.Event(), asyncio.Event()
+
+    async def run(number: Number) -> Number:
+        begun.set()
+        for _ in range(3):
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return number
+
+    with caplog.at_level(logging.WARNING, "moose.task"):
+        await canceled_after(engine, single("CancelIgnored", run, None), begun)
+    [record] = [record for record in caplog.records if record.name == "moose.task"]
+    assert record.message == "the handler does not stop, and is left behind: it was told to, and goes on"
 
 
 async def test_a_failing_on_cancel_is_reported(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -74,6 +74,13 @@ def test_a_decision_counts_for_parked_tasks(decision: Decision, task: str | None
     assert phases(status)["a"] == "completed"
 
 
+def test_a_task_that_is_to_run_again_has_not_begun() -> None:
+    """Before a worker has heard of it, its last attempt would look like the one that is queued."""
+    task = status_of(*PARKED, decided(Decision.RETRY)).tasks[1]
+
+    assert (task.state, task.started, task.closed, task.duration) == (TaskPhase.QUEUED, None, None, None)
+
+
 def test_a_retried_task_is_told_from_a_new_one() -> None:
     """While it runs, and when it is parked again."""
     begun = [*PARKED, decided(Decision.RETRY), TaskQueued(time=at(11), key=4, task="b")]
