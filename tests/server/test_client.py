@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 from tests.integration.conftest import free_port
 from tests.server.clicks import Click, Web, a_run, taken
 from tests.server.test_process import server
@@ -111,6 +111,33 @@ def test_infinity_is_no_null(clicks: IngestPipeline[Click], web: Web) -> None:
     moose_lib.ingest_sync("Clicks", Click(number=1, share=float("inf")))
 
     assert web.asked[0][2] == b'[{"number":1,"price":"1","share":Infinity}]'
+
+
+class Inner(BaseModel):
+    depth: int = Field(default=0, validation_alias=AliasChoices("d", "depth_m"))
+
+
+class Renamed(BaseModel):
+    name: str = Field(default="nobody", validation_alias="userName")
+    note: str = Field(default="", exclude=True)
+    both: int = Field(default=0, alias="BOTH")
+    inner: Inner = Inner()
+
+
+def test_a_record_that_its_model_writes_as_another_one_is_refused(clicks: IngestPipeline[Click], web: Web) -> None:
+    """It would be stored with defaults, as none of its names is read; a dict has the names that are read."""
+    IngestPipeline[Renamed]("Renamed")
+    lost = "would be lost, as the model excludes it, or writes it under a name it does not read; send a dict"
+    given: dict[str, Any] = {"userName": "ada", "note": "hi", "BOTH": 3, "inner": {"d": 4}}
+    with pytest.raises(InvalidRecords) as caught:
+        moose_lib.ingest_sync("Renamed", [Renamed.model_validate(given), Renamed.model_validate({"inner": {"d": 5}})])
+    assert [str(fault) for _, fault in caught.value.faults] == [f"name, note, inner: {lost}", f"inner: {lost}"]
+    assert web.asked == []
+
+    moose_lib.ingest_sync("Renamed", [given, Renamed(BOTH=7)])
+    assert web.asked[0][2] == (
+        b'[{"userName":"ada","note":"hi","BOTH":3,"inner":{"d":4}},{"name":"nobody","BOTH":7,"inner":{"depth":0}}]'
+    )
 
 
 def test_what_passes_is_tried_again_under_the_same_key(clicks: IngestPipeline[Click], web: Web) -> None:

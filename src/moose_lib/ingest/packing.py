@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from moose_lib.core_schemas import Schema, complete_schema, parts_of
 from moose_lib.dmv2.deliveries import FailedRecord
 from moose_lib.dmv2.olap import InsertOptions
 from moose_lib.faults import FieldFault
@@ -93,17 +95,60 @@ def _encoded(model: type[BaseModel], records: Iterable[Record], unwritable: dict
     for index, record in enumerate(records):
         try:
             yield _json(model, record)
+        except _Changed as error:
+            unwritable[index] = FieldFault(path="", reason=str(error))
+            yield b"null"
         except (PydanticSerializationError, TypeError, ValueError) as error:
             unwritable[index] = FieldFault(path="", reason=f"cannot be written as JSON: {error}")
             yield b"null"
 
 
+class _Changed(Exception):
+    """A model writes a record such that it reads another one."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        told = ", ".join(names) or "a nested field"
+        super().__init__(
+            f"{told}: would be lost, as the model excludes it, or writes it under a name it does not read; send a dict"
+        )
+
+
 def _json(model: type[BaseModel], record: Record) -> bytes:
-    """JSON of which the model makes the same record; infinity is no null."""
-    if isinstance(record, BaseModel):
-        record = record.model_dump(by_alias=True, round_trip=True)
+    """JSON of which the model makes the same record; infinity is no null.
+
+    Raises:
+        _Changed: there is none.
+    """
+    plain = record.model_dump(by_alias=True, round_trip=True) if isinstance(record, BaseModel) else record
     bytes_mode = model.model_config.get("val_json_bytes", "utf8")
-    return to_json(record, inf_nan_mode="constants", bytes_mode=bytes_mode)
+    text = to_json(plain, inf_nan_mode="constants", bytes_mode=bytes_mode)
+    if isinstance(record, BaseModel) and _may_change(type(record)):
+        _compare(record, text)
+    return text
+
+
+def _compare(record: BaseModel, text: bytes) -> None:
+    there = dict[str, Any]()  # Any: fields of any model
+    try:
+        read = type(record).model_validate_json(text)
+        there = read.__dict__
+    except ValidationError:
+        read = None
+    if read != record:
+        raise _Changed([name for name, value in record.__dict__.items() if name not in there or there[name] != value])
+
+
+@cache
+def _may_change(model: type[BaseModel]) -> bool:
+    """Some field, of a nested model maybe, is not written, or under a name that is not read."""
+    parts = [part for part in parts_of(complete_schema(model)) if part["type"] == "model-fields"]
+    return any(_is_elsewhere(name, field) for part in parts for name, field in part["fields"].items())
+
+
+def _is_elsewhere(name: str, field: Schema) -> bool:
+    if field.get("serialization_exclude"):
+        return True
+    return bool(field.get("serialization_alias", name) != field.get("validation_alias", name))
 
 
 def _divided(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
