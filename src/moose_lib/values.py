@@ -22,7 +22,7 @@ from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput
 _JSON_NULL = b"null"
 
 #: Faults of one value that are told one by one.
-_MOST_FAULTS = 1000
+MOST_FAULTS = 1000
 #: What pydantic writes for a secret.
 _MASK = b'"**********"'
 _SECRETS = (Secret, SecretBytes, SecretStr)
@@ -184,7 +184,7 @@ def settle_run_input(model: type[BaseModel], data: bytes | None) -> bytes:
 def field_faults(error: ValidationError) -> list[FieldFault]:
     """Pydantic's errors as paths and reasons; of very many only the number, as they would take gigabytes."""
     count = error.error_count()
-    if count > _MOST_FAULTS:
+    if count > MOST_FAULTS:
         return [FieldFault(path="", reason=f"{count:,} values do not fit")]
     return [_field_fault(detail) for detail in error.errors(include_url=False)]
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from moose_lib.core_schemas import complete_schema, first_fault_validator
 from moose_lib.faults import FieldFault
 from moose_lib.ingest.errors import TooManyRecords, UnreadableBody
-from moose_lib.values import field_faults
+from moose_lib.values import MOST_FAULTS, field_faults
 
 #: How the body is written; `json` is one object or an array of them.
 Format = Literal["json", "ndjson"]
@@ -114,7 +114,8 @@ class RecordReader:
                 accepted.append(validator.validate_json(text, strict=self._is_strict))
                 positions.append(index)
             except ValidationError as error:
-                refused.append(Refused(index=index, text=text, faults=tuple(islice(field_faults(error), _MOST_FAULTS))))
+                found = field_faults(self._fewer(text, error))
+                refused.append(Refused(index=index, text=text, faults=tuple(islice(found, _MOST_FAULTS))))
             except Exception as error:  # noqa: BLE001  # as above
                 breakage = error if breakage is None else breakage
                 refused.append(Refused(index=index, text=text, faults=(_told(error),)))
@@ -125,6 +126,15 @@ class RecordReader:
             is_array=is_array,
             breakage=breakage,
         )
+
+    def _fewer(self, text: str, error: ValidationError) -> ValidationError:
+        """The first fault of each list, where there are too many to be told."""
+        if error.error_count() > MOST_FAULTS:
+            try:
+                self._one.validate_json(text, strict=self._is_strict)
+            except ValidationError as fewer:
+                return fewer
+        return error
 
 
 def texts_of(body: bytes, form: Format = "json") -> Iterator[str]:
