@@ -32,6 +32,10 @@ class MissingPackage(MooseError):
     """A format needs a package that is not installed."""
 
 
+class UnwritableFile(MooseError):
+    """Rows are to go to a place that cannot have them."""
+
+
 def show_rows(
     output: Output, answer: Answer, form: RowFormat, *, limit: int | None, kinds: Mapping[str, Kind] | None = None
 ) -> int:
@@ -63,9 +67,14 @@ def write_rows(
 
     Raises:
         MissingPackage: as `show_rows`.
+        UnwritableFile: its folder is not there, or not for us.
     """
     rows = islice(answer.rows, limit)
     part = file.with_name(f"{file.name}.part")
+    try:
+        part.touch()
+    except OSError as error:
+        raise UnwritableFile(f"{file} cannot be written: {error.strerror}") from error
     try:
         if form == "parquet":
             part.write_bytes(_parquet(answer.columns, rows))

@@ -83,6 +83,9 @@ def test_a_file_is_written_whole_or_not_at_all(filled: Path, capsys: pytest.Capt
     assert not list(filled.glob("broken*"))
     assert "malformed JSON" in capsys.readouterr().err
 
+    assert main(["query", "SELECT 1", "--format", "csv", "-o", "nowhere/orders.csv"]) == 1
+    assert capsys.readouterr().err == "error: nowhere/orders.csv cannot be written: No such file or directory\n"
+
 
 def test_a_limit_says_that_there_is_more(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "SELECT order_id FROM Orders", "--limit", "1"]) == 0
