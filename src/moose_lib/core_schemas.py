@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import SchemaValidator
 
 Schema = dict[str, Any]  # Any: core schemas are nested dicts of anything
@@ -14,6 +14,9 @@ Schema = dict[str, Any]  # Any: core schemas are nested dicts of anything
 _NO_SCHEMAS: Final = ("metadata", "cls", "config", "default", "expected")
 #: Those that can end at their first element that does not fit.
 _COLLECTIONS: Final = ("list", "tuple", "set", "frozenset", "deque", "dict")
+_SECRETS: Final = (Secret, SecretBytes, SecretStr)
+#: What pydantic writes for a secret.
+MASK: Final = '"**********"'
 
 
 def complete_schema(model: type[BaseModel]) -> Any:  # Any: core schemas are a union of a hundred typed dicts
@@ -61,3 +64,8 @@ def first_fault_validator(schema: Any) -> SchemaValidator:  # Any: as above
                 part["fail_fast"] = True
     # pydantic-core would otherwise take what is built for the nested models, which tell all.
     return SchemaValidator(changed, _use_prebuilt=False)
+
+
+def is_secret(part: Schema) -> bool:
+    """Its values are written as `MASK`, unless the model says otherwise."""
+    return part["type"] == "is-instance" and part["cls"] in _SECRETS

@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, SchemaSerializer, SchemaValidator
 
-from moose_lib.core_schemas import Schema, complete_schema, copied, parts_of
+from moose_lib.core_schemas import MASK, Schema, complete_schema, copied, is_secret, parts_of
 from moose_lib.errors import FieldFault, InvalidInput, InvalidOutput
 
 _JSON_NULL = b"null"
 
 #: Faults of one value that are told one by one.
 MOST_FAULTS = 1000
-#: What pydantic writes for a secret.
-_MASK = b'"**********"'
-_SECRETS = (Secret, SecretBytes, SecretStr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +194,7 @@ class _Hidden(ValueError):
 
 
 def _refuse_stars(codec: _Codec, data: bytes) -> None:
-    if codec.has_secrets and _MASK in data:
+    if codec.has_secrets and MASK.encode() in data:
         raise _Hidden
 
 
@@ -255,7 +252,7 @@ def _codec(model: type[BaseModel]) -> _Codec:
         validator=validator,
         serializer=serializer,
         drops_computed=any(_keeps_computed(part) for part in parts),
-        has_secrets=any(_is_secret(part) for part in parts),
+        has_secrets=any(is_secret(part) for part in parts),
     )
 
 
@@ -312,7 +309,3 @@ def _keeps_computed(part: Schema) -> bool:
 
 def _has_sets(model: type[BaseModel]) -> bool:
     return any(part["type"] in ("set", "frozenset") for part in parts_of(complete_schema(model)))
-
-
-def _is_secret(part: Schema) -> bool:
-    return part["type"] == "is-instance" and part["cls"] in _SECRETS

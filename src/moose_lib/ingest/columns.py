@@ -22,6 +22,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from moose_lib.core_schemas import MASK, complete_schema, is_secret, parts_of
 from moose_lib.faults import FieldFault
 from moose_lib.ingest.errors import UnstorableRecord
 
@@ -94,12 +95,14 @@ class RowMaker:
         #: No column is JSON: each cell is made of one value.
         self.is_plain = len(self._cells) == len(self.columns)
         self._serializer = model.__pydantic_serializer__
+        self._has_secrets = any(is_secret(part) for part in parts_of(complete_schema(model)))
 
     def row(self, record: BaseModel) -> tuple[Cell, ...]:
         """The cells of a record.
 
         Raises:
-            UnstorableRecord: a value that no column can keep: an integer over 64 bits, a float that is not a number.
+            UnstorableRecord: a value that no column can keep: an integer over 64 bits, a float that is not a number,
+                a secret.
         """
         values = record.__dict__
         if self.is_plain:
@@ -117,6 +120,8 @@ class RowMaker:
         if self._json:
             dumped = self._serializer.to_python(record, mode="json", include=self._json, by_alias=False)
             cells |= {name: _json_cell(name, value) for name, value in dumped.items()}
+            if self._has_secrets:
+                _refuse_stars(cells)
         return tuple(self._extra(record) if column.name == EXTRA else cells.get(column.name) for column in self.columns)
 
     def _extra(self, record: BaseModel) -> Cell:
@@ -218,6 +223,13 @@ def _json_cell(name: str, value: Any) -> Cell:  # Any: JSON
         return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError:
         raise UnstorableRecord(FieldFault(path=name, reason="nan and infinity are no JSON")) from None
+
+
+def _refuse_stars(cells: Mapping[str, Cell]) -> None:
+    for name, cell in cells.items():
+        if isinstance(cell, str) and MASK in cell:
+            reason = "a secret is written as '**********', so it cannot be kept; make it a str"
+            raise UnstorableRecord(FieldFault(path=name, reason=reason))
 
 
 CELLS: Mapping[Kind, Callable[[Any], Cell]] = {  # Any: as above

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
 from moose_lib.ingest.columns import Kind, RowMaker, columns_of
 from moose_lib.ingest.errors import UnstorableRecord
@@ -177,3 +177,32 @@ class Number(BaseModel):
 def test_what_no_column_can_keep_is_refused_with_its_field(record: Number, fault: str) -> None:
     with pytest.raises(UnstorableRecord, match=fault):
         RowMaker(Number).row(record)
+
+
+class Login(BaseModel):
+    name: str
+    password: SecretStr
+
+
+class Account(BaseModel):
+    pin: SecretStr | None = None
+    logins: list[Login] = []
+
+
+class Shown(BaseModel):
+    pin: SecretStr
+
+    @field_serializer("pin", when_used="json")
+    def _show(self, pin: SecretStr) -> str:
+        return pin.get_secret_value()
+
+
+def test_a_secret_is_not_kept_as_stars() -> None:
+    """It would be lost; without one, or where the model writes it, there is nothing to lose."""
+    fault = r"a secret is written as '\*{10}', so it cannot be kept; make it a str"
+    for field, value in (("pin", "1234"), ("logins", [{"name": "ada", "password": "hush"}])):
+        with pytest.raises(UnstorableRecord, match=f"{field}: {fault}"):
+            RowMaker(Account).row(Account.model_validate({field: value}))
+
+    assert cells(Account()) == {"pin": None, "logins": "[]"}
+    assert cells(Shown(pin=SecretStr("1234"))) == {"pin": '"1234"'}
