@@ -96,9 +96,10 @@ else:  # type checkers would take any name from a module that has __getattr__
 
     def __getattr__(name: str) -> object:
         """Load a public name where it is declared; commands that need none start in half the time."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
+
+        if name not in __all__:
+            raise import_module("moose_lib.absent").missing_name(__name__, name)
 
         if name == "ingest":
             return import_module("moose_lib.ingest")  # a package that can be called, as its name is taken

@@ -137,3 +137,23 @@ def test_help_needs_no_pydantic() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("TransformConfig", "streams have no broker here; transform and consume records in a task"),
+        ("get_apis", "there are no analytics APIs; moose-cli query asks the store, as a web app of your own can"),
+        ("MaterializedView", "create it in ClickHouse by hand"),
+        ("MooseClient", "moose_lib.WorkflowClient starts and ends runs, and moose_lib.ingest sends records"),
+        ("Logger", "use logging, print or ctx.logger, which belong to the run: moose-cli logs shows them"),
+    ],
+)
+def test_what_only_the_existing_moose_has_is_told(module: str, name: str, told: str) -> None:
+    """Any other name is missing as it always is."""
+    imported = importlib.import_module(module)
+    with pytest.raises(ImportError) as caught:
+        getattr(imported, name)
+    assert str(caught.value) == f"{name} of the existing Moose is not supported: {told}"
+    assert not hasattr(imported, "Nothing")

@@ -16,7 +16,7 @@ from tests.server.clicks import Click, Web, a_run, taken
 from tests.server.test_process import server
 
 import moose_lib
-from moose_lib import IngestApi, IngestPipeline, IngestPipelineConfig, IngestResult, MooseError, OlapTable
+from moose_lib import IngestApi, IngestPipeline, IngestPipelineConfig, IngestResult, MooseError
 from moose_lib.dmv2 import RunInfo
 from moose_lib.ingest.errors import IngestRefused, InvalidRecords, ServerUnreachable, TableNotFound
 from moose_lib.ingest.querying import reading
@@ -230,15 +230,12 @@ def test_a_place_that_is_not_declared(clicks: IngestPipeline[Click]) -> None:
     class Other(BaseModel):
         number: int
 
-    loose = OlapTable[Other]("Loose")
     IngestPipeline[Click]("Copies", IngestPipelineConfig(version="1"))
     IngestPipeline[Other]("Others", IngestPipelineConfig(version="1.9"))
     IngestPipeline[Other]("Others", IngestPipelineConfig(version="1.10"))
 
     with pytest.raises(TableNotFound, match="no declared endpoint named 'Clickz'"):
         moose_lib.ingest_sync("Clickz", [])
-    with pytest.raises(TableNotFound, match="no declared endpoint named 'Loose'"):
-        loose.insert([])
     with pytest.raises(MooseError, match="model Click has several endpoints: Clicks, Copies"):
         moose_lib.ingest_sync(Click, [])
     assert moose_lib.ingest_sync(Other, []) == IngestResult()

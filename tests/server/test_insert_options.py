@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from tests.server.test_client import SHOP, numbers
 from tests.server.test_process import server
 
 import moose_lib
-from moose_lib import IngestApi, IngestPipeline, IngestResult, InsertOptions, NonRetryableError
+from moose_lib import IngestApi, IngestPipeline, IngestResult, InsertOptions, NonRetryableError, OlapTable
 from moose_lib.dmv2 import IngestConfig, RunInfo
 from moose_lib.dmv2.deliveries import FailedRecord, Tally
-from moose_lib.ingest.errors import IngestRefused, InvalidRecords
+from moose_lib.ingest.errors import IngestRefused, InvalidRecords, TableNotFound
 from moose_lib.ingest.querying import reading
 
 RECORDS: list[dict[str, Any]] = [  # Any: as users give them
@@ -153,6 +153,41 @@ def test_a_server_that_refuses_all_of_a_request_has_not_isolated_a_part(
     web.answers = [(400, {"Moose-Stored": "0", "Moose-Rejected": "1"})]
     with pytest.raises(IngestRefused):
         clicks.get_table().insert([{"number": 1}, {}], InsertOptions(strategy="isolate"))
+
+
+async def _later() -> AsyncGenerator[dict[str, int]]:
+    yield {"number": 1}
+
+
+@pytest.mark.parametrize(
+    ("records", "told", "hint"),
+    [
+        (None, "None", None),
+        (5, "of the class int", None),
+        ("[]", "of the class str", None),
+        (_later(), "of the class async_generator", "[record async for record in …] makes a list of it"),
+    ],
+)
+def test_what_is_no_records_is_refused(
+    clicks: IngestPipeline[Click], web: Web, records: Any, told: str, hint: str | None
+) -> None:
+    with pytest.raises(NonRetryableError) as caught:
+        moose_lib.ingest_sync("Clicks", records)
+
+    assert str(caught.value) == f"records are {told}, which is no record and no list or generator of them"
+    assert (caught.value.hint, web.asked) == (hint, [])
+
+
+def test_a_table_that_no_endpoint_fills_says_so(clicks: IngestPipeline[Click], web: Web) -> None:
+    """And a name that is not quite right, how it is written."""
+    table = OlapTable[Click]("Alone")
+    with pytest.raises(NonRetryableError, match="table 'Alone' has no endpoint that fills it") as caught:
+        table.insert([{"number": 1}])
+    assert caught.value.hint == 'declare one: IngestApi[Click]("Alone", IngestConfig(table=…))'
+
+    with pytest.raises(TableNotFound, match="no declared endpoint named 'Klicks'") as missing:
+        moose_lib.ingest_sync("Klicks", [])
+    assert missing.value.hint == 'did you mean: moose_lib.ingest("Clicks", …)'
 
 
 def test_what_is_no_options_is_refused(clicks: IngestPipeline[Click], web: Web) -> None:

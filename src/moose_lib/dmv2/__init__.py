@@ -1,5 +1,8 @@
 """The declarations: tasks and workflows, tables and endpoints, and their configuration."""
 
+from typing import TYPE_CHECKING
+
+from moose_lib.absent import missing_name
 from moose_lib.dmv2.ingest import (
     IngestApi,
     IngestConfig,
@@ -57,3 +60,9 @@ __all__ = [
     "get_workflow",
     "get_workflows",
 ]
+
+if not TYPE_CHECKING:  # type checkers would take any name from a module that has __getattr__
+
+    def __getattr__(name: str) -> object:
+        """Say of a name that is not here what there is instead."""
+        raise missing_name(__name__, name)

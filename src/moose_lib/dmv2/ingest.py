@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -17,6 +17,10 @@ from moose_lib.dmv2.streams import DeadLetterQueue, Stream, StreamConfig
 from moose_lib.errors import Fault, Location
 
 M = TypeVar("M", bound=BaseModel, default=Any)
+
+_TABLE_HINT: Final = (
+    "give it one: IngestConfig(table=…), StreamConfig(destination=…) for that of a stream, table=True in a pipeline"
+)
 
 
 @dataclass(frozen=True)
@@ -320,9 +324,7 @@ def _shown(part: bool | IngestConfig) -> str:
 def _destination_findings(table: OlapTable[Any] | None, model: type[BaseModel] | None) -> list[Finding]:
     """Records of an endpoint go to a table that takes them."""
     if table is None:
-        return [
-            ("no-table", "its records would go nowhere: it has no table", "write table=True, or IngestConfig(table=…)")
-        ]
+        return [("no-table", "its records would go nowhere: it has no table", _TABLE_HINT)]
     if model is None or table.model_type is None or issubclass(model, table.model_type):
         return []
     text = f"its records are {model.__name__}, its table {table.name!r} takes {table.model_type.__name__}"

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -161,10 +161,22 @@ def _errand(
 
 
 def _several(records: Iterable[Record] | Record) -> Iterable[Record]:
-    """One record is several, too; a mapping is one, though it can be iterated."""
+    """One record is several, too; a mapping is one, though it can be iterated.
+
+    Raises:
+        NonRetryableError: it is neither.
+    """
     if isinstance(records, BaseModel | Mapping):
         return [cast("Record", records)]  # what it holds is checked against the model
+    if isinstance(records, str | bytes) or not isinstance(records, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' values are not type-checked
+        hint = "[record async for record in …] makes a list of it" if isinstance(records, AsyncIterable) else None
+        text = f"records are {_shown(records)}, which is no record and no list or generator of them"
+        raise NonRetryableError(text, hint=hint)
     return records
+
+
+def _shown(value: object) -> str:
+    return f"of the class {type(value).__name__}" if value is not None else "None"
 
 
 def _run(errand: _Errand, on_progress: Callable[[IngestResult], None] | None, stop: threading.Event) -> IngestResult:
@@ -255,11 +267,18 @@ def _find(place: Place) -> tuple[Endpoint, Path]:
     apis = registered_ingest_apis()
     keys = _fitting(place, apis)
     found = None if keys is None else apis[keys]
+    if found is None and isinstance(place, OlapTable):
+        hint = f'declare one: IngestApi[{_model_name(place)}]("{place.name}", IngestConfig(table=…))'
+        raise NonRetryableError(f"table {place.name!r} has no endpoint that fills it", hint=hint)
     if found is None:
         what = place if isinstance(place, str) else getattr(place, "name", getattr(place, "__name__", str(place)))
-        raise TableNotFound(what, apis, "moose_lib.ingest", "declared endpoint")
+        raise TableNotFound(what, apis, 'moose_lib.ingest("{}", …)', "declared endpoint")
     (endpoint,), _ = try_compile_endpoints([found])
     return endpoint, Path(found.location.file)
+
+
+def _model_name(table: OlapTable[Any]) -> str:  # Any: as above
+    return "…" if table.model_type is None else table.model_type.__name__
 
 
 def _fitting(place: Place, apis: dict[str, IngestApi[Any]]) -> str | None:  # Any: as above

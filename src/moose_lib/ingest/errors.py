@@ -186,13 +186,17 @@ class StoreNotFound(NotFound):
 
 
 class TableNotFound(NotFound):
-    """There is nothing of that name; the hint says what was meant, or what there is."""
+    """There is nothing of that name; the hint says what was meant, or what there is.
+
+    `command` asks for one by its name, which it ends with, or has in the place of `{}`.
+    """
 
     def __init__(self, name: str, known: Iterable[str], command: str, what: str = "table") -> None:
         self.name = name
         names = {it.lower(): it for it in sorted(known)}
         close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f"there are: {', '.join(names.values())}" if names else "moose-cli ls"
-        super().__init__(
-            f"no {what} named {name!r}", hint=f"did you mean: {command} {names[close[0]]}" if close else hint
-        )
+        if close:
+            usage = command if "{}" in command else f"{command} {{}}"
+            hint = f"did you mean: {usage.format(names[close[0]])}"
+        super().__init__(f"no {what} named {name!r}", hint=hint)
