@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def test_many_open_runs_at_once(bills: Cli) -> None:
     }
     paused = bills("workflow", "pause", "--workflow", "ManyLasting")
     unpaused = bills("workflow", "unpause", "ManyLasting", "--all")
-    several = bills("workflow", "pause", "ManyLasting")
+    several = bills("workflow", "pause", "ManyLasting", "--dry-run")
     dry = bills("workflow", "terminate", "--status", "running", "--workflow", "ManyLasting", "--dry-run", "--json")
     canceled = bills("workflow", "cancel", "ManyLasting", "--all", "--wait")
 
@@ -129,7 +130,7 @@ def test_many_open_runs_at_once(bills: Cli) -> None:
     assert several.code == 2
     assert several.err == (
         "error: 2 runs of 'ManyLasting' are open: open-2, open-1\n"
-        "hint: moose-cli workflow pause open-2   or, for all of them, add --all\n"
+        "hint: moose-cli workflow pause --dry-run open-2   or, for all of them, add --all\n"
     )
     assert dry.document["dry_run"] is True
     assert sorted(run["workflow_id"] for run in dry.document["runs"]) == runs
@@ -180,14 +181,23 @@ def test_options_that_are_for_one_run(bills: Cli) -> None:
     assert "--all" not in bills("workflow", "resume", "--help").out
 
 
-@pytest.mark.parametrize("verb", ["cancel", "retry", "resume"])
-def test_a_workflow_that_nobody_knows_is_told_with_the_one_that_was_meant(bills: Cli, verb: str) -> None:
-    """It would be taken for one without such runs."""
-    done = bills("workflow", verb, "--workflow", "manyparkin")
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("cancel", ""),
+        ("retry", " --since 2h --dry-run"),
+        ("resume", " --status failed --dry-run --from 'the end'"),
+        ("pause", " --dry-run --note 'till noon'"),
+    ],
+)
+def test_a_workflow_that_nobody_knows_is_told_with_the_one_that_was_meant(bills: Cli, verb: str, options: str) -> None:
+    """It would be taken for one without such runs. What is pasted is as dry as what was typed."""
+    done = bills("workflow", verb, "--workflow", "manyparkin", *shlex.split(options))
 
     assert (done.code, done.out) == (4, "")
     assert done.err == (
-        f"error: no workflow named 'manyparkin'\nhint: did you mean: moose-cli workflow {verb} --workflow ManyParking\n"
+        "error: no workflow named 'manyparkin'\n"
+        f"hint: did you mean: moose-cli workflow {verb}{options} --workflow ManyParking\n"
     )
 
 

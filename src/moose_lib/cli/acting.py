@@ -7,13 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import click
-
 from moose_lib.cli.naming import workflow_not_found
 from moose_lib.cli.options import Target
 from moose_lib.cli.output import Output
 from moose_lib.cli.selecting import Selection, selected_runs
 from moose_lib.cli.session import Session, open_session
+from moose_lib.cli.typed import typed_command
 from moose_lib.errors import GaveUpWaiting, MooseError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ async def _check_name(client: Client, session: Session, name: str | None) -> Non
         declared = set[str]() if loaded is None else set(loaded.workflows)
     if name not in declared:
         known = declared | set(await list_names(client, task_queue=session.task_queue))
-        raise workflow_not_found(name, known, f"moose-cli workflow {current_verb()} --workflow")
+        raise workflow_not_found(name, known, f"{typed_command(without=['workflow'])} --workflow")
 
 
 def _none_text(superseded: int) -> str:
@@ -156,8 +155,3 @@ def _document(outcome: _Outcome) -> dict[str, Any]:  # Any: JSON
     document: dict[str, Any] = {"name": run.name, "workflow_id": run.workflow_id, "run_id": run.run_id}  # Any: JSON
     document["error"] = None if outcome.error is None else outcome.error.message
     return document if outcome.done is None else document | outcome.done.facts
-
-
-def current_verb() -> str:
-    """The command that runs: `retry`."""
-    return str(click.get_current_context().info_name)

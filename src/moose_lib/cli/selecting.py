@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from moose_lib.cli.typed import typed_command
 from moose_lib.durations import parse_age
 from moose_lib.errors import AmbiguousRun
 
@@ -130,7 +131,6 @@ async def selected_runs(
     try:
         runs = await select_open_runs(client, selection.reference, run_id=selection.run_id, every=selection.every)
     except AmbiguousRun as error:
-        verb = click.get_current_context().info_name
-        hint = f"moose-cli workflow {verb} {error.runs[0]}   or, for all of them, add --all"
+        hint = f"{typed_command(without=['run_id'])} {error.runs[0]}   or, for all of them, add --all"
         raise AmbiguousRun(selection.reference, error.runs, hint=hint) from None
     return SelectedRuns(runs=runs)
