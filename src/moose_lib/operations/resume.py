@@ -82,6 +82,11 @@ def _refuse_unresumable(status: RunStatus, asked: tuple[str, ...]) -> None:
         raise NotResumable(
             f"run {identity!r} is open: task {name!r} is parked", hint=f"moose-cli workflow retry {identity} {name}"
         )
+    if status.is_open and status.resumed_from is not None:  # perhaps by somebody else, a moment ago
+        raise NotResumable(
+            f"run {identity!r} was resumed already: run {status.run_id!r} is open",
+            hint=f"moose-cli workflow status {status.run_id}",
+        )
     if status.is_open:
         raise NotResumable(f"run {identity!r} is still open", hint=f"moose-cli workflow cancel {identity}")
     if status.resumed_as is not None:
