@@ -128,8 +128,23 @@ def _what_happened(status: TaskStatus) -> str:
             return f"failed: {status.error}" if status.error is not None else "failed"
         case TaskPhase.SKIPPED | TaskPhase.WAITING:
             return "did not run"
-        case _:
+        case _ if status.started is not None:
             return "was running when the run ended"
+        case _:
+            return _waited(status)
+
+
+def _waited(status: TaskStatus) -> str:
+    """What a task waited for that was under way and did not run when the run ended."""
+    if not status.is_interrupted:
+        return "waited for an attempt"  # it was canceled, and Temporal keeps no record of what had been before
+    if status.error is None or not status.attempts:
+        return "waited for a worker"
+    if status.error.is_request:
+        return f"was postponed: {status.error.message}"
+    if status.error.is_lost:
+        return "waited to run again: its worker had gone away"
+    return f"waited for its next attempt: {status.error}"
 
 
 def _misfit(workflow: Workflow, name: str, output: bytes) -> str | None:
