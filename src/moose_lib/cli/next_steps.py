@@ -110,6 +110,8 @@ def _after_the_end(explanation: Explanation, workers: WorkerCommands) -> list[St
 
 
 def _starting(workers: WorkerCommands) -> list[Step]:
+    if workers.check is not None:
+        return [Step(command=workers.check, what="see why the code does not load, which moose-cli dev waits for")]
     whole = "a worker with everything around it, in the project's folder"
     dev = [] if workers.dev is None else [Step(command=workers.dev, what=whole)]
     return [*dev, Step(command=workers.worker, what="only a worker, for the Temporal of the settings")]

@@ -33,6 +33,11 @@ class RunningDev(BaseModel):
     worker_since: float | None = None
     refused_since: float | None = None
 
+    @property
+    def is_waiting_for_code(self) -> bool:
+        """It has had no worker yet, because the code does not load there."""
+        return self.worker_since is None and self.refused_since is not None
+
 
 def find_running(root: Path) -> RunningDev | None:
     """Return the record of the `dev` that runs in this project now, or `None`."""

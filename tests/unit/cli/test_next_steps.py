@@ -91,3 +91,12 @@ def test_the_commands_that_help_can_be_pasted(explanation: Explanation, said: li
 def test_what_starts_a_run_names_the_queue_that_is_not_of_the_settings(explanation: Explanation, said: str) -> None:
     """Or the workers of another queue would have it."""
     assert next_steps(explanation, WorkerCommands(queue=" --task-queue jobs"))[-1].command == said
+
+
+def test_where_dev_waits_for_code_that_loads_no_worker_is_started() -> None:
+    steps = next_steps(explained(Cause.NO_WORKER), WorkerCommands(check="moose-cli check"))
+
+    assert [(it.command, it.what) for it in steps] == [
+        ("moose-cli check", "see why the code does not load, which moose-cli dev waits for"),
+        ("moose-cli workflow cancel 'Order 1'", "do not wait any longer"),
+    ]

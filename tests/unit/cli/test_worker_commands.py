@@ -49,9 +49,20 @@ def test_a_server_that_was_named_has_no_dev(tmp_path: Path) -> None:
 def test_a_dev_that_runs_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be refused."""
 
-    def somebody(_: Path) -> RunningDev:
-        return RunningDev(pid=1)
-
-    monkeypatch.setattr(module, "find_running", somebody)
+    monkeypatch.setattr(module, "find_running", lambda _: RunningDev(pid=1, worker_since=1.0, refused_since=2.0))
 
     assert worker_commands(session(tmp_path), "slow").hint == "moose-cli worker --task-queue slow"
+    assert worker_commands(session(tmp_path), "moose").hint == "moose-cli worker"
+
+
+def test_where_dev_waits_for_code_another_worker_would_not_load_it_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What helps is to mend it. Workers of another queue, or of another Temporal, have their own code."""
+    monkeypatch.setattr(module, "find_running", lambda _: RunningDev(pid=1, refused_since=2.0))
+    commands = worker_commands(session(tmp_path), "moose")
+
+    assert commands.hint == "moose-cli check"
+    assert commands.aside == "moose-cli dev waits for code that loads: moose-cli check"
+    assert worker_commands(session(tmp_path), "slow").hint == "moose-cli worker --task-queue slow"
+    assert worker_commands(session(tmp_path, address="there:7233"), "moose").hint == "moose-cli worker"
