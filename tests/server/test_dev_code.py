@@ -72,7 +72,7 @@ async def test_what_is_about_the_code_of_now_is_put_off_after_a_save(
     assert answer.json()["error"] == {
         "code": "taking-code",
         "message": "moose-cli dev is taking the code of now",
-        "hint": "ask again in a second or two",
+        "hint": "ask again in a few seconds",
     }
 
 

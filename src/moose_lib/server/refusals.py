@@ -115,7 +115,7 @@ class TakingCode(Refusal):
     code = "taking-code"
 
     def __init__(self) -> None:
-        super().__init__("moose-cli dev is taking the code of now", hint="ask again in a second or two")
+        super().__init__("moose-cli dev is taking the code of now", hint="ask again in a few seconds")
 
     @property
     def headers(self) -> dict[str, str]:
