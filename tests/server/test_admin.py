@@ -11,7 +11,7 @@ from tests.integration.conftest import client as client  # the session's server
 from tests.integration.conftest import engine_settings as engine_settings
 from tests.integration.conftest import temporal_port as temporal_port
 from tests.integration.engine.support import Engine, loaded
-from tests.server.test_workflows import Shop, ended
+from tests.server.test_workflows import Shop, ended, until_parked
 from tests.server.test_workflows import engine as engine  # a queue of its own
 from tests.server.test_workflows import http as http  # and its server
 from tests.server.test_workflows import shop as shop
@@ -19,6 +19,7 @@ from tests.server.test_workflows import store as store
 
 from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.project.settings import Settings
+from moose_lib.server import declared
 from moose_lib.server.app import build_apps
 
 OVERLAPS = "'skip', 'buffer_one', 'buffer_all', 'allow_all', 'cancel_other' or 'terminate_other'"
@@ -46,6 +47,30 @@ async def test_a_started_run_says_where_to_go_on(http: httpx2.AsyncClient, shop:
     assert (await server.get(links["result"])).json()["result"] == {"number": "7"}
     assert (await server.get(links["status"])).json()["state"] == "completed"
     assert (await server.get(links["history"])).status_code == 200
+
+
+@pytest.mark.parametrize("shop", ["park"], indirect=True)
+async def test_where_dev_has_refused_the_code_of_now_the_answers_say_so(
+    http: httpx2.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the code of before they start runs and go on with them all the same; without that there is no note."""
+    plain = await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "6"})
+    monkeypatch.setattr(declared, "is_worker_behind", lambda _: True)
+    shop.is_bad = True
+    run = await http.post(f"/workflows/{shop.name}/trigger", json={"order_id": "7"})
+    await until_parked(http, run.json()["workflow_id"])
+    retried = await http.post(f"/workflows/runs/{run.json()['workflow_id']}/retry")
+    await until_parked(http, run.json()["workflow_id"], "retry")
+    await http.post(f"/workflows/runs/{run.json()['workflow_id']}/terminate")
+    await ended(http, run.json()["workflow_id"])
+    resumed = await http.post(f"/workflows/runs/{run.json()['workflow_id']}/resume", json={"dry_run": True})
+    waited = await http.post(f"/workflows/{shop.name}/trigger?wait=10ms", json={"order_id": "8"})
+
+    assert "note" not in plain.json()
+    assert [(it.status_code, it.json()["note"]) for it in (run, retried, resumed, waited)] == [
+        (code, "moose-cli dev has not taken the code of now, see its output; tasks may begin with that of before")
+        for code in (202, 202, 200, 200)
+    ]
 
 
 async def test_a_server_that_stops_answers_who_waits(http: httpx2.AsyncClient, shop: Shop, stop: asyncio.Event) -> None:

@@ -14,7 +14,9 @@ from moose_lib.ingest.sqlite import SqliteStore
 from moose_lib.project import taking
 from moose_lib.project.loader import LoadedProject, find_project, load_project
 from moose_lib.project.running import RunningDev
+from moose_lib.project.taking import NOT_TAKEN
 from moose_lib.server.app import build_apps
+from moose_lib.server.declared import Declared
 
 FLOW = """
 from moose_lib import Task, TaskConfig, Workflow, WorkflowConfig
@@ -108,6 +110,18 @@ async def test_a_server_that_the_worker_has_left_behind_starts_nothing(
         "message": "the worker has newer code than this server, which could not take it",
         "hint": "moose-cli dev tells why; mend it and save",
     }
+
+
+@pytest.mark.parametrize(("refused", "note_told"), [(True, {"note": NOT_TAKEN}), (False, {})])
+async def test_answers_say_that_what_was_saved_was_refused(
+    project: LoadedProject, note: Callable[[RunningDev], None], refused: bool, note_told: dict[str, str]
+) -> None:
+    """Worker and server go on with the code of before, and nothing else here tells."""
+    saved = save(project)
+    since = (project.since, saved + 0.001) if refused else (saved + 0.001, None)
+    note(RunningDev(pid=os.getpid(), worker_since=since[0], refused_since=since[1]))
+
+    assert Declared(project).note() == note_told
 
 
 async def test_a_server_without_dev_has_the_code_that_it_has(http: httpx2.AsyncClient, project: LoadedProject) -> None:

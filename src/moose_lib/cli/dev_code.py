@@ -9,7 +9,7 @@ from moose_lib.cli.output import Output
 from moose_lib.cli.session import Session
 from moose_lib.errors import MooseError
 from moose_lib.project.running import find_running
-from moose_lib.project.taking import is_worker_behind, is_worker_taking
+from moose_lib.project.taking import NOT_TAKEN, is_worker_behind, is_worker_taking
 
 __all__ = ["await_dev_code"]
 
@@ -39,4 +39,4 @@ def await_dev_code(output: Output, session: Session, *, is_loaded: bool) -> None
     while is_worker_taking(root):
         time.sleep(_PAUSE_SECONDS)
     if is_worker_behind(root):
-        output.note("moose-cli dev has not taken the code of now, see its output; tasks may begin with that of before")
+        output.note(NOT_TAKEN)

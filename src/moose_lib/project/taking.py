@@ -9,10 +9,12 @@ from typing import Final
 from moose_lib.project.code import last_change
 from moose_lib.project.running import find_running
 
-__all__ = ["is_taking", "is_worker_ahead", "is_worker_behind", "is_worker_taking"]
+__all__ = ["NOT_TAKEN", "is_taking", "is_worker_ahead", "is_worker_behind", "is_worker_taking"]
 
 #: Later than this after a save nobody waits for it any more: something else is wrong, which `dev` tells.
 _LONGEST_SECONDS: Final = 30.0
+#: What is said where `is_worker_behind`.
+NOT_TAKEN: Final = "moose-cli dev has not taken the code of now, see its output; tasks may begin with that of before"
 
 
 def is_taking(root: Path, since: float) -> bool:

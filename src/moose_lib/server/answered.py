@@ -44,8 +44,8 @@ def started_run(run: StartedRun, links: RunLinks) -> _Document:
     return {**theirs, **told, "links": dict(links.of(run.workflow, run.workflow_id))}
 
 
-def _object(properties: Mapping[str, _Document]) -> _Document:
-    return {"type": "object", "properties": dict(properties), "required": list(properties)}
+def _object(properties: Mapping[str, _Document], **optional: _Document) -> _Document:
+    return {"type": "object", "properties": {**properties, **optional}, "required": list(properties)}
 
 
 #: A run that was started, as `run --json` tells it, with the existing Moose's keys and links.
@@ -62,7 +62,8 @@ STARTED: Final = _object(
         "has_worker": {"type": ["boolean", "null"]},
         "url": {"type": ["string", "null"], "description": "The run's page in Temporal's UI."},
         "links": _object(dict.fromkeys(("status", "result", "logs", "history"), _TEXT)),
-    }
+    },
+    note={"type": "string", "description": "There where moose-cli dev has refused the code of now."},
 )
 #: The declared workflows, as `workflow list --json` tells them.
 WORKFLOWS: Final[_Document] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from moose_lib.dmv2.workflow import Workflow
 from moose_lib.errors import WorkflowNotFound
 from moose_lib.plan.model import Plan
 from moose_lib.project.loader import LoadedProject
-from moose_lib.project.taking import is_taking, is_worker_ahead
+from moose_lib.project.taking import NOT_TAKEN, is_taking, is_worker_ahead, is_worker_behind
 from moose_lib.server.refusals import CodeBehind, TakingCode
 
 __all__ = ["Declared"]
@@ -48,6 +48,10 @@ class Declared:
             raise TakingCode
         if is_worker_ahead(self.root, self._project.since):
             raise CodeBehind
+
+    def note(self) -> Mapping[str, str]:
+        """A `note` for the answer of what `require_current` lets through, where `dev` has refused what was saved."""
+        return {"note": NOT_TAKEN} if is_worker_behind(self.root) else {}
 
     def plan(self, name: str) -> Plan:
         """The plan of a workflow.

@@ -90,4 +90,4 @@ class Schedules:
         if action is None:
             return JSONResponse({"error": _HELD_BACK}, 409)
         told = {"is_started": not action.is_shared, "workflow_id": action.workflow_id, "run_id": action.run_id}
-        return JSONResponse(told, 202)
+        return JSONResponse({**told, **self._declared.note()}, 202)

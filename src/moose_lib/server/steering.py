@@ -117,7 +117,7 @@ class Steering:
             names = await find_parked(client, run, order.task)
             for name in names:
                 await retry_task(client, run, name)
-            return {"tasks": list(names)}
+            return {"tasks": list(names), **self._declared.note()}
 
         return await self._steer(request, RetryOrder, act)
 
@@ -132,7 +132,7 @@ class Steering:
                 raise BadRequest(f"the code of now has no task {order.task!r}")
             given = json.dumps(order.output).encode()
             await skip_task(client, run, order.task, settle_output(order.task, task.output_type, given))
-            return {"tasks": [order.task]}
+            return {"tasks": [order.task], **self._declared.note()}
 
         return await self._steer(request, SkipOrder, act)
 
@@ -162,7 +162,8 @@ class Steering:
                 expected=order.plan,
             )
             queue, ui = self._engine.task_queue, self._engine.ui(client)
-            document = {"dry_run": order.dry_run, **resumption_document(resumption, task_queue=queue)}
+            told = resumption_document(resumption, task_queue=queue)
+            document = {"dry_run": order.dry_run, **told, **self._declared.note()}
             if order.dry_run:
                 return JSONResponse(document | {"run": None})
             started = await resume_run(client, resumption, task_queue=queue, ui=ui)

@@ -143,8 +143,9 @@ class Workflows:
             run = await self._start(client, plan, data, key)
             if patience is None:
                 location = {"Location": self._links.status(run.workflow_id)}
-                return JSONResponse(started_run(run, self._links), 202, location)
-            return JSONResponse(self._run_document(client, await self._status(client, run, patience)))
+                return JSONResponse({**started_run(run, self._links), **self._declared.note()}, 202, location)
+            document = self._run_document(client, await self._status(client, run, patience))
+            return JSONResponse({**document, **self._declared.note()})
 
     async def _start(self, client: Client, plan: Plan, data: bytes | None, key: str | None) -> StartedRun:
         queue, ui = self._engine.task_queue, self._engine.ui(client)
