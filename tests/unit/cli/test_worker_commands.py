@@ -19,6 +19,15 @@ def session(root: Path, **said: object) -> Session:
     return Session(settings=Settings(root=root), project=None, target=Target(overrides=overrides))
 
 
+def running(monkeypatch: pytest.MonkeyPatch, record: RunningDev) -> None:
+    """Let it be the `dev` that runs in every project."""
+
+    def found(_: Path) -> RunningDev:
+        return record
+
+    monkeypatch.setattr(module, "find_running", found)
+
+
 def test_the_queue_of_the_settings_need_not_be_named(tmp_path: Path) -> None:
     """Two ways, the one with everything around it first."""
     commands = worker_commands(session(tmp_path), "moose")
@@ -49,7 +58,7 @@ def test_a_server_that_was_named_has_no_dev(tmp_path: Path) -> None:
 def test_a_dev_that_runs_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be refused."""
 
-    monkeypatch.setattr(module, "find_running", lambda _: RunningDev(pid=1, worker_since=1.0, refused_since=2.0))
+    running(monkeypatch, RunningDev(pid=1, worker_since=1.0, refused_since=2.0))
 
     assert worker_commands(session(tmp_path), "slow").hint == "moose-cli worker --task-queue slow"
     assert worker_commands(session(tmp_path), "moose").hint == "moose-cli worker"
@@ -59,7 +68,7 @@ def test_where_dev_waits_for_code_another_worker_would_not_load_it_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What helps is to mend it. Workers of another queue, or of another Temporal, have their own code."""
-    monkeypatch.setattr(module, "find_running", lambda _: RunningDev(pid=1, refused_since=2.0))
+    running(monkeypatch, RunningDev(pid=1, refused_since=2.0))
     commands = worker_commands(session(tmp_path), "moose")
 
     assert commands.hint == "moose-cli check"
