@@ -153,9 +153,8 @@ def _tell_queue(output: Output, resumption: Resumption, session: Session) -> Non
     """Say that the workers of another task queue will have it."""
     old, new = resumption.past.task_queue, session.task_queue
     if old != new:
-        output.note(
-            f"it ran on task queue {old!r}, and is resumed on {new!r}; to keep it there, add --task-queue {old}"
-        )
+        add = worker_commands(session, old).queue.strip()
+        output.note(f"it ran on task queue {old!r}, and is resumed on {new!r}; to keep it there, add {add}")
 
 
 def _counts(resumption: Resumption) -> str:

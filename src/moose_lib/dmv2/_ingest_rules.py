@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Literal, TypeAlias, get_args
 
 from moose_lib.dmv2._rules import Finding
 
@@ -13,7 +13,9 @@ _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PATH = re.compile(r"[A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*")
 _PATH_HINT = 'as "shop/clicks"'
 _RESERVED = "sqlite_"
-_STRATEGIES: Final = ("fail-fast", "discard", "isolate")
+
+#: What happens to records that do not fit, see `InsertOptions`.
+Strategy: TypeAlias = Literal["fail-fast", "discard", "isolate"]
 
 #: Names become those of tables, in SQLite and in ClickHouse, with a version behind them.
 LONGEST_NAME = 100
@@ -71,8 +73,8 @@ def path_findings(path: object) -> list[Finding]:
 def insert_fault(options: Mapping[str, Any]) -> tuple[str, str | None] | None:  # Any: users' values
     """What is wrong with `InsertOptions`, as (text, hint)."""
     strategy, most, ratio = options["strategy"], options["allow_errors"], options["allow_errors_ratio"]
-    if strategy not in _STRATEGIES:
-        return f"strategy {strategy!r} is none of {', '.join(_STRATEGIES)}", None
+    if strategy not in get_args(Strategy):
+        return f"strategy {strategy!r} is none of {', '.join(get_args(Strategy))}", None
     if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most >= 0):
         return f"allow_errors {most!r} is no number of records", "as 10, or leave it out for any number"
     if ratio is not None and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 <= ratio <= 1):

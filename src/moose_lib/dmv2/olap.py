@@ -114,7 +114,7 @@ class InsertOptions:
         NonRetryableError: a value is not one of these, or does not go with another.
     """
 
-    strategy: Literal["fail-fast", "discard", "isolate"] = "fail-fast"
+    strategy: _ingest_rules.Strategy = "fail-fast"
     allow_errors: int | None = None
     allow_errors_ratio: float | None = None
     validate: bool = True

@@ -110,9 +110,8 @@ def waiting(connection: sqlite3.Connection, table: str, position: int) -> Waitin
 
 def hide_moved(connection: sqlite3.Connection) -> None:
     """Let the questions of a connection find the rows that wait, and not those that have moved and are still there."""
-    connection.execute(
-        "PRAGMA query_only=OFF"
-    )  # the views are the connection's own; the file is open for reading alone
+    # The views are the connection's own; the file is open for reading alone.
+    connection.execute("PRAGMA query_only=OFF")
     for move in read_moves(connection).values():
         rows = quoted(move.table)
         connection.execute(

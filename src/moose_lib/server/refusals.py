@@ -93,29 +93,10 @@ class ServerBusy(Refusal):
         return {"Retry-After": str(self._seconds)}
 
 
-class NotServing(Refusal):
-    """No server runs, because the code does not load or for another reason; the next save may mend that."""
+class _OtherServer(Refusal):
+    """Not this server answers, but the next one, which is on its way or may be soon."""
 
     status = 503
-    code = "not-serving"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"no server runs: {reason}", hint="mend it and save; moose-cli dev shows all of it")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """When to try again, on a connection of its own."""
-        return {"Retry-After": "1", "Connection": "close"}
-
-
-class TakingCode(Refusal):
-    """What was saved is not loaded yet; the next server, which is on its way, has it."""
-
-    status = 503
-    code = "taking-code"
-
-    def __init__(self) -> None:
-        super().__init__("moose-cli dev is taking the code of now", hint="ask again in a few seconds")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -123,20 +104,32 @@ class TakingCode(Refusal):
         return {"Retry-After": "1", "Connection": "close"}
 
 
-class Stopping(Refusal):
+class NotServing(_OtherServer):
+    """No server runs, because the code does not load or for another reason; the next save may mend that."""
+
+    code = "not-serving"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no server runs: {reason}", hint="mend it and save; moose-cli dev shows all of it")
+
+
+class TakingCode(_OtherServer):
+    """What was saved is not loaded yet; the next server, which is on its way, has it."""
+
+    code = "taking-code"
+
+    def __init__(self) -> None:
+        super().__init__("moose-cli dev is taking the code of now", hint="ask again in a few seconds")
+
+
+class Stopping(_OtherServer):
     """The server stopped before this was done; nobody knows how far it came."""
 
-    status = 503
     code = "stopping"
 
     def __init__(self) -> None:
         hint = "ask again; with the same Idempotency-Key nothing is done twice"
         super().__init__("the server stopped before this was done", hint=hint)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """When to try again, on a connection of its own."""
-        return {"Retry-After": "1", "Connection": "close"}
 
 
 class CodeBehind(Refusal):

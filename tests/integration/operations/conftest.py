@@ -7,6 +7,7 @@ import uuid
 import pytest
 from temporalio.client import Client
 from tests.integration.engine.support import Engine
+from tests.integration.operations.resuming import Clerk
 
 from moose_lib.project.settings import Settings
 
@@ -15,3 +16,8 @@ from moose_lib.project.settings import Settings
 def engine(client: Client, engine_settings: Settings) -> Engine:
     temporal = engine_settings.temporal.model_copy(update={"task_queue": f"queue-{uuid.uuid4().hex[:8]}"})
     return Engine(client, engine_settings.model_copy(update={"temporal": temporal}))
+
+
+@pytest.fixture
+def clerk(engine: Engine) -> Clerk:
+    return Clerk(engine)

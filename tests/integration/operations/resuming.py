@@ -17,6 +17,9 @@ from moose_lib.operations.records import ResumedRun, RunStatus, RunSummary
 from moose_lib.operations.resume import Resumption, prepare_resume, resume_run
 from moose_lib.plan.build import compile_workflow
 
+#: The tasks of most runs that are resumed, one after the other.
+CHAIN = ("first", "second", "third")
+
 
 def named(name: str) -> str:
     """A name no other test uses: they share the server."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tests.integration.engine.steering import Desk, phases, the_run, until_parked, until_status
-from tests.integration.engine.support import Engine, failure, result
-from tests.integration.operations.resuming import Clerk, named, verdicts
+from tests.integration.engine.support import failure, result
+from tests.integration.operations.resuming import CHAIN, Clerk, named, verdicts
 
 from moose_lib.errors import NotResumable, PlanChanged, TaskNotFound
 from moose_lib.operations.control import cancel_run, terminate_run
@@ -13,13 +13,6 @@ from moose_lib.operations.decisions import give_up_run, pause_run, skip_task
 from moose_lib.operations.following import run_status
 from moose_lib.operations.past import read_past, with_successor
 from moose_lib.operations.records import ResumedRun, RunState, RunStatus
-
-CHAIN = ("first", "second", "third")
-
-
-@pytest.fixture
-def clerk(engine: Engine) -> Clerk:
-    return Clerk(engine)
 
 
 async def test_the_finished_task_of_a_chain_runs_once(clerk: Clerk) -> None:

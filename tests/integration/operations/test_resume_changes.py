@@ -31,11 +31,6 @@ class Parcel(BaseModel):
 
 
 @pytest.fixture
-def clerk(engine: Engine) -> Clerk:
-    return Clerk(engine)
-
-
-@pytest.fixture
 def calls() -> Counter[str]:
     return Counter()
 

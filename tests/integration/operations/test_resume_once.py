@@ -7,19 +7,12 @@ import asyncio
 import pytest
 from temporalio.client import Client
 from tests.integration.engine.steering import Desk
-from tests.integration.engine.support import Engine, failure
-from tests.integration.operations.resuming import Clerk, named
+from tests.integration.engine.support import failure
+from tests.integration.operations.resuming import CHAIN, Clerk, named
 
 from moose_lib.errors import NotResumable, RunAlreadyStarted
 from moose_lib.operations.past import find_successor
 from moose_lib.operations.records import ResumedRun, RunState
-
-CHAIN = ("first", "second", "third")
-
-
-@pytest.fixture
-def clerk(engine: Engine) -> Clerk:
-    return Clerk(engine)
 
 
 async def test_an_open_run_that_resumes_another_is_told_as_that(clerk: Clerk) -> None:
