@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -163,13 +163,19 @@ def _divided(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield part
 
 
+@lru_cache(maxsize=128)
+def _reader(model: type[BaseModel], is_strict: bool | None) -> RecordReader:
+    """Kept, as to make one takes as long as to check dozens of records."""
+    return RecordReader(model, is_strict=is_strict)
+
+
 class _Judge:
     """Says what is wrong with encoded records; not `is_asked`, only of those that have no encoding."""
 
     def __init__(self, endpoint: Endpoint, *, is_asked: bool) -> None:
         #: By index.
         self.unwritable = dict[int, FieldFault]()
-        self._reader = RecordReader(endpoint.model, is_strict=endpoint.is_strict)
+        self._reader = _reader(endpoint.model, endpoint.is_strict)
         self._rows = RowMaker(endpoint.table.model)
         self._is_asked = is_asked
 
